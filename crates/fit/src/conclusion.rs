@@ -1,0 +1,221 @@
+//! What a fit concludes: values with their status and intervals. These types are the JSON of `scalelaw fit`.
+
+use std::collections::BTreeMap;
+
+use scalelaw_schema::table::ExcludedRow;
+use serde::{Deserialize, Serialize};
+
+/// Everything concluded from one loss table. `fits[0]` is the chosen law.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Conclusion {
+    /// Version of this format.
+    pub schema_version: u32,
+    /// Where the rows came from.
+    pub source: String,
+    /// How N and C were counted.
+    pub count_rule: String,
+    /// What the loss is.
+    pub loss_name: String,
+    /// Rows used.
+    pub n_rows: usize,
+    /// The laws fitted, the chosen one first.
+    pub fits: Vec<Fit>,
+    /// Envelope of learning curves, where the table has curves.
+    pub approach1: Option<Frontier>,
+    /// IsoFLOP minima, where the table has budgets.
+    pub approach2: Option<Approach2>,
+    /// How far the approaches differ, in words and numbers; empty where there is only one.
+    pub disagreement: Vec<Disagreement>,
+    /// Things a person must know before using the numbers.
+    pub warnings: Vec<String>,
+    /// Rows left out.
+    pub excluded: Vec<ExcludedRow>,
+    /// Time it took; filled in by the caller, who has a clock.
+    pub seconds: Option<f64>,
+}
+
+/// One law fitted to the table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fit {
+    /// Name of the law, such as `chinchilla`.
+    pub law: String,
+    /// Its equation, for a person.
+    pub equation: String,
+    /// How the search ended.
+    pub status: FitStatus,
+    /// What the status means here: which parameter is at which bound, which are not identified.
+    pub notes: Vec<String>,
+    /// Fitted values by name.
+    pub params: BTreeMap<String, f64>,
+    /// Sum over the rows of the objective.
+    pub objective: f64,
+    /// Name of the objective, such as `log-huber:1e-3`.
+    pub objective_name: String,
+    /// Root mean square of the residuals of log loss.
+    pub rms_log_residual: f64,
+    /// Intervals by parameter name.
+    pub intervals: BTreeMap<String, Interval>,
+    /// Compute-optimal frontier of this law, where it has one.
+    pub optimum: Option<Frontier>,
+    /// `ln(loss) − ln(law)` of each row, in the table's order.
+    pub residuals: Vec<RowResidual>,
+    /// Held-out rows, where some were held out.
+    pub holdout: Option<Holdout>,
+    /// Predictions asked for.
+    pub predictions: Vec<Prediction>,
+    /// Parameters of each bootstrap resample, in the order of `params`' keys; for bands. Not printed.
+    #[serde(skip)]
+    pub resamples: Vec<Vec<f64>>,
+}
+
+/// How a search ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FitStatus {
+    /// At a minimum inside the bounds.
+    Converged,
+    /// At a minimum with a parameter at its bound: `notes` says which.
+    AtBound,
+    /// The search ended without a minimum.
+    Stopped,
+}
+
+/// An interval with all that is needed to judge it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Level, such as 0.95.
+    pub level: f64,
+    /// Method in words: what was resampled and how the ends were taken.
+    pub method: String,
+    /// Resamples used.
+    pub resamples: usize,
+}
+
+/// `N*(C) = n_coefficient · C^a`, `D*(C) = d_coefficient · C^b`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Frontier {
+    /// Exponent of N*.
+    pub a: f64,
+    /// Exponent of D*.
+    pub b: f64,
+    /// N* at C = 1.
+    pub n_coefficient: f64,
+    /// D* at C = 1.
+    pub d_coefficient: f64,
+    /// Intervals of `a`, `b` and of `log10_n_at_largest_budget`, by name.
+    pub intervals: BTreeMap<String, Interval>,
+}
+
+impl Frontier {
+    /// N* at `c` FLOPs.
+    pub fn n(&self, c: f64) -> f64 {
+        self.n_coefficient * c.powf(self.a)
+    }
+
+    /// D* at `c` FLOPs.
+    pub fn d(&self, c: f64) -> f64 {
+        self.d_coefficient * c.powf(self.b)
+    }
+}
+
+/// Approach 2: a minimum per budget and a power law through them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Approach2 {
+    /// One per budget, in rising order of compute.
+    pub minima: Vec<IsoFlopMinimum>,
+    /// Through the minima of the parabolas; absent where there are fewer than two.
+    pub frontier: Option<Frontier>,
+}
+
+/// The best size at one budget.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IsoFlopMinimum {
+    /// Compute of the budget, FLOPs.
+    pub budget: f64,
+    /// Sizes in it.
+    pub n_sizes: usize,
+    /// N at the parabola's minimum in log N; absent where it lies at or beyond the grid's edge.
+    pub n: Option<f64>,
+    /// Loss at the minimum.
+    pub loss: Option<f64>,
+    /// Why there is none.
+    pub why_none: Option<String>,
+    /// The parabola `c0 + c1·x + c2·x²` of log loss in `x = ln N`.
+    pub parabola: [f64; 3],
+    /// N at the minimum of the Akima interpolation, where it lies inside.
+    pub n_akima: Option<f64>,
+}
+
+/// Two approaches on one quantity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Disagreement {
+    /// The quantity, such as `a` or `N* at 2.7e12 FLOPs`.
+    pub quantity: String,
+    /// Approach to value.
+    pub values: BTreeMap<String, f64>,
+}
+
+/// A row's residual.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RowResidual {
+    /// The row's name in the table.
+    pub name: String,
+    /// N, D, C of the row.
+    pub n: f64,
+    /// See `n`.
+    pub d: f64,
+    /// See `n`.
+    pub c: f64,
+    /// Measured loss.
+    pub loss: f64,
+    /// Fitted loss.
+    pub fitted: f64,
+    /// `ln(loss) − ln(fitted)`.
+    pub residual: f64,
+}
+
+/// How well held-out rows were predicted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Holdout {
+    /// Rows held out.
+    pub rows: usize,
+    /// Mean absolute relative error, as a fraction.
+    pub are: f64,
+    /// Largest absolute relative error.
+    pub max: f64,
+    /// Share of the rows inside their 90 % prediction interval.
+    pub coverage90: Option<f64>,
+}
+
+/// A predicted loss of a future run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// Parameters.
+    pub n: f64,
+    /// Tokens.
+    pub d: f64,
+    /// FLOPs.
+    pub c: f64,
+    /// Predicted loss.
+    pub loss: f64,
+    /// For one future run, noise included; absent where it cannot be had.
+    pub interval: Option<Interval>,
+    /// Whether the point lies inside the rows' range of compute.
+    pub kind: PredictionKind,
+    /// Decades of compute beyond the largest row; 0 inside.
+    pub decades_beyond: f64,
+}
+
+/// Inside or outside of what was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PredictionKind {
+    /// Inside.
+    Interpolation,
+    /// Beyond the largest row.
+    Extrapolation,
+}

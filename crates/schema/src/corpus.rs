@@ -1,0 +1,56 @@
+//! Where text comes from: the content of a manifest under `datasets/`, or of `[corpus.NAME]` in a sweep.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A corpus as written in its manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CorpusSpec {
+    /// One line for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Licence of the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
+    /// What to do on a machine that lacks it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub how_to_obtain: Option<String>,
+    /// Where the documents are.
+    pub source: CorpusSource,
+    /// Documents longer than this are left out, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_document_bytes: Option<u64>,
+    /// Share of the documents (of the crates, for a registry) that is held out; a twentieth where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<f64>,
+}
+
+/// Where documents are. Relative paths are relative to the file that names them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum CorpusSource {
+    /// Files of pinned crates in cargo's registry folder, split by crate name.
+    Registry {
+        /// Extensions of the files taken, without the dot.
+        extensions: Vec<String>,
+        /// Crate to version, as in the lock file.
+        crates: BTreeMap<String, String>,
+    },
+    /// The HTML pages of the toolchain's documentation, as text.
+    RustDocs {
+        /// Folders below `share/doc/rust/html`.
+        folders: Vec<String>,
+    },
+    /// Plain text: files, folders (all files below) and globs; one document each, split by document hash.
+    Files(Vec<String>),
+    /// One JSON object per line, the text in a named field; one document per line, split by document hash.
+    Jsonl {
+        /// Files and globs.
+        files: Vec<String>,
+        /// Name of the field.
+        field: String,
+    },
+}

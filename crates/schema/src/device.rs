@@ -1,0 +1,117 @@
+//! Which device a person asked for, and what a device is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::SchemaError;
+
+/// `auto`, `cpu`, `wgpu` or `wgpu:1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The first real GPU, else the CPU, which is then said.
+    Auto,
+    /// The processor.
+    Cpu,
+    /// A GPU through WGPU: the first real one, or the one with this index in `doctor`'s list. Only an index
+    /// may name a software adapter.
+    Wgpu(Option<usize>),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = SchemaError;
+
+    fn from_str(text: &str) -> Result<Self, SchemaError> {
+        match text.split_once(':') {
+            None if text == "auto" => Ok(DeviceChoice::Auto),
+            None if text == "cpu" => Ok(DeviceChoice::Cpu),
+            None if text == "wgpu" => Ok(DeviceChoice::Wgpu(None)),
+            Some(("wgpu", idx)) if idx.parse::<usize>().is_ok() => Ok(DeviceChoice::Wgpu(idx.parse().ok())),
+            _ => Err(SchemaError::UnknownName {
+                what: "device",
+                name: text.to_string(),
+                known: "auto, cpu, wgpu, wgpu:0, wgpu:1, ...".to_string(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeviceChoice::Auto => f.write_str("auto"),
+            DeviceChoice::Cpu => f.write_str("cpu"),
+            DeviceChoice::Wgpu(None) => f.write_str("wgpu"),
+            DeviceChoice::Wgpu(Some(idx)) => write!(f, "wgpu:{idx}"),
+        }
+    }
+}
+
+/// A device that can be trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceReport {
+    /// How to ask for it: `cpu`, `wgpu:0`.
+    pub choice: String,
+    /// Marketing name.
+    pub name: String,
+    /// Kind of adapter.
+    pub kind: DeviceKind,
+    /// Graphics interface (`vulkan`, `metal`, `dx12`, `gl`); absent for the CPU.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub api: Option<String>,
+    /// Driver with version.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub driver: Option<String>,
+    /// PCI bus id, where the driver tells.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pci_bus_id: Option<String>,
+    /// Largest buffer that a kernel may bind, bytes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_binding_bytes: Option<u64>,
+    /// Memory that training may use, bytes, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory_bytes: Option<u64>,
+}
+
+/// Kind of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    /// The processor, through burn's flex backend.
+    Cpu,
+    /// A card of its own.
+    DiscreteGpu,
+    /// A GPU that shares the processor's memory.
+    IntegratedGpu,
+    /// A GPU of a virtual machine.
+    VirtualGpu,
+    /// A driver that computes on the processor (lavapipe, WARP): for tests.
+    Software,
+    /// The driver does not say.
+    Other,
+}
+
+/// A short measurement of a device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceSpeed {
+    /// Best rate over a few square f32 matrix products, FLOP/s, with the threads that one slot uses. The
+    /// denominator of MFU.
+    pub matmul_flops_per_second: f64,
+    /// Measured training rates of one slot while all slots are busy, by size of model.
+    pub training: Vec<TrainingSpeed>,
+    /// Slots that were busy.
+    pub slots: usize,
+}
+
+/// Training rate of one slot for one shape.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingSpeed {
+    /// Parameters of the model that was timed.
+    pub n_total: f64,
+    /// Training FLOPs per second under [`crate::count::CountRule::Exact`].
+    pub flops_per_second: f64,
+}

@@ -1,0 +1,34 @@
+//! Names of the files in a sweep's folder and in a run's folder. Everything above the run folders can be
+//! rebuilt from them.
+
+/// The sweep as it was written, all includes resolved.
+pub const SWEEP_TOML: &str = "sweep.toml";
+/// The plan: a budget's grid is frozen here once it starts.
+pub const PLAN_JSON: &str = "plan.json";
+/// One wide row per run.
+pub const RESULTS_PARQUET: &str = "results.parquet";
+/// One row per run, step and metric.
+pub const METRICS_PARQUET: &str = "metrics.parquet";
+/// The fit of the sweep.
+pub const FIT_JSON: &str = "fit.json";
+/// The page.
+pub const REPORT_HTML: &str = "report.html";
+
+/// The resolved run.
+pub const RUN_TOML: &str = "run.toml";
+/// Measurements during training, appended.
+pub const METRICS_JSONL: &str = "metrics.jsonl";
+/// Folder of checkpoints.
+pub const CHECKPOINT_DIR: &str = "checkpoint";
+/// Final weights.
+pub const WEIGHTS_SAFETENSORS: &str = "weights.safetensors";
+/// Folder of evaluations, `<hash>.json` each.
+pub const EVALS_DIR: &str = "evals";
+/// Failed attempts, appended.
+pub const ATTEMPTS_JSONL: &str = "attempts.jsonl";
+/// The record: its presence means that the run is over.
+pub const RECORD_JSON: &str = "record.json";
+/// What the worker said.
+pub const LOG_TXT: &str = "log.txt";
+/// Who may write here: a lock held by the launcher, with its heartbeat inside.
+pub const LEASE: &str = "lease";

@@ -1,0 +1,137 @@
+//! How the weights are changed: optimizer, learning rate, schedule.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Everything about training that is neither the model nor the data. All choices made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The optimizer with its constants.
+    pub optimizer: Optimizer,
+    /// Learning rate after the warm-up.
+    pub lr_peak: f64,
+    /// Steps of linear warm-up; step s (from 0) has `lr_peak · (s + 1) / warmup_steps`.
+    pub warmup_steps: u64,
+    /// What follows the warm-up.
+    pub schedule: Schedule,
+    /// Largest global norm of the gradient over all parameters; larger ones are scaled down to it.
+    pub grad_clip_norm: f64,
+    /// Distribution of the initial weights.
+    pub init: InitRule,
+}
+
+/// The optimizer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Optimizer {
+    /// AdamW (Loshchilov & Hutter 2019), decoupled weight decay on matrices only (norm gains are not
+    /// decayed): `w ← w − lr·(m̂/(√v̂ + eps) + weight_decay·w)`.
+    #[serde(rename = "adamw")]
+    AdamW {
+        /// Decay of the first moment.
+        beta1: f64,
+        /// Decay of the second moment.
+        beta2: f64,
+        /// Added to the root of the second moment.
+        eps: f64,
+        /// Times the learning rate at each step.
+        weight_decay: f64,
+    },
+}
+
+/// Learning rate after the warm-up, as a fraction of the peak.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Schedule {
+    /// Stays at the peak.
+    Constant,
+    /// Half a cosine from the peak down to `final_fraction` of it at the last step.
+    Cosine {
+        /// Learning rate at the end over the peak.
+        final_fraction: f64,
+    },
+    /// Warm-up, stable, decay: constant, then over the last `cooldown_steps` as `1 − √x`, x from 0 to 1
+    /// (Hägele et al. 2024, arXiv:2405.18392).
+    Wsd {
+        /// Steps of the cool-down.
+        cooldown_steps: u64,
+    },
+}
+
+/// Distribution of the initial weights.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum InitRule {
+    /// Normal with deviation `std`; projections back into the residual stream (attention output, MLP down)
+    /// with `std / √(2·n_layer)` (GPT-2); gains 1.
+    ScaledNormal {
+        /// Standard deviation.
+        std: f64,
+    },
+}
+
+impl Recipe {
+    /// Learning rate of `step` (from 0) in a run of `total_steps`.
+    pub fn lr(&self, step: u64, total_steps: u64) -> f64 {
+        if step < self.warmup_steps {
+            return self.lr_peak * (step + 1) as f64 / self.warmup_steps as f64;
+        }
+        let fraction = match self.schedule {
+            Schedule::Constant => 1.0,
+            Schedule::Cosine { final_fraction } => {
+                let span = (total_steps - self.warmup_steps).saturating_sub(1).max(1);
+                let x = (step - self.warmup_steps) as f64 / span as f64;
+                final_fraction
+                    + (1.0 - final_fraction) * 0.5 * (1.0 + (std::f64::consts::PI * x.min(1.0)).cos())
+            }
+            Schedule::Wsd { cooldown_steps } => {
+                let stable_end = total_steps.saturating_sub(cooldown_steps);
+                if step < stable_end {
+                    1.0
+                } else {
+                    // x runs over (0, 1): the first cool-down step is already lower, the last one not yet 0.
+                    1.0 - ((step - stable_end + 1) as f64 / (cooldown_steps + 1) as f64).sqrt()
+                }
+            }
+        };
+        self.lr_peak * fraction
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(schedule: Schedule) -> Recipe {
+        Recipe {
+            optimizer: Optimizer::AdamW { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 },
+            lr_peak: 2.0,
+            warmup_steps: 4,
+            schedule,
+            grad_clip_norm: 1.0,
+            init: InitRule::ScaledNormal { std: 0.02 },
+        }
+    }
+
+    #[test]
+    fn each_schedule_passes_through_its_known_points() {
+        for (schedule, step, expected) in [
+            (Schedule::Constant, 0, 0.5),
+            (Schedule::Constant, 3, 2.0),
+            (Schedule::Constant, 99, 2.0),
+            (Schedule::Cosine { final_fraction: 0.1 }, 4, 2.0),
+            (Schedule::Cosine { final_fraction: 0.1 }, 104, 0.2),
+            (Schedule::Cosine { final_fraction: 0.0 }, 54, 1.0),
+            (Schedule::Wsd { cooldown_steps: 15 }, 89, 2.0),
+            (Schedule::Wsd { cooldown_steps: 15 }, 90, 2.0 * (1.0 - 0.25)),
+            (Schedule::Wsd { cooldown_steps: 15 }, 93, 2.0 * (1.0 - 0.5)),
+        ] {
+            let found = recipe(schedule).lr(step, 105);
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{schedule:?} step {step}: {found}, expected {expected}"
+            );
+        }
+    }
+}

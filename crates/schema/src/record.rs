@@ -1,0 +1,135 @@
+//! What a run leaves behind.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::count::{FlopCount, ParamCount};
+use crate::run_id::RunId;
+use crate::train_spec::TrainSpec;
+
+/// The content of `record.json`, written last: its presence means that the run is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// Version of this format.
+    pub schema_version: u32,
+    /// Hash of `train`.
+    pub run: RunId,
+    /// What was trained.
+    pub train: TrainSpec,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// N by group, counted from the tensors that were trained.
+    pub params: ParamCount,
+    /// Steps taken.
+    pub steps: u64,
+    /// Training tokens from the initial weights to the final ones.
+    pub tokens: u64,
+    /// FLOPs from the initial weights to the final ones, along trunk and branch.
+    pub flops_path: FlopCount,
+    /// FLOPs that this run itself computed, steps repeated after a resume included.
+    pub flops_spent: FlopCount,
+    /// The trunk's id, or the run's own: runs that share a trajectory are one draw in a bootstrap.
+    pub cluster: RunId,
+    /// Mean training loss over the last twentieth of the steps, nats per token; absent where diverged.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub train_loss: Option<f64>,
+    /// How often each corpus was read, by name: below 1, no token came twice.
+    pub epochs: BTreeMap<String, f64>,
+    /// Steps that were skipped because their gradient was not finite.
+    pub skipped_steps: Vec<u64>,
+    /// Seconds of training, pauses left out.
+    pub wall_seconds: f64,
+    /// Median of the logged rows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tokens_per_second: Option<f64>,
+    /// Largest memory of the process that trained it, bytes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub peak_bytes: Option<u64>,
+    /// Sequences computed at once; smaller than the batch where gradients were accumulated.
+    pub micro_batch: usize,
+    /// How often the run was taken up.
+    pub attempts: u32,
+    /// Program and machine.
+    pub provenance: Provenance,
+}
+
+/// How a run ended. A failure is no outcome: it goes to `attempts.jsonl` and is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Outcome {
+    /// All steps were taken.
+    Finished,
+    /// The loss left every bound; trying again is useless.
+    Diverged {
+        /// The step at which it was given up.
+        step: u64,
+    },
+}
+
+/// Where a number comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Version of the program.
+    pub version: String,
+    /// Git commit that the program was built from; absent outside a repository.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub git_commit: Option<String>,
+    /// Version of burn.
+    pub burn: String,
+    /// Features compiled in that can change numbers.
+    pub features: Vec<String>,
+    /// `cpu` or `wgpu`; `simulated` where the loss was drawn from a law.
+    pub backend: String,
+    /// Name of the device.
+    pub device: String,
+    /// Driver with version, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub driver: Option<String>,
+    /// Name of the machine.
+    pub host: String,
+    /// Operating system and processor architecture.
+    pub platform: String,
+    /// Threads of the process that did it.
+    pub threads: usize,
+    /// Start of the first attempt, RFC 3339, UTC.
+    pub started: String,
+    /// End, RFC 3339, UTC.
+    pub ended: String,
+}
+
+/// A line of `attempts.jsonl`: an attempt that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// When it ended, RFC 3339, UTC.
+    pub ended: String,
+    /// What went wrong.
+    pub failure: Failure,
+    /// The message.
+    pub why: String,
+    /// Sequences computed at once in this attempt.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub micro_batch: Option<usize>,
+    /// The last checkpointed step, where the next attempt starts.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub resume_step: Option<u64>,
+}
+
+/// Kinds of failure, by what the runner does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// The next attempt halves the micro-batch.
+    OutOfMemory,
+    /// The next attempt gets a new process.
+    DeviceLost,
+    /// The process died without a word (a signal, say).
+    WorkerDied,
+    /// An error that another attempt may or may not cure.
+    Error,
+    /// A person or the system asked the run to stop; it is taken up where it was.
+    Interrupted,
+}

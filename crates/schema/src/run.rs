@@ -1,0 +1,87 @@
+//! One run with all choices made: what is trained, and what is done beside the training.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::eval::EvalRequest;
+use crate::run_id::{self, RunId};
+use crate::train_spec::TrainSpec;
+
+/// The content of `run.toml`. Only [`RunSpec::train`] decides the weights and the id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSpec {
+    /// Version of this format.
+    pub schema_version: u32,
+    /// Hash of `train`.
+    pub id: RunId,
+    /// What decides the weights.
+    pub train: TrainSpec,
+    /// Place in the sweep's grid.
+    pub cell: Cell,
+    /// Names of the token sets that `train.mixture` holds by hash.
+    pub corpora: Vec<CorpusRef>,
+    /// Evaluations made at the end of the run.
+    pub evals: Vec<EvalRequest>,
+    /// How often things are written.
+    pub cadence: Cadence,
+    /// What stays on the disk when the run is finished.
+    pub keep: Keep,
+}
+
+/// Place of a run in the grid of its sweep. For tables and plots; it identifies nothing.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// The compute budget that the run belongs to, FLOPs under the sweep's count rule (IsoFLOP grids).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub budget_flops: Option<f64>,
+    /// The run that this one was branched from or shares its data with, for a bootstrap over clusters:
+    /// the trunk's id, or the run's own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cluster: Option<RunId>,
+}
+
+/// A token set by name and by content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorpusRef {
+    /// Name in the sweep file or of the manifest.
+    pub name: String,
+    /// Content hash, as in [`crate::mixture::MixtureSource::tokens`].
+    pub tokens: String,
+}
+
+/// How often a run writes, in optimizer steps. Nothing here changes the weights.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cadence {
+    /// A row in `metrics.jsonl`.
+    pub log_steps: u64,
+    /// A checkpoint.
+    pub checkpoint_steps: u64,
+    /// An evaluation on the held-out tokens, written to the metrics; the last step always has one.
+    pub eval_steps: u64,
+}
+
+/// What stays on the disk when a run is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// `weights.safetensors`, so that later evaluations can judge the run.
+    Weights,
+    /// Records and metrics only.
+    None,
+}
+
+impl RunSpec {
+    /// Name of the run's folder.
+    pub fn folder_name(&self) -> String {
+        run_id::folder_name(&self.train)
+    }
+
+    /// Name of the corpus with this content hash, or the hash where none is known.
+    pub fn corpus_name<'a>(&'a self, tokens: &'a str) -> &'a str {
+        self.corpora.iter().find(|corpus| corpus.tokens == tokens).map_or(tokens, |corpus| &corpus.name)
+    }
+}

@@ -1,0 +1,331 @@
+//! A sweep file, exactly as written: nothing resolved, nothing defaulted.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::axis::Axis;
+use crate::corpus::CorpusSpec;
+use crate::count::CountRule;
+use crate::run::Keep;
+use crate::shape::Head;
+
+/// One sweep file. Wherever an [`Axis`] stands, one value or a range can be written; ranges multiply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SweepSpec {
+    /// Name of the sweep and of its folder; the file's name where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What the sweep asks, for the report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
+    /// How N and C are counted: for budgets, sizes and the fit. `exact` where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count_rule: Option<CountRule>,
+    /// Which cells there are.
+    pub grid: Grid,
+    /// The model.
+    pub model: ModelChoice,
+    /// What is trained on.
+    pub data: DataChoice,
+    /// How it is trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train: Option<TrainChoice>,
+    /// What is measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eval: Option<EvalChoice>,
+    /// Refuse before launch beyond these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// What energy and time cost here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CostChoice>,
+    /// Corpora of this sweep's own, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub corpus: BTreeMap<String, CorpusSpec>,
+    /// What stays on the disk when a run is finished; `weights` where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
+}
+
+/// Which cells there are. Every swept value elsewhere in the file multiplies them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum Grid {
+    /// Budgets of compute, and around the predicted optimum of each some sizes (Hoffmann et al. 2022, approach 2).
+    Isoflop {
+        /// FLOPs of one run under the sweep's count rule.
+        budgets: Axis,
+        /// Sizes per budget, evenly spaced in log N.
+        sizes: usize,
+        /// Decades of N on each side of the centre.
+        span_decades: f64,
+        /// Tokens per parameter at the optimum, the guess that the first centre is made of.
+        tokens_per_param: f64,
+        /// Whether a later budget moves to the optimum that the smaller ones show.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        center: Option<CenterChoice>,
+        /// Cells with fewer optimizer steps are dropped.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        min_steps: Option<u64>,
+    },
+    /// Sizes times tokens per parameter.
+    Ladder {
+        /// N of the models under the sweep's count rule.
+        sizes: Axis,
+        /// D / N.
+        tokens_per_param: Axis,
+    },
+    /// Every combination of the values written in the file; the model's width and depth, or its size, are given
+    /// in `[model]`.
+    Product {
+        /// How long each run trains.
+        horizon: Horizon,
+    },
+}
+
+/// What an IsoFLOP budget is centred on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CenterChoice {
+    /// Always the guess from `tokens-per-param`.
+    Prior,
+    /// The fit of the smaller budgets, from the second one on, as soon as it can be made.
+    Fit,
+}
+
+/// How long a run trains: exactly one of these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Horizon {
+    /// Optimizer steps.
+    Steps(Axis),
+    /// Training tokens.
+    Tokens(Axis),
+    /// Training FLOPs under the sweep's count rule.
+    Flops(Axis),
+    /// Training tokens over N.
+    TokensPerParam(Axis),
+}
+
+/// The model as written. Give `size`, or `d-model` with `n-layer`, or neither where the grid makes the sizes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ModelChoice {
+    /// Tokens of one sequence.
+    pub context_len: Option<Axis>,
+    /// Output projection; `tied` where absent.
+    pub head: Option<Head>,
+    /// N under the sweep's count rule; width and depth follow by rule.
+    pub size: Option<Axis>,
+    /// Width of the residual stream.
+    pub d_model: Option<Axis>,
+    /// Number of blocks.
+    pub n_layer: Option<Axis>,
+    /// Attention heads; by default as many as make them `d-head` wide.
+    pub n_head: Option<Axis>,
+    /// Width of the SwiGLU's hidden layer; by default 8/3 of the width, rounded up to a multiple of 8.
+    pub d_ff: Option<Axis>,
+    /// Width of one head where `n-head` is not given; 64, or the largest divisor that fits, where absent.
+    pub d_head: Option<u64>,
+    /// Width over depth that sizes made by rule aim at; 32 where absent.
+    pub aspect: Option<f64>,
+    /// Smallest and largest width of sizes made by rule.
+    pub width_range: Option<[u64; 2]>,
+}
+
+/// The data as written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DataChoice {
+    /// `"bytes"`, `{ bpe = 512 }`, or a list of both forms, which is swept.
+    pub tokenizer: OneOrMany<TokenizerChoice>,
+    /// Corpus to weight, such as `{ code = 1, prose = 1 }`, or a list of such tables, which is swept.
+    pub mixture: OneOrMany<BTreeMap<String, f64>>,
+    /// Smallest number of held-out tokens per corpus that must exist; 65536 where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out_tokens: Option<u64>,
+}
+
+/// How text becomes tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TokenizerChoice {
+    /// One token per byte and one that ends a document: a vocabulary of 257.
+    Bytes,
+    /// Byte-level BPE trained on the sweep's corpora, with a vocabulary of this size.
+    Bpe(u32),
+}
+
+/// How it is trained, as written.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TrainChoice {
+    /// Sequences of one step.
+    pub batch_sequences: Option<Axis>,
+    /// Peak learning rate; by a rule of the size where absent.
+    pub lr: Option<Axis>,
+    /// Factor on the learning rate that the rule gives.
+    pub lr_factor: Option<Axis>,
+    /// Linear warm-up; a tenth of the steps where absent, at most 2000.
+    pub warmup: Option<Length>,
+    /// What follows the warm-up; a cosine down to a tenth where absent.
+    pub schedule: Option<ScheduleChoice>,
+    /// AdamW's first decay.
+    pub beta1: Option<Axis>,
+    /// AdamW's second decay.
+    pub beta2: Option<Axis>,
+    /// Decoupled weight decay.
+    pub weight_decay: Option<Axis>,
+    /// Largest global norm of the gradient.
+    pub grad_clip_norm: Option<f64>,
+    /// Seeds of weights and data order.
+    pub seed: Option<Axis>,
+    /// Checkpoints per run; 10 where absent.
+    pub checkpoints: Option<u64>,
+}
+
+/// A length of training.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Length {
+    /// Optimizer steps.
+    Steps(u64),
+    /// Share of all steps.
+    Fraction(f64),
+}
+
+/// Learning-rate schedule as written.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ScheduleChoice {
+    /// Stays at the peak.
+    Constant,
+    /// Down to this fraction of the peak.
+    Cosine {
+        /// Learning rate at the end over the peak.
+        final_fraction: f64,
+    },
+    /// Constant, then a cool-down of this length as `1 − √x`.
+    Wsd {
+        /// Length of the cool-down.
+        cooldown: Length,
+    },
+}
+
+/// What is measured, as written.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EvalChoice {
+    /// Held-out tokens per corpus, at least 65536, which is also what is taken where absent.
+    pub tokens: Option<u64>,
+    /// Corpora to evaluate on beside those trained on.
+    pub corpora: Option<Vec<String>>,
+    /// Evaluations during a run (the one at the end not counted); none where absent.
+    pub during: Option<u64>,
+}
+
+/// Limits of a sweep. Beyond one of them nothing starts (exit code 5).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Limits {
+    /// Wall-clock hours on this machine.
+    pub hours: Option<f64>,
+    /// Training FLOPs in sum.
+    pub flops: Option<f64>,
+    /// Bytes on the disk.
+    pub disk_bytes: Option<f64>,
+    /// Kilowatt-hours.
+    pub kwh: Option<f64>,
+    /// Money in the sweep's currency.
+    pub money: Option<f64>,
+}
+
+/// Prices. Without them neither energy nor money is shown.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CostChoice {
+    /// Power drawn by the machine while it trains, watts.
+    pub watts: Option<f64>,
+    /// Price of a kilowatt-hour.
+    pub price_per_kwh: Option<f64>,
+    /// Price of an hour of the machine.
+    pub price_per_hour: Option<f64>,
+    /// Name of the currency.
+    pub currency: Option<String>,
+}
+
+/// One value, or a list of values that is swept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OneOrMany<T>(pub Vec<T>);
+
+mod one_or_many {
+    //! By hand, since an untagged enum would lose the place and the reason of an error.
+
+    use std::fmt;
+    use std::marker::PhantomData;
+
+    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+    use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+    use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::OneOrMany;
+
+    impl<T: Serialize> Serialize for OneOrMany<T> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            match self.0.as_slice() {
+                [one] => one.serialize(serializer),
+                many => many.serialize(serializer),
+            }
+        }
+    }
+
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(OneOrManyVisitor(PhantomData))
+        }
+    }
+
+    struct OneOrManyVisitor<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
+        type Value = OneOrMany<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("one value or a list of them")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            T::deserialize(StrDeserializer::new(text)).map(|one| OneOrMany(vec![one]))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(|one| OneOrMany(vec![one]))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut many = Vec::new();
+            while let Some(one) = seq.next_element::<T>()? {
+                many.push(one);
+            }
+            if many.is_empty() {
+                return Err(A::Error::custom("an empty list: the grid would be empty"));
+            }
+            Ok(OneOrMany(many))
+        }
+    }
+
+    impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+        fn schema_name() -> std::borrow::Cow<'static, str> {
+            format!("OneOrMany_{}", T::schema_name()).into()
+        }
+
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+            let one = generator.subschema_for::<T>();
+            json_schema!({ "oneOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
+        }
+    }
+}

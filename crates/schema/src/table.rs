@@ -1,0 +1,148 @@
+//! Tables of losses: the wide row of a finished run, and the rows that every fit takes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::count::{FlopCount, ParamCount};
+use crate::record::Outcome;
+use crate::run_id::RunId;
+use crate::shape::Head;
+
+/// One row of `results.parquet`: a run that is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResultRow {
+    /// The run.
+    pub run_id: RunId,
+    /// Name of its folder.
+    pub folder: String,
+    /// The trunk's id, or the run's own.
+    pub cluster: RunId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Seed of weights and data.
+    pub seed: u64,
+    /// The IsoFLOP budget it belongs to.
+    pub budget_flops: Option<f64>,
+    /// N by group.
+    pub params: ParamCount,
+    /// Blocks.
+    pub n_layer: usize,
+    /// Width.
+    pub d_model: usize,
+    /// Heads.
+    pub n_head: usize,
+    /// Width of the MLP.
+    pub d_ff: usize,
+    /// Vocabulary.
+    pub vocab_size: usize,
+    /// Output projection.
+    pub head: Head,
+    /// Context of the last phase.
+    pub context_len: usize,
+    /// Steps taken.
+    pub steps: u64,
+    /// D.
+    pub tokens: u64,
+    /// FLOPs from the initial weights to the final ones, by group.
+    pub flops_path: FlopCount,
+    /// FLOPs that this run computed.
+    pub flops_spent: f64,
+    /// Held-out loss, nats per token: the mean over the evaluated corpora, weighted as in training.
+    pub loss: Option<f64>,
+    /// The same in bits per byte.
+    pub bpb: Option<f64>,
+    /// Held-out loss of each corpus by name, nats per token.
+    pub losses: BTreeMap<String, f64>,
+    /// Held-out loss of each corpus by name, bits per byte.
+    pub bpbs: BTreeMap<String, f64>,
+    /// Training loss at the end.
+    pub train_loss: Option<f64>,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Tokens of one step of the last phase.
+    pub batch_tokens: u64,
+    /// Largest number of times that a corpus was read.
+    pub max_epochs: Option<f64>,
+    /// Seconds of training.
+    pub wall_seconds: f64,
+    /// Median rate.
+    pub tokens_per_second: Option<f64>,
+    /// Peak memory.
+    pub peak_bytes: Option<u64>,
+    /// Backend and device.
+    pub device: String,
+    /// Program version and commit.
+    pub program: String,
+}
+
+/// One point of a learning curve, of `metrics.parquet`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricPoint {
+    /// The run.
+    pub run_id: RunId,
+    /// Steps taken.
+    pub step: u64,
+    /// Training tokens seen.
+    pub tokens: u64,
+    /// Training FLOPs spent.
+    pub flops: f64,
+    /// Seconds since the run began.
+    pub wall_seconds: f64,
+    /// Name of the measurement.
+    pub metric: String,
+    /// Its value.
+    pub value: f64,
+}
+
+/// The input of every fit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossTable {
+    /// Where the rows come from: a sweep's name or a file's.
+    pub source: String,
+    /// How N and C were counted: the name of a rule, or `as given` for a user's own table.
+    pub count_rule: String,
+    /// What `loss` is: a corpus' name or a column's.
+    pub loss_name: String,
+    /// Rows that can be fitted: every number finite and positive.
+    pub rows: Vec<LossRow>,
+    /// Rows left out.
+    pub excluded: Vec<ExcludedRow>,
+}
+
+/// One measured loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossRow {
+    /// A name for messages and plots: the run's id, or the row's number in a file.
+    pub name: String,
+    /// Parameters.
+    pub n: f64,
+    /// Training tokens.
+    pub d: f64,
+    /// Training FLOPs.
+    pub c: f64,
+    /// Nats per token.
+    pub loss: f64,
+    /// The IsoFLOP budget, where the table names one.
+    pub budget: Option<f64>,
+    /// Rows of one cluster share a trajectory, where the table names clusters.
+    pub cluster: Option<String>,
+    /// Seed, where the table names one.
+    pub seed: Option<u64>,
+    /// Distinct training tokens, where data was repeated.
+    pub unique_tokens: Option<f64>,
+}
+
+/// A row that no fit may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExcludedRow {
+    /// The run's id, or the row's number in a file.
+    pub name: String,
+    /// Why.
+    pub why: String,
+}
