@@ -1,0 +1,326 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use scalelaw_schema::count::CountRule;
+use scalelaw_schema::device::DeviceChoice;
+
+/// Measures how language models scale: plan a sweep, train it, fit the law, and see what a target will cost.
+#[derive(Debug, Parser)]
+#[command(name = "scalelaw", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 some runs failed, 5 over budget, \
+    6 fit refused, 7 device missing, 130 interrupted.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub shared: Shared,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Clone, Args)]
+pub struct Shared {
+    /// Folder of the sweeps' folders.
+    #[arg(long, global = true, default_value = "runs", value_name = "DIR", env = "SCALELAW_RUNS")]
+    pub runs: PathBuf,
+    /// Folder of tokens and tokenizers; the system's cache folder by default.
+    #[arg(long, global = true, value_name = "DIR", env = "SCALELAW_CACHE")]
+    pub cache: Option<PathBuf>,
+    /// Only errors and results.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// More on standard error.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// When to colour.
+    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
+    pub color: ColorWhen,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show what a sweep will run, and what that will cost.
+    Plan(PlanArgs),
+    /// Train what a sweep still lacks, then fit it and write the report.
+    Run(RunArgs),
+    /// Show how far a sweep is, from its folders alone.
+    Status(StatusArgs),
+    /// Evaluate finished runs again, from their weights.
+    Eval(EvalArgs),
+    /// Fit a scaling law to a sweep or to a table.
+    Fit(FitArgs),
+    /// Write the report of a sweep.
+    Report(ReportArgs),
+    /// Rebuild a sweep's tables, and print them as CSV or JSON.
+    Export(ExportArgs),
+    /// Find, tokenise and describe text.
+    #[command(subcommand)]
+    Data(DataVerb),
+    /// List the devices, what each can do and how fast it is.
+    Doctor(DoctorArgs),
+    /// Write a first sweep file, the files' JSON Schema, shell completions or man pages.
+    Init(InitArgs),
+    /// Train the run of one folder: the contract for every other launcher.
+    ///
+    /// Exit codes: 0 done, 75 try again (out of memory, device lost), 76 diverged.
+    TrainOne(TrainOneArgs),
+    /// Serve a runner (internal).
+    #[command(hide = true)]
+    Worker(WorkerArgs),
+}
+
+/// A sweep file with overrides.
+#[derive(Debug, Clone, Args)]
+pub struct SweepArgs {
+    /// Sweep file.
+    #[arg(value_name = "SWEEP.toml")]
+    pub sweep: PathBuf,
+    /// Override a value by its dotted key, such as `--set train.lr=3e-4`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// Where to train.
+#[derive(Debug, Clone, Args)]
+pub struct DeviceArgs {
+    /// `auto` (a real GPU, else the CPU), `cpu`, `wgpu`, or `wgpu:N` with N of `scalelaw doctor`.
+    #[arg(long, default_value = "auto", value_name = "DEVICE", env = "SCALELAW_DEVICE")]
+    pub device: DeviceChoice,
+    /// Runs trained at once: on the CPU one per core by default, on a GPU one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub slots: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub sweep: SweepArgs,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Print the plan as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Print every run with all its choices made, as TOML.
+    #[arg(long, conflicts_with = "json")]
+    pub resolved: bool,
+    /// Do not measure the device's speed: no times, no costs.
+    #[arg(long)]
+    pub no_speed: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub sweep: SweepArgs,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Show the plan, check its limits, train nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Draw the losses from a known law instead of training, such as
+    /// `chinchilla:A=400,B=400,E=1.7,alpha=0.34,beta=0.28,noise=0.01`. Kept apart in a folder of its own.
+    #[arg(long, value_name = "LAW")]
+    pub simulate: Option<String>,
+    /// Recycle a worker whose memory has grown beyond this, bytes.
+    #[arg(long, value_name = "BYTES")]
+    pub worker_memory: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Sweep file, or the name or folder of a sweep.
+    pub sweep: PathBuf,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// Sweep file, or the name or folder of a sweep.
+    pub sweep: PathBuf,
+    /// Corpus to judge by: a built-in name or a manifest (`*.toml`).
+    #[arg(long, value_name = "NAME|FILE", required = true)]
+    pub corpus: Vec<String>,
+    /// Held-out tokens.
+    #[arg(long, default_value_t = 65_536, value_name = "N")]
+    pub tokens: u64,
+    /// Device to evaluate on.
+    #[arg(long, default_value = "auto", value_name = "DEVICE", env = "SCALELAW_DEVICE")]
+    pub device: DeviceChoice,
+    /// Say what would be evaluated.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the evaluations as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct FitArgs {
+    /// Sweep file, name or folder of a sweep, or a table: `*.csv`, `*.parquet`.
+    pub table: PathBuf,
+    /// Law to fit: a name, `auto` or `all`.
+    #[arg(long, default_value = "chinchilla", value_name = "LAW")]
+    pub law: String,
+    /// Column of the parameters.
+    #[arg(long, value_name = "COL")]
+    pub n: Option<String>,
+    /// Column of the training tokens.
+    #[arg(long, value_name = "COL")]
+    pub d: Option<String>,
+    /// Column of the loss; for a sweep, the corpus.
+    #[arg(long, value_name = "COL")]
+    pub loss: Option<String>,
+    /// Column of the FLOPs; 6·N·D where there is none.
+    #[arg(long, value_name = "COL")]
+    pub c: Option<String>,
+    /// Column of the IsoFLOP budgets.
+    #[arg(long, value_name = "COL")]
+    pub budget: Option<String>,
+    /// Rows to take, such as `"corpus = 'code' and N > 1e5"`.
+    #[arg(long = "where", value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// How N and C of a sweep are counted; as the sweep says by default.
+    #[arg(long, value_name = "RULE")]
+    pub count_rule: Option<CountRule>,
+    /// `log-huber:DELTA`, `log-mse` or `huber:DELTA`.
+    #[arg(long, default_value = "log-huber:1e-3", value_name = "OBJECTIVE")]
+    pub objective: String,
+    /// Resamples of the bootstrap; 0 for none.
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub bootstrap: usize,
+    /// Seed of the bootstrap.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Fit the rows below this quantile of C and predict the rest.
+    #[arg(long, value_name = "QUANTILE")]
+    pub holdout_compute: Option<f64>,
+    /// Predict a run: `N=1e8,D=2e9`, or `C=1e20` at its compute-optimal size.
+    #[arg(long, value_name = "POINT")]
+    pub predict: Vec<String>,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Sweep file, or the name or folder of a sweep.
+    pub sweep: PathBuf,
+    /// Where to write it: `*.html` or `*.md`; `report.html` in the sweep's folder by default, `-` for standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Say what would be written.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Sweep file, or the name or folder of a sweep.
+    pub sweep: PathBuf,
+    /// Form of the table.
+    #[arg(long, default_value = "csv")]
+    pub format: ExportFormat,
+    /// Rebuild `results.parquet` and `metrics.parquet` and print nothing.
+    #[arg(long)]
+    pub parquet: bool,
+    /// Say what would be written.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    Csv,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataVerb {
+    /// List the corpora that need no file, and whether this machine has them.
+    List {
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tokenise a sweep's corpora as far as its plan needs.
+    Prepare {
+        #[command(flatten)]
+        sweep: SweepArgs,
+        /// Say what would be tokenised.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Only this device.
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<DeviceChoice>,
+    /// Do not measure speed.
+    #[arg(long)]
+    pub no_speed: bool,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where to write the sweep file.
+    #[arg(default_value = "sweep.toml")]
+    pub path: PathBuf,
+    /// Print the JSON Schema of sweep files, for editors.
+    #[arg(long, conflicts_with_all = ["completions", "man"])]
+    pub schema: bool,
+    /// Print completions for a shell.
+    #[arg(long, value_name = "SHELL", conflicts_with = "man")]
+    pub completions: Option<clap_complete::Shell>,
+    /// Write man pages into a folder.
+    #[arg(long, value_name = "DIR")]
+    pub man: Option<PathBuf>,
+    /// Replace a file that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Say what would be written.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TrainOneArgs {
+    /// Run folder with its `run.toml`.
+    pub folder: PathBuf,
+    /// Device to train on.
+    #[arg(long, default_value = "auto", value_name = "DEVICE", env = "SCALELAW_DEVICE")]
+    pub device: DeviceChoice,
+    /// Threads; all cores by default.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Sequences computed at once; the whole batch by default.
+    #[arg(long, value_name = "N")]
+    pub micro_batch: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    #[arg(long, value_name = "DEVICE")]
+    pub device: DeviceChoice,
+    #[arg(long, value_name = "N")]
+    pub threads: usize,
+    #[arg(long, value_name = "FLOP/S")]
+    pub matmul_peak: Option<f64>,
+    #[arg(long, value_name = "LAW")]
+    pub simulate: Option<String>,
+}

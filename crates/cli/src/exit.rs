@@ -1,0 +1,58 @@
+//! Exit codes, and which error has which.
+
+use scalelaw_fit::FitError;
+use scalelaw_plan::PlanError;
+use scalelaw_schema::SchemaError;
+use scalelaw_train::TrainError;
+
+/// Everything went well.
+pub const OK: u8 = 0;
+/// Something failed that has no code of its own.
+pub const FAILURE: u8 = 1;
+/// The command line or a configuration is wrong.
+pub const USAGE: u8 = 2;
+/// Some runs of a sweep failed.
+pub const SOME_RUNS_FAILED: u8 = 3;
+/// Refused before launch: a limit of the sweep would be passed.
+pub const OVER_BUDGET: u8 = 5;
+/// The data cannot tell what was asked of the fit.
+pub const FIT_REFUSED: u8 = 6;
+/// The device asked for is not there.
+pub const DEVICE_MISSING: u8 = 7;
+/// `train-one`: trying again may help.
+pub const TRY_AGAIN: u8 = 75;
+/// `train-one`: the run diverged, trying again is useless.
+pub const DIVERGED: u8 = 76;
+/// Ctrl-C or a request to end.
+pub const INTERRUPTED: u8 = 130;
+
+/// An error in what the person asked for, where no library error says so.
+#[derive(Debug)]
+pub struct UsageError(pub String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// The code of an error: the first cause that has one decides.
+pub fn code(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if cause.is::<UsageError>() || cause.is::<SchemaError>() {
+            return USAGE;
+        }
+        if let Some(plan) = cause.downcast_ref::<PlanError>() {
+            return if matches!(plan, PlanError::OverBudget { .. }) { OVER_BUDGET } else { USAGE };
+        }
+        if let Some(FitError::Refused { .. }) = cause.downcast_ref::<FitError>() {
+            return FIT_REFUSED;
+        }
+        if let Some(TrainError::MissingDevice { .. }) = cause.downcast_ref::<TrainError>() {
+            return DEVICE_MISSING;
+        }
+    }
+    FAILURE
+}

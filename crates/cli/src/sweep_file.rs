@@ -1,0 +1,59 @@
+//! Reads a sweep file with its includes and overrides.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use scalelaw_schema::source::{Layers, TomlText};
+use scalelaw_schema::sweep::SweepSpec;
+
+use crate::exit::UsageError;
+
+/// A sweep with where it came from.
+pub struct SweepFile {
+    /// What was written.
+    pub spec: SweepSpec,
+    /// Its name: of the file where the file gives none.
+    pub name: String,
+    /// The layers, to show the place of an error.
+    pub layers: Layers,
+    /// The folder that relative paths are relative to.
+    pub base: PathBuf,
+}
+
+/// Reads `path`, its includes below it and `overrides` above it.
+pub fn load(path: &Path, overrides: &[String]) -> Result<SweepFile> {
+    let mut layers = Layers::default();
+    push_with_includes(&mut layers, path, &mut Vec::new())?;
+    for assignment in overrides {
+        layers.push_override(assignment)?;
+    }
+    let spec: SweepSpec = layers.parse()?;
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let name = spec.name.clone().or(stem).unwrap_or_else(|| "sweep".to_string());
+    if !name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) || name.starts_with('.') {
+        let why = format!("`{name}` cannot name a folder (hint: letters, digits, `-`, `_` and `.`)");
+        return Err(layers.error_at("name", why).into());
+    }
+    let base = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    Ok(SweepFile { spec, name, layers, base })
+}
+
+/// Weakest first: the includes in the order written, then the file itself. `open` holds the files being read.
+fn push_with_includes(layers: &mut Layers, path: &Path, open: &mut Vec<PathBuf>) -> Result<()> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        UsageError(format!("cannot read the sweep file `{}`: {error} (hint: `scalelaw init` writes one)", path.display()))
+    })?;
+    let real = path.canonicalize().with_context(|| format!("cannot resolve `{}`", path.display()))?;
+    if open.contains(&real) {
+        return Err(UsageError(format!("`{}` includes itself, through {} files", path.display(), open.len())).into());
+    }
+    open.push(real);
+    let text = TomlText { name: path.display().to_string(), text };
+    for include in Layers::includes(&text)? {
+        let included = path.parent().unwrap_or(Path::new("")).join(&include);
+        push_with_includes(layers, &included, open).with_context(|| format!("included by `{}`", path.display()))?;
+    }
+    open.pop();
+    layers.push(text)?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Crate to the names of its `[dependencies]`, from the manifests.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(root().join("crates")).unwrap() {
+        let folder = entry.unwrap().path();
+        let text = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let manifest: toml::Table = text.parse().unwrap();
+        let names = manifest
+            .get("dependencies")
+            .and_then(|section| section.as_table())
+            .map(|section| section.keys().cloned().collect())
+            .unwrap_or_default();
+        found.insert(folder.file_name().unwrap().to_string_lossy().into_owned(), names);
+    }
+    found
+}
+
+/// Lines of the crate's sources outside of tests and comments that hold one of `needles`.
+fn lines_with(krate: &str, needles: &[&str]) -> Vec<String> {
+    let mut hits = Vec::new();
+    let mut folders = vec![root().join("crates").join(krate).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for (line_idx, line) in code.lines().enumerate() {
+                let is_comment = line.trim_start().starts_with("//");
+                if !is_comment && needles.iter().any(|needle| line.contains(needle)) {
+                    hits.push(format!("{}:{}: {}", path.display(), line_idx + 1, line.trim()));
+                }
+            }
+        }
+    }
+    hits
+}
+
+#[test]
+fn crates_import_only_what_the_drawing_allows() {
+    let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("schema", &[][..]),
+        ("plan", &["schema"][..]),
+        ("runner", &["schema"][..]),
+        ("results", &["schema"][..]),
+        ("data", &["schema"][..]),
+        ("fit", &["schema"][..]),
+        ("train", &["schema", "data"][..]),
+        ("advise", &["schema", "fit"][..]),
+        ("report", &["schema", "fit", "advise"][..]),
+    ]);
+    let found = dependencies();
+    for (krate, names) in &found {
+        let ours = names.iter().filter_map(|name| name.strip_prefix("scalelaw-"));
+        if krate == "cli" {
+            continue;
+        }
+        let allowed = allowed.get(krate.as_str()).unwrap_or_else(|| panic!("`{krate}` is not in the drawing"));
+        for import in ours {
+            assert!(allowed.contains(&import), "`{krate}` imports `{import}`, allowed are {allowed:?}");
+        }
+    }
+    assert_eq!(found.len(), allowed.len() + 1, "a crate of the drawing is missing: {:?}", found.keys());
+}
+
+#[test]
+fn heavy_libraries_are_named_by_one_crate_each() {
+    for (library, owner) in [("burn", "train"), ("polars", "results"), ("tokenizers", "data"), ("wgpu", "train")] {
+        for (krate, names) in dependencies() {
+            assert!(krate == owner || !names.contains(library), "`{krate}` names `{library}`, only `{owner}` may");
+        }
+    }
+}
+
+#[test]
+fn pure_crates_have_no_files_no_clock_and_no_global_random_state() {
+    let needles = ["std::fs", "File::", "Instant::now", "SystemTime", "rand::rng()", "thread_rng", "std::env", "println!"];
+    for krate in ["schema", "plan", "fit", "advise", "report"] {
+        let hits = lines_with(krate, &needles);
+        assert!(hits.is_empty(), "`{krate}` is pure, but has\n{}", hits.join("\n"));
+    }
+}
+
+#[test]
+fn the_trainer_touches_files_in_one_place() {
+    let hits: Vec<String> = lines_with("train", &["std::fs", "File::", "fs::"])
+        .into_iter()
+        .filter(|hit| !hit.contains("checkpoint.rs"))
+        .collect();
+    assert!(hits.is_empty(), "outside of train/checkpoint.rs:\n{}", hits.join("\n"));
+}
