@@ -2,8 +2,8 @@
 
 /// Who may import whom, who may see burn, polars and the file system.
 mod layering;
-/// Starting the program, sweep files, reading what it left.
-mod program;
+/// A folder to use the program in.
+mod workbench;
 /// A simulated sweep through plan, runner, results, fit and report.
 mod pipeline;
 /// Real training: losses fall with N and with D, nothing is trained twice, evaluations of finished runs.

@@ -321,6 +321,11 @@ pub struct WorkerArgs {
     pub threads: usize,
     #[arg(long, value_name = "FLOP/S")]
     pub matmul_peak: Option<f64>,
-    #[arg(long, value_name = "LAW")]
+    #[arg(long, value_name = "LAW", requires = "count_rule")]
     pub simulate: Option<String>,
+    #[arg(long, value_name = "RULE")]
+    pub count_rule: Option<CountRule>,
+    /// Print the device's speed as JSON and leave.
+    #[arg(long)]
+    pub measure_speed: bool,
 }

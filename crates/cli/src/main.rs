@@ -1,1 +1,85 @@
-fn main() {}
+//! The program: reads the command line, calls the crates, turns errors into messages and exit codes.
+
+mod args;
+mod bars;
+mod conclude;
+mod corpora;
+mod exit;
+mod facts;
+mod paths;
+mod provenance;
+mod say;
+mod simulate;
+mod speed;
+mod sweep_file;
+mod verbs;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use args::{Cli, ColorWhen, Verb};
+use say::Say;
+
+// Training allocates and frees the same large tensors at each step; this allocator keeps its pages.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.shared.color {
+        ColorWhen::Auto => {}
+        ColorWhen::Always => anstream::ColorChoice::Always.write_global(),
+        ColorWhen::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    match dispatch(&cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) if is_closed_pipe(&error) => ExitCode::from(exit::OK),
+        Err(error) => {
+            anstream::eprintln!("error: {}", text_of(&error));
+            ExitCode::from(exit::code(&error))
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<u8> {
+    let say = Say::new(&cli.shared);
+    let shared = &cli.shared;
+    match &cli.verb {
+        Verb::Plan(args) => verbs::plan::plan(shared, say, args).map(|()| exit::OK),
+        Verb::Run(args) => verbs::run::run(shared, say, args),
+        Verb::Status(args) => verbs::status::status(shared, args).map(|()| exit::OK),
+        Verb::Eval(args) => verbs::eval::eval(shared, say, args).map(|()| exit::OK),
+        Verb::Fit(args) => verbs::fit::fit(shared, say, args).map(|()| exit::OK),
+        Verb::Report(args) => verbs::report::report(shared, say, args).map(|()| exit::OK),
+        Verb::Export(args) => verbs::export::export(shared, say, args).map(|()| exit::OK),
+        Verb::Data(verb) => verbs::data::data(shared, say, verb).map(|()| exit::OK),
+        Verb::Doctor(args) => verbs::doctor::doctor(shared, say, args).map(|()| exit::OK),
+        Verb::Init(args) => verbs::init::init(args).map(|()| exit::OK),
+        Verb::TrainOne(args) => verbs::train_one::train_one(shared, say, args),
+        Verb::Worker(args) => verbs::worker::worker(shared, args),
+    }
+}
+
+/// Causes joined by colons, each said once: libraries often repeat their cause in their own text.
+fn text_of(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// The reader has seen enough (`scalelaw export | head`).
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,155 @@
+//! From run folders to conclusions: tables, fit, page. Everything here can be made again at any time.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Result;
+use scalelaw_fit::{FitError, FitSpec, conclusion::Conclusion};
+use scalelaw_report::ReportInput;
+use scalelaw_results::{Collected, LossColumn};
+use scalelaw_schema::plan::Plan;
+use scalelaw_schema::table::LossTable;
+use scalelaw_schema::{SCHEMA_VERSION, folder};
+use serde::{Deserialize, Serialize};
+
+use crate::provenance::{now, program};
+use crate::say::Say;
+use crate::simulate::write_whole;
+
+/// What the rows of a sweep say: a law, or why none can be had.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The fit.
+    Fitted(Box<Conclusion>),
+    /// The data cannot tell.
+    Refused {
+        /// The reason.
+        why: String,
+        /// Runs that would settle it.
+        settle: Vec<String>,
+    },
+}
+
+/// The content of `fit.json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct FitFile {
+    schema_version: u32,
+    verdict: Verdict,
+}
+
+impl Verdict {
+    /// For the terminal.
+    pub fn text(&self, width: usize) -> String {
+        match self {
+            Verdict::Fitted(conclusion) => scalelaw_fit::render(conclusion, width),
+            Verdict::Refused { why, settle } => {
+                let mut text = format!("no law: {why}\n");
+                for run in settle {
+                    text.push_str(&format!("  would settle it: {run}\n"));
+                }
+                text
+            }
+        }
+    }
+
+    /// What `report` takes.
+    fn for_report(&self) -> Result<&Conclusion, String> {
+        match self {
+            Verdict::Fitted(conclusion) => Ok(conclusion),
+            Verdict::Refused { why, settle } if settle.is_empty() => Err(why.clone()),
+            Verdict::Refused { why, settle } => Err(format!("{why} (would settle it: {})", settle.join("; "))),
+        }
+    }
+}
+
+/// A sweep with its tables and its verdict.
+pub struct Concluded {
+    /// What was planned.
+    pub plan: Plan,
+    /// Rows and curves of the runs that are over.
+    pub collected: Collected,
+    /// What was fitted.
+    pub table: LossTable,
+    /// What came out.
+    pub verdict: Verdict,
+}
+
+/// Fits `table`; a refusal is a verdict, any other error an error.
+pub fn judge(table: &LossTable, spec: &FitSpec) -> Result<Verdict> {
+    let began = Instant::now();
+    match scalelaw_fit::fit(table, spec) {
+        Ok(mut conclusion) => {
+            conclusion.seconds = Some(began.elapsed().as_secs_f64());
+            Ok(Verdict::Fitted(Box::new(conclusion)))
+        }
+        Err(FitError::Refused { why, settle }) => Ok(Verdict::Refused { why, settle }),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Reads a sweep's folders and fits them, in the plan's own count rule.
+pub fn conclude(sweep_dir: &Path, plan: Plan, say: Say) -> Result<Concluded> {
+    let collected = scalelaw_results::collect(sweep_dir)?;
+    for problem in &collected.problems {
+        say.warn(&format!("{}: {}", problem.name, problem.why));
+    }
+    let noted = scalelaw_results::loss_table(&collected.rows, plan.count_rule, &LossColumn::Mean, &plan.sweep);
+    for note in &noted.notes {
+        say.warn(note);
+    }
+    let verdict = judge(&noted.table, &FitSpec::new())?;
+    Ok(Concluded { plan, collected, table: noted.table, verdict })
+}
+
+impl Concluded {
+    /// Writes tables, fit and page into the sweep's folder; returns the page's path.
+    pub fn write(&self, sweep_dir: &Path) -> Result<PathBuf> {
+        scalelaw_results::write_parquet(sweep_dir, &self.collected)?;
+        write_whole(&sweep_dir.join(folder::FIT_JSON), &fit_json(&self.verdict)?)?;
+        let page = sweep_dir.join(folder::REPORT_HTML);
+        write_whole(&page, self.html().as_bytes())?;
+        Ok(page)
+    }
+
+    /// The page.
+    pub fn html(&self) -> String {
+        self.with_report_input(|input| scalelaw_report::html(input))
+    }
+
+    /// The page as Markdown.
+    pub fn markdown(&self) -> String {
+        self.with_report_input(|input| scalelaw_report::markdown(input))
+    }
+
+    fn with_report_input<T>(&self, make: impl FnOnce(&ReportInput) -> T) -> T {
+        let verdict = self.verdict.for_report();
+        let points = self.collected.curves();
+        let (generated, program) = (now(), program());
+        make(&ReportInput {
+            plan: &self.plan,
+            rows: &self.collected.rows,
+            curves: &points,
+            problems: &self.collected.problems,
+            table: &self.table,
+            conclusion: verdict.as_deref().map_err(|why| why.as_str()),
+            generated: &generated,
+            program: &program,
+        })
+    }
+}
+
+/// `fit.json` as it was written, if it can be read.
+pub fn read_verdict(sweep_dir: &Path) -> Option<Verdict> {
+    let bytes = std::fs::read(sweep_dir.join(folder::FIT_JSON)).ok()?;
+    serde_json::from_slice::<FitFile>(&bytes).ok().map(|file| file.verdict)
+}
+
+fn fit_json(verdict: &Verdict) -> Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Borrowed<'a> {
+        schema_version: u32,
+        verdict: &'a Verdict,
+    }
+    Ok(serde_json::to_vec_pretty(&Borrowed { schema_version: SCHEMA_VERSION, verdict })?)
+}

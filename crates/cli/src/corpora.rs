@@ -1,0 +1,166 @@
+//! The text of a sweep: finds its corpora and tokenizers, and tokenises as far as a plan needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use scalelaw_data::{Corpus, Needed, TokenSetFacts, Tokenizer};
+use scalelaw_plan::facts::CorpusFacts;
+use scalelaw_schema::corpus::CorpusSpec;
+use scalelaw_schema::eval::EvalSpec;
+use scalelaw_schema::plan::Plan;
+use scalelaw_schema::sweep::TokenizerChoice;
+
+use crate::exit::UsageError;
+use crate::say::Say;
+use crate::sweep_file::SweepFile;
+
+/// The corpora that a sweep names, and its tokenizers.
+pub struct Corpora {
+    corpora: BTreeMap<String, Corpus>,
+    tokenizers: BTreeMap<TokenizerChoice, Tokenizer>,
+    cache: PathBuf,
+}
+
+/// Fewest held-out tokens of a corpus.
+const HELD_OUT_TOKENS: u64 = 65_536;
+
+/// Opens a corpus by its name (of the sweep's own, a built-in one) or by its manifest's path.
+pub fn open_corpus(name: &str, own: &BTreeMap<String, CorpusSpec>, base: &Path) -> Result<Corpus> {
+    if let Some(spec) = own.get(name) {
+        return Ok(Corpus::open(name, spec, base)?);
+    }
+    if let Some((_, spec)) = scalelaw_data::builtin_manifests().into_iter().find(|(builtin, _)| *builtin == name) {
+        return Ok(Corpus::open(name, &spec, base)?);
+    }
+    let path = base.join(name);
+    if path.extension().is_some_and(|extension| extension == "toml") {
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| UsageError(format!("cannot read the manifest `{}`: {error}", path.display())))?;
+        let spec = scalelaw_data::parse_manifest(&path.display().to_string(), &text)?;
+        let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        return Ok(Corpus::open(&stem, &spec, path.parent().unwrap_or(base))?);
+    }
+    let own: Vec<&str> = own.keys().map(String::as_str).collect();
+    let builtin: Vec<&str> = scalelaw_data::builtin_manifests().into_iter().map(|(name, _)| name).collect();
+    let known = [own, builtin].concat().join(", ");
+    let why = format!("no corpus `{name}` (known: {known}; hint: `[corpus.{name}]` in the sweep, or a manifest's path)");
+    Err(UsageError(why).into())
+}
+
+/// A tokenizer for these corpora, made where the cache lacks it.
+fn tokenizer(choice: TokenizerChoice, corpora: &[&Corpus], cache: &Path, say: Say) -> Result<Tokenizer> {
+    if let TokenizerChoice::Bpe(vocab_size) = choice {
+        say.detail(&format!("tokenizer with {vocab_size} tokens: from the cache, or trained now"));
+    }
+    Ok(Tokenizer::prepare(choice, corpora, cache)?)
+}
+
+impl Corpora {
+    /// Opens what `sweep` names and makes its tokenizers. Tokenises nothing.
+    pub fn open(sweep: &SweepFile, cache: &Path, say: Say) -> Result<Corpora> {
+        let spec = &sweep.spec;
+        let mut corpora = BTreeMap::new();
+        for (mixture_idx, mixture) in spec.data.mixture.0.iter().enumerate() {
+            for name in mixture.keys().filter(|name| !corpora.contains_key(*name)).cloned().collect::<BTreeSet<_>>() {
+                let corpus = open_corpus(&name, &spec.corpus, &sweep.base).map_err(|error| {
+                    if !error.is::<UsageError>() {
+                        return error;
+                    }
+                    let place = match spec.data.mixture.0.len() {
+                        1 => format!("data.mixture.{name}"),
+                        _ => format!("data.mixture[{mixture_idx}].{name}"),
+                    };
+                    sweep.layers.error_at(&place, error.to_string()).into()
+                })?;
+                corpora.insert(name, corpus);
+            }
+        }
+        // Tokenizers learn from what is trained on, not from what is only judged by.
+        let trained_on: Vec<&Corpus> = corpora.values().collect();
+        let mut tokenizers = BTreeMap::new();
+        for choice in &spec.data.tokenizer.0 {
+            tokenizers.insert(*choice, tokenizer(*choice, &trained_on, cache, say)?);
+        }
+        for name in spec.eval.iter().flat_map(|eval| eval.corpora.iter().flatten()) {
+            if !corpora.contains_key(name) {
+                corpora.insert(name.clone(), open_corpus(name, &spec.corpus, &sweep.base)?);
+            }
+        }
+        for corpus in corpora.values() {
+            if let Some(note) = corpus.note() {
+                say.warn(note);
+            }
+        }
+        Ok(Corpora { corpora, tokenizers, cache: cache.to_path_buf() })
+    }
+
+    /// What the planner must know of each corpus under each tokenizer.
+    pub fn facts(&self) -> BTreeMap<(TokenizerChoice, String), CorpusFacts> {
+        let mut facts = BTreeMap::new();
+        for (choice, tokenizer) in &self.tokenizers {
+            for (name, corpus) in &self.corpora {
+                let tokens = scalelaw_data::token_set_hash(corpus, tokenizer);
+                let train_tokens = scalelaw_data::known_train_tokens(&self.cache, &tokens);
+                let vocab_size = tokenizer.vocab_size() as usize;
+                facts.insert((*choice, name.clone()), CorpusFacts { tokens, vocab_size, train_tokens });
+            }
+        }
+        facts
+    }
+
+    /// Tokenises every corpus as far as the plan's runs and evaluations need.
+    pub fn ensure(&self, plan: &Plan, say: Say) -> Result<Vec<(String, TokenSetFacts)>> {
+        let mut needed: BTreeMap<String, Needed> = BTreeMap::new();
+        for planned in &plan.runs {
+            for (tokens, train_tokens) in scalelaw_data::train_tokens_needed(&planned.run.train) {
+                let entry = needed.entry(tokens).or_insert(Needed { train_tokens: 0, held_out_tokens: HELD_OUT_TOKENS });
+                entry.train_tokens = entry.train_tokens.max(train_tokens);
+            }
+            for request in &planned.run.evals {
+                let EvalSpec::HeldOut { tokens, n_tokens, .. } = &request.spec;
+                let entry = needed
+                    .entry(tokens.clone())
+                    .or_insert(Needed { train_tokens: 0, held_out_tokens: HELD_OUT_TOKENS });
+                entry.held_out_tokens = entry.held_out_tokens.max(*n_tokens);
+            }
+        }
+        let mut all = Vec::new();
+        for tokenizer in self.tokenizers.values() {
+            for (name, corpus) in &self.corpora {
+                let Some(needed) = needed.get(&scalelaw_data::token_set_hash(corpus, tokenizer)) else { continue };
+                let facts = ensure_one(corpus, tokenizer, &self.cache, *needed, say)
+                    .with_context(|| format!("corpus `{name}` could not be tokenised"))?;
+                all.push((name.clone(), facts));
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Tokenises one corpus, with a bar where a person watches.
+pub fn ensure_one(
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    cache: &Path,
+    needed: Needed,
+    say: Say,
+) -> Result<TokenSetFacts> {
+    let bar = if say.has_bars() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    bar.set_style(ProgressStyle::with_template("{bar:24.cyan/dim} {msg}").expect("a fixed template"));
+    let name = corpus.name().to_string();
+    let facts = scalelaw_data::ensure_tokens(corpus, tokenizer, cache, needed, &mut |done, wanted| {
+        bar.set_length(wanted);
+        bar.set_position(done);
+        bar.set_message(format!("{name}: {} tokens", HumanCount(done)));
+    });
+    bar.finish_and_clear();
+    let facts = facts?;
+    say.detail(&format!(
+        "{name}: {} training and {} held-out tokens ready",
+        HumanCount(facts.train_tokens),
+        HumanCount(facts.held_out_tokens)
+    ));
+    Ok(facts)
+}

@@ -1,0 +1,66 @@
+//! What the planner must be told of this machine and of what was done before.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use scalelaw_plan::PlanFacts;
+use scalelaw_schema::folder;
+use scalelaw_schema::plan::Plan;
+
+use crate::args::DeviceArgs;
+use crate::corpora::Corpora;
+use crate::exit::UsageError;
+use crate::say::Say;
+use crate::speed::Placement;
+
+/// The plan of a sweep's folder, where there is one.
+pub fn read_plan(sweep_dir: &Path) -> Result<Option<Plan>> {
+    let path = sweep_dir.join(folder::PLAN_JSON);
+    let bytes = match std::fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.with_context(|| format!("cannot read `{}`", path.display()))?,
+    };
+    let plan = serde_json::from_slice(&bytes).map_err(|error| {
+        UsageError(format!(
+            "`{}` is no plan: {error} (hint: delete it; it is made anew, and no finished run is lost)",
+            path.display()
+        ))
+    })?;
+    Ok(Some(plan))
+}
+
+/// Facts for a plan on this device, its speed not yet measured.
+pub fn gather(corpora: &Corpora, placement: &Placement, sweep_dir: &Path) -> Result<PlanFacts> {
+    let disks = sysinfo::Disks::new_with_refreshed_list();
+    let real = sweep_dir.ancestors().find_map(|path| {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        path.canonicalize().ok()
+    });
+    // The longest mount point above the folder is the disk that it lies on.
+    let free_disk_bytes = real.and_then(|real| {
+        disks
+            .iter()
+            .filter(|disk| real.starts_with(disk.mount_point()))
+            .max_by_key(|disk| disk.mount_point().as_os_str().len())
+            .map(|disk| disk.available_space())
+    });
+    let mut facts = PlanFacts::new(corpora.facts());
+    facts.slots = placement.slots;
+    facts.memory_bytes = placement.report.memory_bytes;
+    facts.max_binding_bytes = placement.report.max_binding_bytes;
+    facts.free_disk_bytes = free_disk_bytes;
+    facts.started = scalelaw_runner::run_folders(sweep_dir)?.into_keys().collect();
+    facts.centers = BTreeMap::new();
+    facts.frozen = read_plan(sweep_dir)?;
+    Ok(facts)
+}
+
+/// Where a sweep will train.
+pub fn place(device: &DeviceArgs, say: Say) -> Result<Placement> {
+    let placement = Placement::choose(device)?;
+    if let Some(note) = &placement.note {
+        say.line(note);
+    }
+    Ok(placement)
+}

@@ -1,0 +1,117 @@
+//! Runs whose losses are drawn from a known law instead of being trained: the whole pipeline can then be tried,
+//! and what the fit finds can be held against the truth.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use scalelaw_fit::KnownLaw;
+use scalelaw_schema::count::{self, CountRule};
+use scalelaw_schema::eval::{EvalRecord, EvalSpec};
+use scalelaw_schema::metrics::{self, MetricsRow};
+use scalelaw_schema::record::{Outcome, RunRecord};
+use scalelaw_schema::run::RunSpec;
+use scalelaw_schema::{SCHEMA_VERSION, folder};
+
+use crate::provenance::{Origin, now, provenance};
+
+/// Points of a simulated learning curve.
+const CURVE_POINTS: u64 = 60;
+
+/// Writes into `folder` what training would have: metrics, evaluations, the record. N is counted by `rule`.
+pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -> Result<Outcome> {
+    let started = now();
+    let train = &run.train;
+    let shape = train.model.shape();
+    let n = rule.n(shape);
+    // The run's id is a hash of all its choices, the seed included.
+    let seed = u64::from_str_radix(run.id.as_str(), 16).expect("an id is hexadecimal");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let loss = law.draw(n, train.tokens() as f64, &mut rng);
+
+    let total_steps = train.total_steps();
+    let mut rows = Vec::new();
+    let mut last_step = 0;
+    for point in 1..=CURVE_POINTS {
+        let step = (total_steps as f64).powf(point as f64 / CURVE_POINTS as f64).round() as u64;
+        if step <= last_step {
+            continue;
+        }
+        last_step = step;
+        let tokens = train.tokens_until(step);
+        let value = if step == total_steps { loss } else { law.draw(n, tokens as f64, &mut rng) };
+        let values = BTreeMap::from([
+            (metrics::TRAIN_LOSS.to_string(), value),
+            (metrics::TRAIN_LR.to_string(), train.recipe.lr(step - 1, total_steps)),
+        ]);
+        rows.push(MetricsRow { step, tokens, flops: train.flops_until(step), wall_seconds: 0.0, values });
+    }
+    let mut text = Vec::new();
+    for row in &rows {
+        serde_json::to_writer(&mut text, row)?;
+        text.push(b'\n');
+    }
+    write_whole(&folder.join(folder::METRICS_JSONL), &text)?;
+
+    let origin = Origin { backend: "simulated".to_string(), device: "none".to_string(), driver: None, threads: 1 };
+    std::fs::create_dir_all(folder.join(folder::EVALS_DIR))
+        .with_context(|| format!("cannot create `{}`", folder.join(folder::EVALS_DIR).display()))?;
+    for request in &run.evals {
+        let EvalSpec::HeldOut { n_tokens, .. } = &request.spec;
+        let record = EvalRecord {
+            schema_version: SCHEMA_VERSION,
+            run: run.id.clone(),
+            request: request.clone(),
+            loss,
+            // A simulated token stands for one byte.
+            bpb: loss / std::f64::consts::LN_2,
+            n_tokens: *n_tokens,
+            n_bytes: *n_tokens,
+            wall_seconds: 0.0,
+            provenance: provenance(&origin, &started),
+        };
+        let path = folder.join(folder::EVALS_DIR).join(format!("{}.json", request.spec.hash()));
+        write_whole(&path, &serde_json::to_vec_pretty(&record)?)?;
+    }
+    let record = RunRecord {
+        schema_version: SCHEMA_VERSION,
+        run: run.id.clone(),
+        train: train.clone(),
+        outcome: Outcome::Finished,
+        params: count::params(shape),
+        steps: total_steps,
+        tokens: train.tokens(),
+        flops_path: train.flops(),
+        flops_spent: train.flops(),
+        cluster: run.cell.cluster.clone().unwrap_or_else(|| run.id.clone()),
+        train_loss: Some(loss),
+        epochs: BTreeMap::new(),
+        skipped_steps: Vec::new(),
+        wall_seconds: 0.0,
+        tokens_per_second: None,
+        peak_bytes: None,
+        micro_batch: train.phases.last().map_or(1, |phase| phase.batch_sequences),
+        attempts: 1,
+        provenance: provenance(&origin, &started),
+    };
+    write_whole(&folder.join(folder::RECORD_JSON), &serde_json::to_vec_pretty(&record)?)?;
+    Ok(Outcome::Finished)
+}
+
+/// Writes a file so that it is there whole or not at all.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(parent)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().with_context(|| {
+        format!("cannot write `{}` (hint: is the disk full or the folder read-only? `--runs` names another)", path.display())
+    })
+}

@@ -1,0 +1,100 @@
+//! Which device and how many slots, and how fast that is: measured once, kept in the cache.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use scalelaw_schema::device::{DeviceChoice, DeviceKind, DeviceReport, DeviceSpeed};
+
+use crate::args::DeviceArgs;
+use crate::say::Say;
+
+/// Where a sweep trains.
+pub struct Placement {
+    /// Never `auto`.
+    pub device: DeviceChoice,
+    /// What that is.
+    pub report: DeviceReport,
+    /// Runs at once.
+    pub slots: usize,
+    /// Threads of each slot.
+    pub threads: usize,
+    /// Something that a person should know about the choice.
+    pub note: Option<String>,
+}
+
+impl Placement {
+    /// Resolves what the person asked for.
+    pub fn choose(args: &DeviceArgs) -> Result<Placement> {
+        let report = scalelaw_train::find_device(args.device)?;
+        let device: DeviceChoice = report.choice.parse()?;
+        let note = (args.device == DeviceChoice::Auto && report.kind == DeviceKind::Cpu)
+            .then(|| format!("no GPU found: training on the CPU, {}", report.name));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // On a CPU one single-threaded run per core does more in sum than one run on all cores.
+        let default = if report.kind == DeviceKind::Cpu { cores } else { 1 };
+        let slots = args.slots.map_or(default, usize::from);
+        Ok(Placement { device, report, slots, threads: (cores / slots).max(1), note })
+    }
+}
+
+/// The speed of this placement, from the cache where the same program measured it before.
+pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceSpeed> {
+    let report = &placement.report;
+    let key = format!(
+        "{}|{}|{:?}|{}|{}|{}",
+        crate::provenance::program(),
+        report.name,
+        report.driver,
+        report.choice,
+        placement.slots,
+        placement.threads
+    );
+    let name = &blake3::hash(key.as_bytes()).to_hex()[..16];
+    let path = cache.join("speed").join(format!("{name}.json"));
+    if let Some(speed) = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        return Ok(speed);
+    }
+    say.line(&format!("measuring the speed of {} ({} at once) ...", report.name, placement.slots));
+    let speed = measure(placement)?;
+    // A cache that cannot be written costs a few seconds next time, nothing else.
+    let written = std::fs::create_dir_all(cache.join("speed"))
+        .and_then(|()| std::fs::write(&path, serde_json::to_vec_pretty(&speed).expect("a speed is plain data")));
+    if let Err(error) = written {
+        say.detail(&format!("the speed could not be kept in `{}`: {error}", path.display()));
+    }
+    Ok(speed)
+}
+
+/// Measures in as many processes as there are slots, all at once, as they will train.
+fn measure(placement: &Placement) -> Result<DeviceSpeed> {
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let children: Vec<_> = (0..placement.slots)
+        .map(|_| {
+            Command::new(&program)
+                .args(["worker", "--measure-speed", "--device", &placement.device.to_string()])
+                .args(["--threads", &placement.threads.to_string()])
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .with_context(|| format!("cannot start `{}`", program.display()))
+        })
+        .collect::<Result<_>>()?;
+    let mut speeds: Vec<DeviceSpeed> = Vec::new();
+    for child in children {
+        let output = child.wait_with_output().context("the measuring process was lost")?;
+        if !output.status.success() {
+            bail!("the speed could not be measured: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        speeds.push(serde_json::from_slice(&output.stdout).context("the measuring process said no speed")?);
+    }
+    let n = speeds.len() as f64;
+    let mut mean = speeds[0].clone();
+    mean.slots = placement.slots;
+    mean.matmul_flops_per_second = speeds.iter().map(|speed| speed.matmul_flops_per_second).sum::<f64>() / n;
+    for (rate_idx, rate) in mean.training.iter_mut().enumerate() {
+        rate.flops_per_second = speeds.iter().map(|speed| speed.training[rate_idx].flops_per_second).sum::<f64>() / n;
+    }
+    Ok(mean)
+}

@@ -1,0 +1,34 @@
+//! `scalelaw export`: the tables of a sweep, rebuilt from its run folders.
+
+use std::io::Write;
+
+use anyhow::Result;
+use scalelaw_results::Format;
+
+use crate::args::{ExportArgs, ExportFormat, Shared};
+use crate::paths;
+use crate::say::Say;
+
+pub fn export(shared: &Shared, say: Say, args: &ExportArgs) -> Result<()> {
+    let folder = paths::sweep_folder(shared, &args.sweep)?;
+    let collected = scalelaw_results::collect(&folder)?;
+    for problem in &collected.problems {
+        say.warn(&format!("{}: {}", problem.name, problem.why));
+    }
+    if args.dry_run {
+        writeln!(anstream::stdout(), "would write {} rows of {}", collected.rows.len(), folder.display())?;
+        return Ok(());
+    }
+    if args.parquet {
+        scalelaw_results::write_parquet(&folder, &collected)?;
+        return Ok(());
+    }
+    let format = match args.format {
+        ExportFormat::Csv => Format::Csv,
+        ExportFormat::Json => Format::Json,
+    };
+    let mut text = Vec::new();
+    scalelaw_results::export(&collected, format, &mut text)?;
+    std::io::stdout().lock().write_all(&text)?;
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! `scalelaw fit`: a law for a sweep or for a table.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use scalelaw_fit::{FitError, FitSpec, LawChoice, Objective, PredictAt};
+use scalelaw_results::{ColumnNames, LossColumn, NotedTable};
+
+use crate::args::{FitArgs, Shared};
+use crate::conclude::{Verdict, judge};
+use crate::exit::UsageError;
+use crate::facts::read_plan;
+use crate::paths;
+use crate::say::Say;
+
+pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
+    let noted = read(shared, args)?;
+    for note in &noted.notes {
+        say.warn(note);
+    }
+    let spec = FitSpec {
+        law: LawChoice::parse(&args.law),
+        objective: Objective::parse(&args.objective).map_err(UsageError)?,
+        bootstrap: args.bootstrap,
+        seed: args.seed,
+        level: 0.95,
+        holdout_compute: args.holdout_compute,
+        predict: args.predict.iter().map(|point| parse_point(point)).collect::<Result<_>>()?,
+    };
+    match judge(&noted.table, &spec)? {
+        Verdict::Fitted(conclusion) if args.json => {
+            writeln!(anstream::stdout(), "{}", serde_json::to_string_pretty(&conclusion)?)?;
+        }
+        Verdict::Fitted(conclusion) => write!(anstream::stdout(), "{}", scalelaw_fit::render(&conclusion, 80))?,
+        Verdict::Refused { why, settle } => return Err(FitError::Refused { why, settle }.into()),
+    }
+    Ok(())
+}
+
+/// The rows: of a file, or of a sweep's folder.
+fn read(shared: &Shared, args: &FitArgs) -> Result<NotedTable> {
+    let is_table = ["csv", "parquet", "tsv"]
+        .iter()
+        .any(|extension| args.table.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension)));
+    if is_table {
+        let columns = ColumnNames {
+            n: args.n.clone(),
+            d: args.d.clone(),
+            c: args.c.clone(),
+            loss: args.loss.clone(),
+            budget: args.budget.clone(),
+            filter: args.filter.clone(),
+        };
+        return Ok(scalelaw_results::read_table(&args.table, &columns)?);
+    }
+    for (flag, value) in [("--n", &args.n), ("--d", &args.d), ("--c", &args.c), ("--budget", &args.budget)] {
+        if value.is_some() {
+            return Err(UsageError(format!("{flag} names a column of a table; a sweep has its own")).into());
+        }
+    }
+    read_sweep(shared, &args.table, args)
+}
+
+fn read_sweep(shared: &Shared, sweep: &Path, args: &FitArgs) -> Result<NotedTable> {
+    let folder = paths::sweep_folder(shared, sweep)?;
+    let plan = read_plan(&folder)?.ok_or_else(|| anyhow!("`{}` has no plan.json", folder.display()))?;
+    let collected = scalelaw_results::collect(&folder)?;
+    let rule = args.count_rule.unwrap_or(plan.count_rule);
+    let loss = args.loss.clone().map_or(LossColumn::Mean, LossColumn::Corpus);
+    Ok(scalelaw_results::loss_table(&collected.rows, rule, &loss, &plan.sweep))
+}
+
+/// `N=1e8,D=2e9` or `C=1e20`.
+fn parse_point(text: &str) -> Result<PredictAt> {
+    let bad = || UsageError(format!("`--predict {text}` is no point (hint: `N=1e8,D=2e9` or `C=1e20`)"));
+    let (mut n, mut d, mut c) = (None, None, None);
+    for part in text.split(',') {
+        let (name, value) = part.split_once('=').ok_or_else(bad)?;
+        let value: f64 = value.trim().parse().map_err(|_| bad())?;
+        if !(value.is_finite() && value > 0.0) {
+            return Err(bad().into());
+        }
+        match name.trim() {
+            "N" | "n" => n = Some(value),
+            "D" | "d" => d = Some(value),
+            "C" | "c" => c = Some(value),
+            _ => return Err(bad().into()),
+        }
+    }
+    match (n, d, c) {
+        (Some(n), Some(d), None) => Ok(PredictAt::ND(n, d)),
+        (None, None, Some(c)) => Ok(PredictAt::C(c)),
+        _ => Err(bad().into()),
+    }
+}

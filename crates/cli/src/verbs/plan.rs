@@ -1,0 +1,56 @@
+//! `scalelaw plan`: what a sweep will run, and what that will cost.
+
+use std::io::Write;
+
+use anyhow::Result;
+use scalelaw_plan::{PlanError, PlanFacts};
+use scalelaw_schema::plan::Plan;
+
+use crate::args::{PlanArgs, Shared};
+use crate::corpora::Corpora;
+use crate::say::Say;
+use crate::sweep_file::SweepFile;
+use crate::{facts, paths, speed, sweep_file};
+
+pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
+    let sweep = sweep_file::load(&args.sweep.sweep, &args.sweep.overrides)?;
+    let cache = paths::cache(shared)?;
+    let corpora = Corpora::open(&sweep, &cache, say)?;
+    let placement = facts::place(&args.device, say)?;
+    let mut facts = facts::gather(&corpora, &placement, &shared.runs.join(&sweep.name))?;
+    // A wrong sweep is told before anything is measured.
+    let mut plan = expand(&sweep, &facts)?;
+    if !args.no_speed {
+        facts.speed = Some(speed::measured(&placement, &cache, say)?);
+        plan = expand(&sweep, &facts)?;
+    }
+    let mut stdout = anstream::stdout().lock();
+    if args.json {
+        writeln!(stdout, "{}", serde_json::to_string_pretty(&plan)?)?;
+    } else if args.resolved {
+        for planned in &plan.runs {
+            writeln!(stdout, "# {}\n{}", planned.run.folder_name(), toml::to_string(&planned.run)?)?;
+        }
+    } else {
+        write!(stdout, "{}", scalelaw_plan::table(&plan, width()))?;
+    }
+    if let Err(over) = scalelaw_plan::check_limits(&sweep.spec, &plan) {
+        say.warn(&format!("`run` will refuse: {over}"));
+    }
+    Ok(())
+}
+
+/// The plan of `sweep`; an error is shown where the sweep file has its cause.
+pub fn expand(sweep: &SweepFile, facts: &PlanFacts) -> Result<Plan> {
+    let mut spec = sweep.spec.clone();
+    spec.name = Some(sweep.name.clone());
+    scalelaw_plan::expand(&spec, facts).map_err(|error| match error {
+        PlanError::Sweep { path, message } => sweep.layers.error_at(&path, message).into(),
+        other => other.into(),
+    })
+}
+
+/// Columns of the terminal, or of a page where there is none.
+pub fn width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns >= 60).unwrap_or(100)
+}

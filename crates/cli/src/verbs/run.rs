@@ -1,0 +1,220 @@
+//! `scalelaw run`: trains what a sweep still lacks, fits it, writes the report.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use scalelaw_fit::parse_law_with_params;
+use scalelaw_plan::PlanFacts;
+use scalelaw_results::LossColumn;
+use scalelaw_runner::{Launch, Stop, Summary, WorkerCommand};
+use scalelaw_schema::folder;
+use scalelaw_schema::plan::{Plan, PlannedRun};
+use scalelaw_schema::sweep::{CenterChoice, Grid};
+
+use crate::args::{RunArgs, Shared};
+use crate::bars::Bars;
+use crate::conclude::{conclude, read_verdict};
+use crate::corpora::Corpora;
+use crate::exit;
+use crate::facts;
+use crate::say::Say;
+use crate::simulate::write_whole;
+use crate::speed::{self, Placement};
+use crate::sweep_file::{self, SweepFile};
+use crate::verbs::plan::{expand, width};
+use crate::paths;
+
+/// Asked by Ctrl-C and by a request to end.
+static STOP: Stop = Stop::new();
+
+/// Below this many FLOPs a sweep is over before a measurement of the device would have paid.
+const WORTH_MEASURING_FLOPS: f64 = 1e12;
+
+/// How often a lease says that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
+    let mut sweep = sweep_file::load(&args.sweep.sweep, &args.sweep.overrides)?;
+    if let Some(law) = &args.simulate {
+        parse_law_with_params(law)?;
+        // Drawn losses never lie beside trained ones.
+        sweep.name = format!("{}-simulated", sweep.name);
+    }
+    let cache = paths::cache(shared)?;
+    let sweep_dir = shared.runs.join(&sweep.name);
+    let corpora = Corpora::open(&sweep, &cache, say)?;
+    let placement = match &args.simulate {
+        Some(_) => Placement::for_simulation()?,
+        None => Placement::choose(&args.device)?,
+    };
+    let mut facts = facts::gather(&corpora, &placement, &sweep_dir)?;
+    let mut plan = expand(&sweep, &facts)?;
+
+    let over = scalelaw_runner::over(&sweep_dir)?;
+    let is_complete = !plan.runs.is_empty() && plan.runs.iter().all(|planned| over.contains(&planned.run.id));
+    if is_complete && !args.dry_run && let Some(verdict) = read_verdict(&sweep_dir) {
+        say.line(&format!("all {} runs of `{}` are over", plan.runs.len(), sweep.name));
+        finish(&sweep_dir, &verdict.text(width()))?;
+        return Ok(exit::OK);
+    }
+
+    if let Some(note) = &placement.note {
+        say.line(note);
+    }
+    if args.simulate.is_none() && is_worth_measuring(&sweep, &plan) {
+        facts.speed = Some(speed::measured(&placement, &cache, say)?);
+        plan = expand(&sweep, &facts)?;
+    }
+    scalelaw_plan::check_limits(&sweep.spec, &plan)?;
+    for warning in &plan.warnings {
+        say.warn(warning);
+    }
+    if args.dry_run {
+        write!(anstream::stdout(), "{}", scalelaw_plan::table(&plan, width()))?;
+        return Ok(exit::OK);
+    }
+    let total = &plan.total;
+    let time = total.wall_seconds.map_or(String::new(), |s| format!(", about {}", crate::bars::duration(s)));
+    say.line(&format!("{}: {} runs, {:.2e} FLOPs{time}", sweep.name, total.n_runs, total.flops));
+
+    // A second Ctrl-C is not waited for by anybody.
+    ctrlc::set_handler(|| STOP.ask()).context("cannot listen for Ctrl-C")?;
+    std::fs::create_dir_all(&sweep_dir).with_context(|| {
+        format!("cannot create the folder `{}` (hint: `--runs DIR` names another place)", sweep_dir.display())
+    })?;
+    write_whole(&sweep_dir.join(folder::SWEEP_TOML), sweep.layers.to_toml().as_bytes())?;
+    let worker = worker_command(shared, args, &placement, &plan, &facts)?;
+    let launch = Launch {
+        sweep_dir: &sweep_dir,
+        slots: placement.slots,
+        worker,
+        memory_limit_bytes: args.worker_memory,
+        max_attempts: 3,
+        heartbeat: HEARTBEAT,
+    };
+
+    let mut all = Summary::default();
+    let mut has_trained = false;
+    for stage in 0..n_stages(&sweep, &plan) {
+        if stage > 0 {
+            recenter(&sweep, &sweep_dir, &mut facts, &plan, stage, say)?;
+            plan = expand(&sweep, &facts)?;
+        }
+        write_whole(&sweep_dir.join(folder::PLAN_JSON), &serde_json::to_vec_pretty(&plan)?)?;
+        let over = scalelaw_runner::over(&sweep_dir)?;
+        let runs = runs_of_stage(&sweep, &plan, stage);
+        let outstanding = scalelaw_runner::outstanding(&runs, &over);
+        if outstanding.is_empty() {
+            continue;
+        }
+        has_trained = true;
+        if args.simulate.is_none() {
+            corpora.ensure(&plan, say)?;
+        }
+        let mut bars = Bars::new(say, &plan.runs, |run| over.contains(run));
+        let summary = scalelaw_runner::run_all(&outstanding, &launch, &STOP, &mut |news| bars.show(news));
+        bars.finish();
+        let summary = summary?;
+        all.failed.extend(summary.failed);
+        all.interrupted |= summary.interrupted;
+        if all.interrupted {
+            say.line(&format!("interrupted; `scalelaw run {}` goes on from here", args.sweep.sweep.display()));
+            return Ok(exit::INTERRUPTED);
+        }
+    }
+
+    say.detail(if has_trained { "all runs are over" } else { "nothing was left to train" });
+    let concluded = conclude(&sweep_dir, plan, say)?;
+    concluded.write(&sweep_dir)?;
+    finish(&sweep_dir, &concluded.verdict.text(width()))?;
+    for failed in &all.failed {
+        say.warn(&format!("{} failed: {}", failed.folder, failed.why));
+    }
+    if all.failed.is_empty() { Ok(exit::OK) } else { Ok(exit::SOME_RUNS_FAILED) }
+}
+
+/// The law and where the report lies.
+fn finish(sweep_dir: &Path, verdict: &str) -> Result<()> {
+    let page = sweep_dir.join(folder::REPORT_HTML);
+    writeln!(anstream::stdout(), "{verdict}\nreport: {}", page.display())?;
+    Ok(())
+}
+
+fn is_worth_measuring(sweep: &SweepFile, plan: &Plan) -> bool {
+    let limits = sweep.spec.limits.clone().unwrap_or_default();
+    let is_limited = limits.hours.is_some() || limits.kwh.is_some() || limits.money.is_some();
+    is_limited || plan.total.flops > WORTH_MEASURING_FLOPS
+}
+
+/// Budgets that must wait for the smaller ones to be over.
+fn is_staged(sweep: &SweepFile) -> bool {
+    matches!(sweep.spec.grid, Grid::Isoflop { center: Some(CenterChoice::Fit), .. })
+}
+
+fn n_stages(sweep: &SweepFile, plan: &Plan) -> usize {
+    if is_staged(sweep) { plan.budgets.len() } else { 1 }
+}
+
+/// All runs, or those of one budget and of the budgets before it.
+fn runs_of_stage(sweep: &SweepFile, plan: &Plan, stage: usize) -> Vec<PlannedRun> {
+    let limit = if is_staged(sweep) { plan.budgets[stage].flops } else { f64::INFINITY };
+    plan.runs
+        .iter()
+        .filter(|planned| planned.run.cell.budget_flops.is_none_or(|budget| budget <= limit))
+        .cloned()
+        .collect()
+}
+
+/// Centres the budget of this stage on what the budgets before it show.
+fn recenter(
+    sweep: &SweepFile,
+    sweep_dir: &Path,
+    facts: &mut PlanFacts,
+    plan: &Plan,
+    stage: usize,
+    say: Say,
+) -> Result<()> {
+    facts.started = scalelaw_runner::run_folders(sweep_dir)?.into_keys().collect();
+    facts.frozen = Some(plan.clone());
+    let collected = scalelaw_results::collect(sweep_dir)?;
+    let table =
+        scalelaw_results::loss_table(&collected.rows, plan.count_rule, &LossColumn::Mean, &sweep.name).table;
+    let budget = plan.budgets[stage].flops;
+    let center = scalelaw_fit::isoflop::approach2(&table)
+        .and_then(|approach2| scalelaw_advise::center_of_next_budget(&approach2, budget));
+    match center {
+        Some(n) => {
+            say.detail(&format!("budget {budget:.2e}: centred on N = {n:.3e}, from the budgets below it"));
+            facts.centers.insert(stage, n);
+        }
+        None => say.detail(&format!("budget {budget:.2e}: no minimum below it yet, centred on the prior")),
+    }
+    Ok(())
+}
+
+/// How workers are started: this program again.
+fn worker_command(
+    shared: &Shared,
+    args: &RunArgs,
+    placement: &Placement,
+    plan: &Plan,
+    facts: &PlanFacts,
+) -> Result<WorkerCommand> {
+    let mut words: Vec<std::ffi::OsString> = vec!["worker".into()];
+    words.extend(["--device".into(), placement.device.to_string().into()]);
+    words.extend(["--threads".into(), placement.threads.to_string().into()]);
+    words.extend(["--cache".into(), paths::cache(shared)?.into_os_string()]);
+    if let Some(speed) = &facts.speed {
+        words.extend(["--matmul-peak".into(), speed.matmul_flops_per_second.to_string().into()]);
+    }
+    if let Some(law) = &args.simulate {
+        words.extend(["--simulate".into(), law.into(), "--count-rule".into(), plan.count_rule.name().into()]);
+    }
+    Ok(WorkerCommand {
+        program: std::env::current_exe().context("cannot find this program's own file")?,
+        args: words,
+        env: Vec::new(),
+    })
+}

@@ -1,0 +1,37 @@
+//! `scalelaw train-one`: the run of one folder, for every other launcher.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use scalelaw_runner::{OneRun, Task};
+
+use crate::args::{Shared, TrainOneArgs};
+use crate::say::Say;
+use crate::verbs::worker::OpenWorker;
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+pub fn train_one(shared: &Shared, say: Say, args: &TrainOneArgs) -> Result<u8> {
+    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("cannot listen for Ctrl-C")?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut worker = OpenWorker::open(shared, args.device, args.threads.unwrap_or(cores), None)?;
+    say.line(&format!("training on {}", worker.device_name()));
+    let outcome = scalelaw_runner::train_one(
+        &args.folder,
+        Duration::from_secs(5),
+        &STOP,
+        &mut |event| say.detail(&format!("{event:?}")),
+        |task, emit| {
+            let micro_batch = args.micro_batch.or(task.micro_batch);
+            worker.train(&Task { folder: task.folder, micro_batch, stop: task.stop }, emit)
+        },
+    )?;
+    say.line(&match &outcome {
+        OneRun::Trained(ending) => format!("{ending:?}"),
+        OneRun::AlreadyOver(ending) => format!("over before: {ending:?}"),
+        OneRun::Taken(_) => "another process trains this run".to_string(),
+        OneRun::Failed(failed) => format!("failed: {}", failed.why),
+    });
+    Ok(outcome.exit_code())
+}
