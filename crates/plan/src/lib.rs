@@ -1,1 +1,168 @@
-//! placeholder
+//! From a sweep to a plan: the grid, steps from budgets, shapes from sizes, rates from sizes, and the cost of it
+//! all. Reads no file, no clock and no device: what it must know comes in as [`facts::PlanFacts`].
+//!
+//! Reading order: what is known ([`facts`]), what was chosen ([`resolve`]), which cells there are ([`shapes`],
+//! `cell`, `isoflop`, `ladder`, `product`), their runs (`runs`, [`learning_rate`]), their cost ([`estimate`],
+//! [`limits`], `warnings`), and the plan as text ([`table`]).
+
+use std::collections::BTreeSet;
+
+use scalelaw_schema::SCHEMA_VERSION;
+use scalelaw_schema::plan::{Plan, PlannedRun};
+use scalelaw_schema::run_id::RunId;
+use scalelaw_schema::sweep::{CenterChoice, Grid, SweepSpec};
+
+pub mod facts;
+pub mod resolve;
+pub mod shapes;
+
+mod cell;
+mod isoflop;
+mod ladder;
+mod product;
+
+pub mod learning_rate;
+mod runs;
+
+pub mod estimate;
+pub mod limits;
+mod warnings;
+
+pub mod table;
+
+mod error;
+
+pub use error::PlanError;
+pub use warnings::tokens_needed;
+
+use facts::PlanFacts;
+use resolve::{Choices, check_product};
+
+/// Reasons that an error about an empty grid lists.
+const REASONS_SHOWN: usize = 5;
+
+/// Makes all choices of `sweep`: its runs in the order in which they are started, their cost, and the cells that
+/// cannot be.
+///
+/// The same sweep and facts give the same plan. A budget whose runs have started keeps the centre that the plan
+/// on the disk gave it, so what is finished stays on the grid; everything else follows the file.
+///
+/// # Errors
+/// `Sweep`, with the dotted path of the value that cannot be; an empty grid lists why its cells were dropped.
+pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
+    limits::check_numbers(sweep)?;
+    let choices = Choices::of(sweep, facts)?;
+    let mut warnings = Vec::new();
+    let mut budgets = Vec::new();
+    let mut cells = Vec::new();
+    let kind = match &sweep.grid {
+        Grid::Isoflop { budgets: flops, sizes, span_decades, tokens_per_param, center, min_steps } => {
+            product::check_model_has_no_sizes(&sweep.model, "isoflop")?;
+            let grid = isoflop::Isoflop {
+                budgets: flops,
+                sizes: *sizes,
+                span_decades: *span_decades,
+                tokens_per_param: *tokens_per_param,
+                center: center.unwrap_or(CenterChoice::Prior),
+                min_steps: min_steps.unwrap_or(isoflop::MIN_STEPS),
+            };
+            budgets = isoflop::budgets(&grid, &choices, facts, &mut warnings)?;
+            for budget in &budgets {
+                for setting in &choices.settings {
+                    let of_budget = isoflop::cells(&grid, budget, setting);
+                    cells.extend(of_budget.into_iter().map(|cell| (setting, cell)));
+                }
+            }
+            "isoflop"
+        }
+        Grid::Ladder { sizes, tokens_per_param } => {
+            product::check_model_has_no_sizes(&sweep.model, "ladder")?;
+            for setting in &choices.settings {
+                let of_setting = ladder::cells(sizes, tokens_per_param, setting)?;
+                cells.extend(of_setting.into_iter().map(|cell| (setting, cell)));
+            }
+            "ladder"
+        }
+        Grid::Product { horizon } => {
+            for setting in &choices.settings {
+                let of_setting = product::cells(&sweep.model, horizon, setting)?;
+                cells.extend(of_setting.into_iter().map(|cell| (setting, cell)));
+            }
+            "product"
+        }
+    };
+    check_product("grid", &[cells.len(), choices.recipes.len()])?;
+
+    let mut runs = Vec::new();
+    let mut dropped = Vec::new();
+    for (setting, cell) in cells {
+        let of_cell = cell
+            .map_err(|cell| runs::with_setting(cell, setting))
+            .and_then(|cell| runs::runs(&cell, setting, &choices, facts, sweep.cost.as_ref()));
+        match of_cell {
+            Ok(of_cell) => runs.extend(of_cell),
+            Err(cell) => dropped.push(cell),
+        }
+    }
+    if runs.is_empty() {
+        let mut reasons: Vec<String> = dropped
+            .iter()
+            .take(REASONS_SHOWN)
+            .map(|cell| format!("\n  {}: {}", cell.cell, cell.why))
+            .collect();
+        if dropped.len() > REASONS_SHOWN {
+            reasons.push(format!("\n  and {} more", dropped.len() - REASONS_SHOWN));
+        }
+        let message =
+            format!("the grid is empty: each of its {} cells is dropped{}", dropped.len(), reasons.concat());
+        return Err(PlanError::at("grid", message));
+    }
+    sort_by_cost(&mut runs);
+    warnings.extend(merge_equal(&mut runs));
+
+    let total = estimate::totals(&runs, facts.slots, sweep.cost.as_ref());
+    let mut plan = Plan {
+        schema_version: SCHEMA_VERSION,
+        sweep: choices.name,
+        question: sweep.question.clone(),
+        kind: kind.to_string(),
+        count_rule: choices.rule,
+        runs,
+        dropped,
+        budgets,
+        warnings,
+        total,
+    };
+    plan.warnings.extend(warnings::repeats(&plan, facts));
+    plan.warnings.extend(warnings::resources(&plan, sweep, facts));
+    plan.warnings.extend(warnings::left_behind(&plan, facts));
+    Ok(plan)
+}
+
+/// The runs that are not among `done`, in the plan's order.
+pub fn outstanding<'a>(plan: &'a Plan, done: &BTreeSet<RunId>) -> Vec<&'a PlannedRun> {
+    plan.runs.iter().filter(|run| !done.contains(&run.run.id)).collect()
+}
+
+/// Cheapest first: a broken recipe shows itself in minutes, and the fit can start early. The runs of a budget cost
+/// the same, so they go by size, and the budgets stay in their order: each may be centred on those before it.
+fn sort_by_cost(runs: &mut [PlannedRun]) {
+    runs.sort_by_cached_key(|run| {
+        // Non-negative floats are ordered as their bits are.
+        let flops = run.run.cell.budget_flops.unwrap_or_else(|| run.run.train.flops().total());
+        (flops.to_bits(), run.n.to_bits())
+    });
+}
+
+/// Leaves the first of runs with the same id.
+fn merge_equal(runs: &mut Vec<PlannedRun>) -> Option<String> {
+    let mut ids = BTreeSet::new();
+    let n_before = runs.len();
+    runs.retain(|run| ids.insert(run.run.id.clone()));
+    match n_before - runs.len() {
+        0 => None,
+        n => Some(format!(
+            "{n} runs came out equal to others and are left out (two swept values mean the same)"
+        )),
+    }
+}

@@ -1,0 +1,137 @@
+//! One cell of a grid: a shape and a number of steps, or the reason why it cannot be trained.
+
+use scalelaw_schema::axis::Axis;
+use scalelaw_schema::count::CountRule;
+use scalelaw_schema::plan::DroppedCell;
+use scalelaw_schema::run_id::si;
+use scalelaw_schema::shape::ModelShape;
+use scalelaw_schema::sweep::Horizon;
+
+use crate::error::PlanError;
+use crate::resolve::{Setting, counts, numbers};
+use crate::shapes::Family;
+
+/// Farthest that a shape made by rule may lie from the size asked for, in ln N: half of the widest gap between
+/// two neighbours of the family where a vocabulary is a few hundred entries.
+const N_ERROR_MAX: f64 = 0.2;
+
+/// Tokens and FLOPs beyond this are no longer counted exactly.
+const COUNT_MAX: f64 = 9_007_199_254_740_992.0; // 2^53
+
+/// A cell that can be trained, as far as shape and steps go.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Cell {
+    pub shape: ModelShape,
+    pub steps: u64,
+    pub budget_flops: Option<f64>,
+    /// In words, for a later reason to drop it.
+    pub label: String,
+}
+
+/// A cell, or why it cannot be.
+pub(crate) type MaybeCell = Result<Cell, DroppedCell>;
+
+/// Drops the cell that `label` describes.
+pub(crate) fn drop(label: impl Into<String>, why: impl Into<String>) -> DroppedCell {
+    DroppedCell { cell: label.into(), why: why.into() }
+}
+
+/// One length of training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum HorizonValue {
+    Steps(u64),
+    Tokens(f64),
+    Flops(f64),
+    TokensPerParam(f64),
+}
+
+impl HorizonValue {
+    /// Every value of a horizon.
+    pub fn of_horizon(horizon: &Horizon, path: &str) -> Result<Vec<HorizonValue>, PlanError> {
+        let values = |axis: &Axis, key: &str| {
+            numbers(Some(axis), 0.0, &format!("{path}.{key}"), "positive", |x| x > 0.0)
+        };
+        Ok(match horizon {
+            Horizon::Steps(axis) => counts(Some(axis), 0.0, &format!("{path}.steps"), 1)?
+                .into_iter()
+                .map(HorizonValue::Steps)
+                .collect(),
+            Horizon::Tokens(axis) => values(axis, "tokens")?.into_iter().map(HorizonValue::Tokens).collect(),
+            Horizon::Flops(axis) => values(axis, "flops")?.into_iter().map(HorizonValue::Flops).collect(),
+            Horizon::TokensPerParam(axis) => {
+                values(axis, "tokens-per-param")?.into_iter().map(HorizonValue::TokensPerParam).collect()
+            }
+        })
+    }
+
+    /// In words.
+    pub fn label(&self) -> String {
+        match self {
+            HorizonValue::Steps(steps) => format!("{steps} steps"),
+            HorizonValue::Tokens(tokens) => format!("D {}", si(*tokens)),
+            HorizonValue::Flops(flops) => format!("C {flops:.2e}"),
+            HorizonValue::TokensPerParam(ratio) => format!("D/N {ratio}"),
+        }
+    }
+
+    /// Whole steps, at least one, that come nearest to this length: D and C of a run are then the exact ones
+    /// of its steps.
+    pub fn steps(&self, rule: CountRule, shape: &ModelShape, setting: &Setting) -> f64 {
+        let batch_tokens = setting.batch_tokens();
+        let steps = match self {
+            HorizonValue::Steps(steps) => *steps as f64,
+            HorizonValue::Tokens(tokens) => tokens / batch_tokens,
+            HorizonValue::Flops(flops) => flops / rule.c(shape, setting.context_len, batch_tokens),
+            HorizonValue::TokensPerParam(ratio) => ratio * rule.n(shape) / batch_tokens,
+        };
+        steps.round().max(1.0)
+    }
+}
+
+/// The cell of `shape` trained for `length`, or why its numbers cannot be held.
+pub(crate) fn cell(
+    rule: CountRule,
+    shape: &ModelShape,
+    setting: &Setting,
+    length: HorizonValue,
+    label: String,
+) -> MaybeCell {
+    if let Err(error) = shape.check() {
+        return Err(drop(label, error.to_string()));
+    }
+    if !is_countable(shape, setting.context_len) {
+        return Err(drop(label, "one sequence takes more FLOPs than can be counted exactly (2^53)"));
+    }
+    let steps = length.steps(rule, shape, setting);
+    if steps * setting.batch_tokens() > COUNT_MAX {
+        return Err(drop(label, "it takes more tokens than can be counted exactly (2^53)"));
+    }
+    Ok(Cell { shape: shape.clone(), steps: steps as u64, budget_flops: None, label })
+}
+
+/// The shape of the family nearest to `n`, or why there is none.
+pub(crate) fn shape_of_size(family: &Family, n: f64, label: &str) -> Result<ModelShape, DroppedCell> {
+    let (Some(shape), Some([smallest, largest])) = (family.nearest(n), family.range()) else {
+        return Err(drop(label, "no width satisfies `width-range` and `d-head`"));
+    };
+    let found = family.rule().n(shape);
+    if (found / n).ln().abs() > N_ERROR_MAX {
+        let why = if n < smallest {
+            format!("no model is that small: the smallest has N {}", si(smallest))
+        } else if n > largest {
+            format!("no model is that large: the largest has N {}", si(largest))
+        } else {
+            format!("no model is near: the nearest has N {}", si(found))
+        };
+        return Err(drop(label, why));
+    }
+    Ok(shape.clone())
+}
+
+/// Whether the counts of schema stay exact for this shape (they are made in whole numbers first).
+fn is_countable(shape: &ModelShape, context_len: usize) -> bool {
+    let [l, d, f, v, t] =
+        [shape.n_layer, shape.d_model, shape.d_ff, shape.vocab_size, context_len].map(|x| x as f64);
+    let forward = 2.0 * t * l * (4.0 * d * d + 3.0 * d * f) + 2.0 * l * d * t * (t + 1.0) + 2.0 * t * v * d;
+    3.0 * forward < COUNT_MAX
+}

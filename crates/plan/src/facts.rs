@@ -1,0 +1,84 @@
+//! What the planner must be told, since it reads no file and asks no device.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scalelaw_schema::device::DeviceSpeed;
+use scalelaw_schema::plan::Plan;
+use scalelaw_schema::run_id::RunId;
+use scalelaw_schema::sweep::{SweepSpec, TokenizerChoice};
+
+/// Bytes, and a mark that ends a document: what every vocabulary holds before the first merge.
+pub(crate) const BYTE_VOCAB: usize = 257;
+
+/// The machine, the text and what was done before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanFacts {
+    /// Each corpus that the sweep names, under each of its tokenizers.
+    pub corpora: BTreeMap<(TokenizerChoice, String), CorpusFacts>,
+    /// Measured speed of the device; without it no time, energy or money is told.
+    pub speed: Option<DeviceSpeed>,
+    /// Runs that train at once, at least 1.
+    pub slots: usize,
+    /// Memory of the device, bytes; the slots share it.
+    pub memory_bytes: Option<u64>,
+    /// Largest buffer that a kernel of the device may bind, bytes.
+    pub max_binding_bytes: Option<u64>,
+    /// Free space where the run folders go, bytes.
+    pub free_disk_bytes: Option<u64>,
+    /// Runs that have a folder, finished or not: their budgets are frozen.
+    pub started: BTreeSet<RunId>,
+    /// Optimal N that the smaller budgets show, by position in [`Plan::budgets`]. Read only where the sweep says
+    /// `center = "fit"`.
+    pub centers: BTreeMap<usize, f64>,
+    /// The plan on the disk, where there is one.
+    pub frozen: Option<Plan>,
+}
+
+/// A corpus under one tokenizer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorpusFacts {
+    /// Content hash of the token set.
+    pub tokens: String,
+    /// Size of the vocabulary.
+    pub vocab_size: usize,
+    /// Training tokens, where the end of the corpus is known.
+    pub train_tokens: Option<u64>,
+}
+
+impl PlanFacts {
+    /// What can be said before any text is read: each corpus stands under its own name as hash. The plan made
+    /// from this tells every error of the sweep file that needs no text, and, by [`crate::tokens_needed`], how
+    /// far each corpus must be read.
+    pub fn draft(sweep: &SweepSpec) -> PlanFacts {
+        let trained_on = sweep.data.mixture.0.iter().flat_map(BTreeMap::keys);
+        let judged_on = sweep.eval.iter().flat_map(|eval| eval.corpora.iter().flatten());
+        let names: BTreeSet<&String> = trained_on.chain(judged_on).collect();
+        let mut corpora = BTreeMap::new();
+        for &tokenizer in &sweep.data.tokenizer.0 {
+            let vocab_size = match tokenizer {
+                TokenizerChoice::Bytes => BYTE_VOCAB,
+                TokenizerChoice::Bpe(vocab_size) => vocab_size as usize,
+            };
+            for &name in &names {
+                let corpus = CorpusFacts { tokens: name.clone(), vocab_size, train_tokens: None };
+                corpora.insert((tokenizer, name.clone()), corpus);
+            }
+        }
+        PlanFacts::new(corpora)
+    }
+
+    /// These corpora on an unmeasured device with one slot, and nothing started.
+    pub fn new(corpora: BTreeMap<(TokenizerChoice, String), CorpusFacts>) -> PlanFacts {
+        PlanFacts {
+            corpora,
+            speed: None,
+            slots: 1,
+            memory_bytes: None,
+            max_binding_bytes: None,
+            free_disk_bytes: None,
+            started: BTreeSet::new(),
+            centers: BTreeMap::new(),
+            frozen: None,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The IsoFLOP grid: budgets of compute, and around the predicted optimum of each some sizes (Hoffmann et al.
+//! 2022, arXiv:2203.15556, approach 2).
+
+use std::collections::BTreeMap;
+
+use scalelaw_schema::axis::Axis;
+use scalelaw_schema::count::CountRule;
+use scalelaw_schema::plan::{CenterSource, PlannedBudget};
+use scalelaw_schema::run_id::si;
+use scalelaw_schema::sweep::CenterChoice;
+
+use crate::cell::{HorizonValue, MaybeCell, cell, drop, shape_of_size};
+use crate::error::PlanError;
+use crate::facts::PlanFacts;
+use crate::resolve::{Choices, Setting, numbers};
+use crate::shapes::Family;
+
+/// Fewest steps of a cell where the sweep names none: below, the schedule is mostly warm-up and rounding.
+pub const MIN_STEPS: u64 = 100;
+
+/// Widest span, decades on each side: beyond, a parabola in log N means nothing.
+const SPAN_MAX: f64 = 3.0;
+
+/// Most sizes per budget.
+const SIZES_MAX: usize = 1000;
+
+/// The fields of `Grid::Isoflop`.
+pub(crate) struct Isoflop<'a> {
+    pub budgets: &'a Axis,
+    pub sizes: usize,
+    pub span_decades: f64,
+    pub tokens_per_param: f64,
+    pub center: CenterChoice,
+    pub min_steps: u64,
+}
+
+/// Budgets in ascending order, each with its centre.
+pub(crate) fn budgets(
+    grid: &Isoflop,
+    choices: &Choices,
+    facts: &PlanFacts,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<PlannedBudget>, PlanError> {
+    if grid.sizes == 0 || grid.sizes > SIZES_MAX {
+        return Err(PlanError::at(
+            "grid.sizes",
+            format!("`{}` must be between 1 and {SIZES_MAX}", grid.sizes),
+        ));
+    }
+    let span = grid.span_decades;
+    if !(span > 0.0 && span <= SPAN_MAX) {
+        return Err(PlanError::at(
+            "grid.span-decades",
+            format!("`{span}` must be positive and at most {SPAN_MAX}"),
+        ));
+    }
+    if !(grid.tokens_per_param.is_finite() && grid.tokens_per_param > 0.0) {
+        let message = format!("`{}` must be positive", grid.tokens_per_param);
+        return Err(PlanError::at("grid.tokens-per-param", message));
+    }
+    let mut flops = numbers(Some(grid.budgets), 0.0, "grid.budgets", "positive", |x| x > 0.0)?;
+    flops.sort_by(f64::total_cmp);
+    if let Some(pair) = flops.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(PlanError::at("grid.budgets", format!("`{:e}` stands twice", pair[0])));
+    }
+
+    let mut budgets = Vec::new();
+    for (budget_idx, &flops) in flops.iter().enumerate() {
+        // One centre for all settings, so that their curves cover the same sizes and can be laid over each other.
+        let mut sum_ln = 0.0;
+        for setting in &choices.settings {
+            let family = &setting.family;
+            let n = center_by_prior(family, setting.context_len, flops, grid.tokens_per_param).ok_or_else(|| {
+                let [smallest, largest] = family.range().map_or([0.0, 0.0], |range| range);
+                PlanError::at(
+                    "grid.budgets",
+                    format!(
+                        "budget {flops:.2e} has no optimum at {} tokens per parameter among models of N {} to {}",
+                        grid.tokens_per_param,
+                        si(smallest),
+                        si(largest)
+                    ),
+                )
+            })?;
+            sum_ln += n.ln();
+        }
+        let prior = (sum_ln / choices.settings.len() as f64).exp();
+        let mut budget = PlannedBudget { flops, center_n: prior, center: CenterSource::Prior };
+        if grid.center == CenterChoice::Fit
+            && budget_idx > 0
+            && let Some(&n) = facts.centers.get(&budget_idx).filter(|n| n.is_finite() && **n > 0.0)
+        {
+            budget = PlannedBudget { flops, center_n: n, center: CenterSource::Fit };
+        }
+        if let Some(frozen) = frozen(flops, facts) {
+            if frozen.center == CenterSource::Prior && (frozen.center_n / prior).ln().abs() > 0.01 {
+                warnings.push(format!(
+                    "budget {flops:.2e} has started and stays centred on N {}, though the file now gives {} (hint: another `name` begins afresh)",
+                    si(frozen.center_n),
+                    si(prior)
+                ));
+            }
+            budget = frozen;
+        }
+        budgets.push(budget);
+    }
+    Ok(budgets)
+}
+
+/// The budget as the plan on the disk has it, where one of its runs has started.
+fn frozen(flops: f64, facts: &PlanFacts) -> Option<PlannedBudget> {
+    let plan = facts.frozen.as_ref()?;
+    let has_started = plan
+        .runs
+        .iter()
+        .any(|run| run.run.cell.budget_flops == Some(flops) && facts.started.contains(&run.run.id));
+    plan.budgets.iter().find(|budget| has_started && budget.flops == flops).cloned()
+}
+
+/// N at which `C(N, tokens_per_param · N)` equals the budget, C counted under the family's rule.
+///
+/// Under `exact` C depends on the shape, so k(N) = C / (N·D) is taken from the family's shape of that size, and
+/// N² · tokens_per_param · k(N) = C solved by bisection in ln N. None where the solution lies outside the family.
+fn center_by_prior(family: &Family, context_len: usize, budget: f64, tokens_per_param: f64) -> Option<f64> {
+    let rule: CountRule = family.rule();
+    let flops_at = |ln_n: f64| {
+        let n = ln_n.exp();
+        let shape = family.nearest(n)?;
+        let flops_per_param_token = rule.c(shape, context_len, 1.0) / rule.n(shape);
+        Some(n * n * tokens_per_param * flops_per_param_token)
+    };
+    let [mut low, mut high] = family.range()?.map(f64::ln);
+    if !(flops_at(low)?..=flops_at(high)?).contains(&budget) {
+        return None;
+    }
+    // 60 halvings of ln 1e11 leave less than the rounding of a float.
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if flops_at(middle)? < budget {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Some((0.5 * (low + high)).exp())
+}
+
+/// The cells of one budget under one setting: sizes evenly spaced in log N around the centre, each trained for
+/// the whole steps whose C comes nearest to the budget.
+pub(crate) fn cells(grid: &Isoflop, budget: &PlannedBudget, setting: &Setting) -> Vec<MaybeCell> {
+    let family = &setting.family;
+    let mut taken: BTreeMap<u64, String> = BTreeMap::new();
+    (0..grid.sizes)
+        .map(|size_idx| {
+            let position = match grid.sizes {
+                1 => 0.0,
+                sizes => 2.0 * size_idx as f64 / (sizes - 1) as f64 - 1.0,
+            };
+            let target = budget.center_n * 10f64.powf(position * grid.span_decades);
+            let label = format!("budget {:.2e}, N {}", budget.flops, si(target));
+            let shape = shape_of_size(family, target, &label)?;
+            let length = HorizonValue::Flops(budget.flops);
+            let mut cell = cell(family.rule(), &shape, setting, length, label.clone())?;
+            if let Some(other) = taken.insert(family.rule().n(&shape).to_bits(), si(target)) {
+                return Err(drop(
+                    label,
+                    format!("its shape is that of N {other} too (hint: fewer sizes, or a wider span)"),
+                ));
+            }
+            if cell.steps < grid.min_steps {
+                return Err(drop(label, format!("{} steps are fewer than {}", cell.steps, grid.min_steps)));
+            }
+            cell.budget_flops = Some(budget.flops);
+            Ok(cell)
+        })
+        .collect()
+}

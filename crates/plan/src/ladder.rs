@@ -1,0 +1,32 @@
+//! The ladder: sizes times tokens per parameter.
+
+use scalelaw_schema::axis::Axis;
+use scalelaw_schema::run_id::si;
+
+use crate::cell::{HorizonValue, MaybeCell, cell, shape_of_size};
+use crate::error::PlanError;
+use crate::resolve::{Setting, check_product, numbers};
+
+/// The cells under one setting. D is the ratio times the N of the shape, not of the size asked for.
+pub(crate) fn cells(
+    sizes: &Axis,
+    tokens_per_param: &Axis,
+    setting: &Setting,
+) -> Result<Vec<MaybeCell>, PlanError> {
+    let family = &setting.family;
+    let sizes = numbers(Some(sizes), 0.0, "grid.sizes", "positive", |x| x > 0.0)?;
+    let ratios = numbers(Some(tokens_per_param), 0.0, "grid.tokens-per-param", "positive", |x| x > 0.0)?;
+    check_product("grid.sizes", &[sizes.len(), ratios.len()])?;
+    let mut cells = Vec::new();
+    for &size in &sizes {
+        for &ratio in &ratios {
+            let length = HorizonValue::TokensPerParam(ratio);
+            let label = format!("N {}, {}", si(size), length.label());
+            cells.push(
+                shape_of_size(family, size, &label)
+                    .and_then(|shape| cell(family.rule(), &shape, setting, length, label)),
+            );
+        }
+    }
+    Ok(cells)
+}

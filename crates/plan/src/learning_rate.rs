@@ -1,0 +1,33 @@
+//! The peak learning rate where a sweep names none.
+
+/// Peak rate of a model with [`REFERENCE_N`] parameters. A guess to be confirmed by measurement: rates that
+/// small AdamW models of 1e5 to 1e6 parameters are usually trained with.
+pub const LR_AT_REFERENCE: f64 = 3e-3;
+/// Size that [`LR_AT_REFERENCE`] belongs to, all parameters.
+pub const REFERENCE_N: f64 = 1e6;
+/// Exponent of the size: −1/3 as in the tuned runs of Porian et al. 2024 (arXiv:2406.19146), 5e6 to 9e8
+/// parameters.
+pub const EXPONENT: f64 = -1.0 / 3.0;
+/// No model is trained faster than this; below about 3e4 parameters the power law asks for more.
+pub const LR_MAX: f64 = 1e-2;
+
+/// Peak learning rate by rule: `min(LR_MAX, LR_AT_REFERENCE · (N / REFERENCE_N)^(−1/3))`.
+///
+/// N is every parameter whatever the sweep's count rule, so that counting otherwise trains nothing anew.
+/// Porian et al. have 0.0047 · (N / 1.08e8)^(−1/3), which is 0.022 at 1e6 parameters; their batch grows with
+/// the size and ours does not, so only the exponent is taken from there. The horizon does not enter.
+pub fn lr_by_rule(n_total: f64) -> f64 {
+    (LR_AT_REFERENCE * (n_total / REFERENCE_N).powf(EXPONENT)).min(LR_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_falls_by_half_when_the_size_grows_eightfold_and_is_capped() {
+        assert_eq!(lr_by_rule(1e6), 3e-3);
+        assert!((lr_by_rule(8e6) - 1.5e-3).abs() < 1e-12);
+        assert_eq!(lr_by_rule(1e4), LR_MAX);
+    }
+}

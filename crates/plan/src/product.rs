@@ -1,0 +1,150 @@
+//! The product: every combination of the sizes or widths and depths in `[model]` with every horizon.
+
+use scalelaw_schema::axis::Axis;
+use scalelaw_schema::run_id::si;
+use scalelaw_schema::shape::ModelShape;
+use scalelaw_schema::sweep::{Horizon, ModelChoice};
+
+use crate::cell::{HorizonValue, MaybeCell, cell, drop, shape_of_size};
+use crate::error::PlanError;
+use crate::resolve::{Setting, check_product, counts, numbers};
+use crate::shapes::{Family, d_ff_by_rule, heads_by_rule};
+
+/// Widest model that is planned for: beyond, the search for heads takes long and nothing here could train it.
+const WIDTH_MAX: u64 = 1 << 20;
+
+/// The cells under one setting.
+pub(crate) fn cells(
+    model: &ModelChoice,
+    horizon: &Horizon,
+    setting: &Setting,
+) -> Result<Vec<MaybeCell>, PlanError> {
+    let family = &setting.family;
+    let lengths = HorizonValue::of_horizon(horizon, "grid.horizon")?;
+    let shapes = match (&model.size, &model.d_model, &model.n_layer) {
+        (Some(_), Some(_), _) => {
+            return Err(PlanError::at("model.size", "give `size`, or `d-model` with `n-layer`, not both"));
+        }
+        (Some(_), _, Some(_)) => {
+            return Err(PlanError::at("model.n-layer", "`size` decides the depth: give one of them"));
+        }
+        (Some(size), None, None) => by_size(size, model, family)?,
+        (None, Some(_), Some(_)) => by_width(model, setting)?,
+        (None, Some(_), None) => {
+            return Err(PlanError::at("model.d-model", "`d-model` needs `n-layer` beside it"));
+        }
+        (None, None, Some(_)) => {
+            return Err(PlanError::at("model.n-layer", "`n-layer` needs `d-model` beside it"));
+        }
+        (None, None, None) => {
+            return Err(PlanError::at("model", "a product needs `size`, or `d-model` with `n-layer`"));
+        }
+    };
+    check_product("grid.horizon", &[shapes.len(), lengths.len()])?;
+    let mut cells = Vec::new();
+    for (label, shape) in &shapes {
+        for length in &lengths {
+            let label = format!("{label}, {}", length.label());
+            cells.push(match shape {
+                Ok(shape) => cell(family.rule(), shape, setting, *length, label),
+                Err(why) => Err(drop(label, why)),
+            });
+        }
+    }
+    Ok(cells)
+}
+
+/// Refuses what only a product can use.
+pub(crate) fn check_model_has_no_sizes(model: &ModelChoice, kind: &str) -> Result<(), PlanError> {
+    let given = [
+        ("size", model.size.is_some()),
+        ("d-model", model.d_model.is_some()),
+        ("n-layer", model.n_layer.is_some()),
+        ("n-head", model.n_head.is_some()),
+        ("d-ff", model.d_ff.is_some()),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        Some((key, _)) => Err(PlanError::at(
+            format!("model.{key}"),
+            format!(
+                "the sizes are made by the grid `{kind}` (hint: leave `{key}` out; `aspect`, `d-head` and `width-range` guide the shapes)"
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+type LabelledShape = (String, Result<ModelShape, String>);
+
+fn by_size(size: &Axis, model: &ModelChoice, family: &Family) -> Result<Vec<LabelledShape>, PlanError> {
+    for (key, is_given) in [("n-head", model.n_head.is_some()), ("d-ff", model.d_ff.is_some())] {
+        if is_given {
+            let message = format!("`size` decides the shape: `{key}` goes with `d-model` and `n-layer`");
+            return Err(PlanError::at(format!("model.{key}"), message));
+        }
+    }
+    let sizes = numbers(Some(size), 0.0, "model.size", "positive", |x| x > 0.0)?;
+    Ok(sizes
+        .into_iter()
+        .map(|size| {
+            let label = format!("N {}", si(size));
+            let shape = shape_of_size(family, size, &label).map_err(|dropped| dropped.why);
+            (label, shape)
+        })
+        .collect())
+}
+
+fn by_width(model: &ModelChoice, setting: &Setting) -> Result<Vec<LabelledShape>, PlanError> {
+    let whole = |axis, path| counts(axis, 1.0, path, 1);
+    let widths = whole(model.d_model.as_ref(), "model.d-model")?;
+    let depths = whole(model.n_layer.as_ref(), "model.n-layer")?;
+    let heads: Vec<Option<u64>> = match &model.n_head {
+        Some(axis) => whole(Some(axis), "model.n-head")?.into_iter().map(Some).collect(),
+        None => vec![None],
+    };
+    let hidden: Vec<Option<u64>> = match &model.d_ff {
+        Some(axis) => whole(Some(axis), "model.d-ff")?.into_iter().map(Some).collect(),
+        None => vec![None],
+    };
+    if let Some(width) = widths.iter().find(|width| **width > WIDTH_MAX) {
+        return Err(PlanError::at("model.d-model", format!("`{width}` is above {WIDTH_MAX}")));
+    }
+    check_product("model.d-model", &[widths.len(), depths.len(), heads.len(), hidden.len()])?;
+    let mut shapes = Vec::new();
+    for &d_model in &widths {
+        for &n_layer in &depths {
+            for &n_head in &heads {
+                for &d_ff in &hidden {
+                    let mut label = format!("L{n_layer} d{d_model}");
+                    if let Some(n_head) = n_head {
+                        label += &format!(" h{n_head}");
+                    }
+                    if let Some(d_ff) = d_ff {
+                        label += &format!(" f{d_ff}");
+                    }
+                    let d_model = d_model as usize;
+                    let family = setting.family.spec();
+                    let n_head = n_head.map(|n_head| n_head as usize);
+                    let shape = match n_head.or_else(|| heads_by_rule(d_model, family.d_head)) {
+                        Some(n_head) => Ok(ModelShape {
+                            n_layer: n_layer as usize,
+                            d_model,
+                            n_head,
+                            d_ff: d_ff.map_or_else(|| d_ff_by_rule(d_model), |d_ff| d_ff as usize),
+                            vocab_size: family.vocab_size,
+                            head: family.head,
+                        }),
+                        None => Err(match family.d_head {
+                            Some(d_head) => {
+                                format!("d_model {d_model} is not divisible into heads of {d_head}")
+                            }
+                            None => format!("d_model {d_model} is not divisible into heads of even width"),
+                        }),
+                    };
+                    shapes.push((label, shape));
+                }
+            }
+        }
+    }
+    Ok(shapes)
+}

@@ -1,0 +1,442 @@
+//! From a sweep as written to choices: every default is applied here, and every value checked, once.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use scalelaw_schema::axis::Axis;
+use scalelaw_schema::count::CountRule;
+use scalelaw_schema::mixture::{Mixture, MixtureSource};
+use scalelaw_schema::run::{CorpusRef, Keep};
+use scalelaw_schema::shape::Head;
+use scalelaw_schema::sweep::{EvalChoice, Length, ScheduleChoice, SweepSpec, TokenizerChoice, TrainChoice};
+
+use crate::error::PlanError;
+use crate::facts::{BYTE_VOCAB, PlanFacts};
+use crate::shapes::{ASPECT, Family, FamilySpec};
+
+/// Tokens of one sequence.
+pub const CONTEXT_LEN: f64 = 256.0;
+/// Sequences of one step.
+pub const BATCH_SEQUENCES: f64 = 16.0;
+/// AdamW's decays and weight decay as in Llama and Hoffmann et al. 2022, with a second decay that small
+/// batches need (Porian et al. 2024).
+pub const BETA1: f64 = 0.9;
+/// See [`BETA1`].
+pub const BETA2: f64 = 0.95;
+/// See [`BETA1`].
+pub const WEIGHT_DECAY: f64 = 0.1;
+/// Largest global norm of the gradient.
+pub const GRAD_CLIP_NORM: f64 = 1.0;
+/// Share of the steps that is warm-up: Porian et al. 2024 show that a long one bends the exponents.
+pub const WARMUP_FRACTION: f64 = 0.1;
+/// Longest warm-up that the default gives, steps.
+pub const WARMUP_STEPS_MAX: u64 = 2000;
+/// End of the cosine over its peak.
+pub const FINAL_FRACTION: f64 = 0.1;
+/// Checkpoints of a run.
+pub const CHECKPOINTS: u64 = 10;
+/// Held-out tokens per corpus, also the least that may be asked for: fewer leave noise that a fit would see.
+pub const EVAL_TOKENS: u64 = 65536;
+/// More runs than any sweep here can mean: a slip in an axis, found before it fills the memory.
+const RUNS_MAX: usize = 1_000_000;
+
+/// A sweep with its defaults applied.
+#[derive(Debug, Clone)]
+pub(crate) struct Choices {
+    pub name: String,
+    pub rule: CountRule,
+    pub keep: Keep,
+    /// Tokenizer, context and batch: what decides whether a cell can be.
+    pub settings: Vec<Setting>,
+    /// Mixtures under each tokenizer.
+    pub blends: BTreeMap<TokenizerChoice, Vec<Blend>>,
+    /// What else is swept; no cell can fail for it.
+    pub recipes: Vec<RecipeChoice>,
+    pub warmup: Option<Length>,
+    pub schedule: ScheduleChoice,
+    pub grad_clip_norm: f64,
+    pub checkpoints: u64,
+    pub eval_tokens: u64,
+    pub eval_during: u64,
+}
+
+/// One combination of tokenizer, context and batch.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Setting {
+    pub tokenizer: TokenizerChoice,
+    pub context_len: usize,
+    pub batch_sequences: usize,
+    pub family: Rc<Family>,
+    /// In words, those of the three that are swept; empty where none is.
+    pub label: String,
+}
+
+impl Setting {
+    pub fn batch_tokens(&self) -> f64 {
+        (self.batch_sequences * self.context_len) as f64
+    }
+}
+
+/// One mixture and the corpora that a run with it is evaluated on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Blend {
+    pub mixture: Mixture,
+    pub corpora: Vec<CorpusRef>,
+}
+
+/// One combination of the recipe's swept values.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RecipeChoice {
+    pub lr: LrChoice,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub weight_decay: f64,
+    pub seed: u64,
+}
+
+/// The peak learning rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum LrChoice {
+    /// As written.
+    Fixed(f64),
+    /// This times the rule's.
+    ByRule(f64),
+}
+
+impl Choices {
+    pub fn of(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Choices, PlanError> {
+        let train = sweep.train.clone().unwrap_or_default();
+        let eval = sweep.eval.clone().unwrap_or_default();
+        let rule = sweep.count_rule.unwrap_or(CountRule::Exact);
+        check_tokenizers(&sweep.data.tokenizer.0)?;
+        let blends = blends(sweep, facts)?;
+        let choices = Choices {
+            name: name(sweep)?,
+            rule,
+            keep: sweep.keep.unwrap_or(Keep::Weights),
+            settings: settings(sweep, facts, rule)?,
+            recipes: recipes(&train)?,
+            blends,
+            warmup: train.warmup.map(|warmup| length(warmup, "train.warmup")).transpose()?,
+            schedule: schedule(&train)?,
+            grad_clip_norm: positive(train.grad_clip_norm, GRAD_CLIP_NORM, "train.grad-clip-norm")?,
+            checkpoints: train.checkpoints.unwrap_or(CHECKPOINTS),
+            eval_tokens: eval_tokens(&eval)?,
+            eval_during: eval.during.unwrap_or(0),
+        };
+        let n_blends = choices.blends.values().map(Vec::len).max().unwrap_or(0);
+        check_product("grid", &[choices.settings.len(), n_blends, choices.recipes.len()])?;
+        Ok(choices)
+    }
+}
+
+/// The sweep's name is its folder's.
+fn name(sweep: &SweepSpec) -> Result<String, PlanError> {
+    let name = sweep.name.clone().unwrap_or_else(|| "sweep".to_string());
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(is_plain) {
+        return Err(PlanError::at(
+            "name",
+            format!("`{name}` cannot name a folder (hint: letters, digits, `-`, `_` and `.`)"),
+        ));
+    }
+    Ok(name)
+}
+
+fn settings(sweep: &SweepSpec, facts: &PlanFacts, rule: CountRule) -> Result<Vec<Setting>, PlanError> {
+    let model = &sweep.model;
+    let train = sweep.train.as_ref();
+    let contexts = counts(model.context_len.as_ref(), CONTEXT_LEN, "model.context-len", 1)?;
+    let batches = counts(
+        train.and_then(|train| train.batch_sequences.as_ref()),
+        BATCH_SEQUENCES,
+        "train.batch-sequences",
+        1,
+    )?;
+    let aspect = positive(model.aspect, ASPECT, "model.aspect")?;
+    if let Some(d_head) = model.d_head
+        && (d_head == 0 || !d_head.is_multiple_of(2))
+    {
+        return Err(PlanError::at(
+            "model.d-head",
+            format!("`{d_head}` is no head width: rotary positions need an even one"),
+        ));
+    }
+    if let Some([narrowest, widest]) = model.width_range
+        && (narrowest > widest || narrowest == 0)
+    {
+        return Err(PlanError::at("model.width-range", format!("`[{narrowest}, {widest}]` holds no width")));
+    }
+    let tokenizers = &sweep.data.tokenizer.0;
+    let mut settings = Vec::new();
+    for &tokenizer in tokenizers {
+        let family = Rc::new(Family::new(FamilySpec {
+            vocab_size: vocab_size(sweep, facts, tokenizer)?,
+            head: model.head.unwrap_or(Head::Tied),
+            rule,
+            aspect,
+            d_head: model.d_head.map(|d_head| d_head as usize),
+            width_range: model.width_range.map(|range| range.map(|width| width as usize)),
+        }));
+        for &context_len in &contexts {
+            for &batch_sequences in &batches {
+                let mut label = Vec::new();
+                if tokenizers.len() > 1 {
+                    label.push(tokenizer_name(tokenizer));
+                }
+                if contexts.len() > 1 {
+                    label.push(format!("context {context_len}"));
+                }
+                if batches.len() > 1 {
+                    label.push(format!("batch {batch_sequences}"));
+                }
+                settings.push(Setting {
+                    tokenizer,
+                    context_len: context_len as usize,
+                    batch_sequences: batch_sequences as usize,
+                    family: Rc::clone(&family),
+                    label: label.join(", "),
+                });
+            }
+        }
+    }
+    Ok(settings)
+}
+
+/// `bytes` or `bpe 512`.
+pub(crate) fn tokenizer_name(tokenizer: TokenizerChoice) -> String {
+    match tokenizer {
+        TokenizerChoice::Bytes => "bytes".to_string(),
+        TokenizerChoice::Bpe(vocab_size) => format!("bpe {vocab_size}"),
+    }
+}
+
+fn check_tokenizers(tokenizers: &[TokenizerChoice]) -> Result<(), PlanError> {
+    for (tokenizer_idx, &tokenizer) in tokenizers.iter().enumerate() {
+        let path = if tokenizers.len() > 1 {
+            format!("data.tokenizer[{tokenizer_idx}]")
+        } else {
+            "data.tokenizer".into()
+        };
+        if let TokenizerChoice::Bpe(asked) = tokenizer
+            && asked as usize <= BYTE_VOCAB
+        {
+            return Err(PlanError::at(
+                path,
+                format!(
+                    "`bpe = {asked}` leaves no room for a merge: {BYTE_VOCAB} entries are the bytes and the end of a document (hint: `\"bytes\"`, or 512)"
+                ),
+            ));
+        }
+        if tokenizers[..tokenizer_idx].contains(&tokenizer) {
+            return Err(PlanError::at(path, format!("`{}` stands twice", tokenizer_name(tokenizer))));
+        }
+    }
+    Ok(())
+}
+
+/// The vocabulary that all corpora of the sweep share under one tokenizer.
+fn vocab_size(sweep: &SweepSpec, facts: &PlanFacts, tokenizer: TokenizerChoice) -> Result<usize, PlanError> {
+    let mut found: Option<(usize, &str)> = None;
+    for name in sweep.data.mixture.0.iter().flat_map(BTreeMap::keys) {
+        let Some(corpus) = facts.corpora.get(&(tokenizer, name.clone())) else { continue };
+        match found {
+            Some((vocab_size, other)) if vocab_size != corpus.vocab_size => {
+                return Err(PlanError::at(
+                    "data.tokenizer",
+                    format!(
+                        "corpus `{name}` has a vocabulary of {}, corpus `{other}` one of {vocab_size}",
+                        corpus.vocab_size
+                    ),
+                ));
+            }
+            _ => found = Some((corpus.vocab_size, name)),
+        }
+    }
+    // A sweep without a known corpus has failed before, where its mixtures were read.
+    found.map(|(vocab_size, _)| vocab_size).ok_or_else(|| PlanError::at("data.mixture", "it names no corpus"))
+}
+
+fn blends(sweep: &SweepSpec, facts: &PlanFacts) -> Result<BTreeMap<TokenizerChoice, Vec<Blend>>, PlanError> {
+    let is_list = sweep.data.mixture.0.len() > 1;
+    let eval_corpora = sweep.eval.iter().flat_map(|eval| eval.corpora.iter().flatten());
+    let mut blends = BTreeMap::new();
+    for &tokenizer in &sweep.data.tokenizer.0 {
+        let mut of_tokenizer = Vec::new();
+        for (mixture_idx, written) in sweep.data.mixture.0.iter().enumerate() {
+            let path =
+                if is_list { format!("data.mixture[{mixture_idx}]") } else { "data.mixture".to_string() };
+            let mut sources = Vec::new();
+            let mut corpora = Vec::new();
+            for (name, &weight) in written {
+                let path = format!("{path}.{name}");
+                if !(weight.is_finite() && weight > 0.0) {
+                    return Err(PlanError::at(path, format!("weight {weight} of `{name}` is not positive")));
+                }
+                let corpus = corpus_ref(facts, tokenizer, name, path)?;
+                sources.push(MixtureSource { tokens: corpus.tokens.clone(), weight });
+                corpora.push(corpus);
+            }
+            for (corpus_idx, name) in eval_corpora.clone().enumerate() {
+                let corpus = corpus_ref(facts, tokenizer, name, format!("eval.corpora[{corpus_idx}]"))?;
+                if !corpora.contains(&corpus) {
+                    corpora.push(corpus);
+                }
+            }
+            let mixture = Mixture::new(sources).map_err(|error| PlanError::at(path, error.to_string()))?;
+            of_tokenizer.push(Blend { mixture, corpora });
+        }
+        blends.insert(tokenizer, of_tokenizer);
+    }
+    Ok(blends)
+}
+
+fn corpus_ref(
+    facts: &PlanFacts,
+    tokenizer: TokenizerChoice,
+    name: &str,
+    path: String,
+) -> Result<CorpusRef, PlanError> {
+    match facts.corpora.get(&(tokenizer, name.to_string())) {
+        Some(corpus) => Ok(CorpusRef { name: name.to_string(), tokens: corpus.tokens.clone() }),
+        None => {
+            let known: Vec<String> = facts
+                .corpora
+                .keys()
+                .filter(|(of, _)| *of == tokenizer)
+                .map(|(_, name)| format!("`{name}`"))
+                .collect();
+            Err(PlanError::at(path, format!("unknown corpus `{name}`, expected one of {}", known.join(", "))))
+        }
+    }
+}
+
+fn recipes(train: &TrainChoice) -> Result<Vec<RecipeChoice>, PlanError> {
+    if train.lr.is_some() && train.lr_factor.is_some() {
+        return Err(PlanError::at(
+            "train.lr-factor",
+            "`lr-factor` multiplies the rule's rate, and `lr` replaces it: give one of them",
+        ));
+    }
+    let is_positive = |x: f64| x > 0.0;
+    let is_decay = |x: f64| (0.0..1.0).contains(&x);
+    let lrs: Vec<LrChoice> = match &train.lr {
+        Some(axis) => {
+            let values = numbers(Some(axis), 0.0, "train.lr", "positive", is_positive)?;
+            values.into_iter().map(LrChoice::Fixed).collect()
+        }
+        None => {
+            let values = numbers(train.lr_factor.as_ref(), 1.0, "train.lr-factor", "positive", is_positive)?;
+            values.into_iter().map(LrChoice::ByRule).collect()
+        }
+    };
+    let beta1s = numbers(train.beta1.as_ref(), BETA1, "train.beta1", "at least 0 and below 1", is_decay)?;
+    let beta2s = numbers(train.beta2.as_ref(), BETA2, "train.beta2", "at least 0 and below 1", is_decay)?;
+    let weight_decays =
+        numbers(train.weight_decay.as_ref(), WEIGHT_DECAY, "train.weight-decay", "at least 0", |x| x >= 0.0)?;
+    let seeds = counts(train.seed.as_ref(), 0.0, "train.seed", 0)?;
+
+    check_product("train", &[lrs.len(), beta1s.len(), beta2s.len(), weight_decays.len(), seeds.len()])?;
+    let mut recipes = Vec::new();
+    for &lr in &lrs {
+        for &beta1 in &beta1s {
+            for &beta2 in &beta2s {
+                for &weight_decay in &weight_decays {
+                    for &seed in &seeds {
+                        recipes.push(RecipeChoice { lr, beta1, beta2, weight_decay, seed });
+                    }
+                }
+            }
+        }
+    }
+    Ok(recipes)
+}
+
+fn schedule(train: &TrainChoice) -> Result<ScheduleChoice, PlanError> {
+    let schedule = train.schedule.unwrap_or(ScheduleChoice::Cosine { final_fraction: FINAL_FRACTION });
+    match schedule {
+        ScheduleChoice::Cosine { final_fraction } if !(0.0..=1.0).contains(&final_fraction) => {
+            Err(PlanError::at(
+                "train.schedule.cosine.final-fraction",
+                format!("`{final_fraction}` is not between 0 and 1"),
+            ))
+        }
+        ScheduleChoice::Wsd { cooldown } => {
+            length(cooldown, "train.schedule.wsd.cooldown")?;
+            Ok(schedule)
+        }
+        _ => Ok(schedule),
+    }
+}
+
+fn length(length: Length, path: &str) -> Result<Length, PlanError> {
+    match length {
+        Length::Fraction(fraction) if !(0.0..1.0).contains(&fraction) => Err(PlanError::at(
+            format!("{path}.fraction"),
+            format!("`{fraction}` is no share of the steps: at least 0 and below 1"),
+        )),
+        _ => Ok(length),
+    }
+}
+
+fn eval_tokens(eval: &EvalChoice) -> Result<u64, PlanError> {
+    let tokens = eval.tokens.unwrap_or(EVAL_TOKENS);
+    if tokens < EVAL_TOKENS {
+        return Err(PlanError::at(
+            "eval.tokens",
+            format!("{tokens} held-out tokens leave too much noise: at least {EVAL_TOKENS}"),
+        ));
+    }
+    Ok(tokens)
+}
+
+/// Whole numbers, each at least `least`.
+pub(crate) fn counts(
+    axis: Option<&Axis>,
+    default: f64,
+    path: &str,
+    least: u64,
+) -> Result<Vec<u64>, PlanError> {
+    let values = axis.map_or_else(|| Axis::one(default).counts(), Axis::counts);
+    let values = values.map_err(|x| PlanError::at(path, format!("`{x}` is no whole number")))?;
+    match values.iter().find(|value| **value < least) {
+        Some(value) => Err(PlanError::at(path, format!("`{value}` is below {least}"))),
+        None => Ok(values),
+    }
+}
+
+/// Numbers that all satisfy `is_good`, which `bound` says in words.
+pub(crate) fn numbers(
+    axis: Option<&Axis>,
+    default: f64,
+    path: &str,
+    bound: &str,
+    is_good: impl Fn(f64) -> bool,
+) -> Result<Vec<f64>, PlanError> {
+    let values = axis.map_or_else(|| vec![default], |axis| axis.values().to_vec());
+    match values.iter().find(|x| !is_good(**x)) {
+        Some(x) => Err(PlanError::at(path, format!("`{x}` must be {bound}"))),
+        None => Ok(values),
+    }
+}
+
+/// Refuses swept values that multiply to more runs than a sweep can mean.
+pub(crate) fn check_product(path: &str, lengths: &[usize]) -> Result<(), PlanError> {
+    let product = lengths.iter().fold(1usize, |product, length| product.saturating_mul(*length));
+    if product > RUNS_MAX {
+        return Err(PlanError::at(
+            path,
+            format!("the swept values multiply to {product} combinations, more than {RUNS_MAX}"),
+        ));
+    }
+    Ok(())
+}
+
+/// One positive number.
+pub(crate) fn positive(value: Option<f64>, default: f64, path: &str) -> Result<f64, PlanError> {
+    match value {
+        Some(x) if !(x.is_finite() && x > 0.0) => Err(PlanError::at(path, format!("`{x}` must be positive"))),
+        Some(x) => Ok(x),
+        None => Ok(default),
+    }
+}

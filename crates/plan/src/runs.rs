@@ -1,0 +1,166 @@
+//! From a cell to its runs: every mixture, every value of the recipe, and what each will cost.
+
+use scalelaw_schema::SCHEMA_VERSION;
+use scalelaw_schema::count;
+use scalelaw_schema::eval::{EvalRequest, EvalSpec};
+use scalelaw_schema::plan::{DroppedCell, PlannedRun};
+use scalelaw_schema::recipe::{InitRule, Optimizer, Recipe, Schedule};
+use scalelaw_schema::run::{Cadence, Cell as PlacedCell, RunSpec};
+use scalelaw_schema::run_id::{RunId, si};
+use scalelaw_schema::shape::ModelSpec;
+use scalelaw_schema::sweep::{CostChoice, Length, ScheduleChoice};
+use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
+
+use crate::cell::{Cell, drop};
+use crate::estimate::{estimate, largest_binding_bytes, micro_batch};
+use crate::facts::PlanFacts;
+use crate::learning_rate::lr_by_rule;
+use crate::resolve::{Blend, Choices, LrChoice, RecipeChoice, Setting, WARMUP_FRACTION, WARMUP_STEPS_MAX};
+
+/// Added to the root of AdamW's second moment.
+const ADAM_EPS: f64 = 1e-8;
+
+/// Deviation of the initial weights (GPT-2).
+const INIT_STD: f64 = 0.02;
+
+/// Rows of `metrics.jsonl` per run: enough for a curve.
+const LOG_ROWS: u64 = 100;
+
+/// All runs of a cell, or why it is dropped.
+pub(crate) fn runs(
+    cell: &Cell,
+    setting: &Setting,
+    choices: &Choices,
+    facts: &PlanFacts,
+    cost: Option<&CostChoice>,
+) -> Result<Vec<PlannedRun>, DroppedCell> {
+    let blends = choices.blends.get(&setting.tokenizer).map_or(&[][..], Vec::as_slice);
+    let label = || match (setting.label.as_str(), blends.len() * choices.recipes.len()) {
+        ("", 1) => cell.label.clone(),
+        ("", n_runs) => format!("{} ({n_runs} runs)", cell.label),
+        (setting, 1) => format!("{}, {setting}", cell.label),
+        (setting, n_runs) => format!("{}, {setting} ({n_runs} runs)", cell.label),
+    };
+    let slots = facts.slots.max(1);
+    let bytes_per_slot = facts.memory_bytes.map(|bytes| bytes as f64 / slots as f64);
+    let (_, memory_bytes) =
+        micro_batch(&cell.shape, setting.context_len, setting.batch_sequences, bytes_per_slot);
+    if let Some(bytes) = bytes_per_slot
+        && memory_bytes > bytes
+    {
+        let why = format!(
+            "it needs {} bytes for one sequence, and a slot has {} (hint: fewer slots)",
+            si(memory_bytes),
+            si(bytes)
+        );
+        return Err(drop(label(), why));
+    }
+    let binding_bytes = largest_binding_bytes(&cell.shape, setting.context_len);
+    if let Some(bytes) = facts.max_binding_bytes
+        && binding_bytes > bytes as f64
+    {
+        let why = format!(
+            "its largest buffer has {} bytes, and the device binds {} at most",
+            si(binding_bytes),
+            si(bytes as f64)
+        );
+        return Err(drop(label(), why));
+    }
+
+    let mut runs = Vec::new();
+    for blend in blends {
+        for recipe in &choices.recipes {
+            let run = run(cell, setting, choices, blend, recipe);
+            run.train.check().map_err(|error| drop(label(), error.to_string()))?;
+            let d = run.train.tokens() as f64;
+            runs.push(PlannedRun {
+                n: choices.rule.n(&cell.shape),
+                d,
+                c: choices.rule.c(&cell.shape, setting.context_len, d),
+                estimate: estimate(&run, memory_bytes, facts.speed.as_ref(), slots, cost),
+                run,
+            });
+        }
+    }
+    Ok(runs)
+}
+
+/// The cell dropped before it had runs, with what is swept beside it.
+pub(crate) fn with_setting(dropped: DroppedCell, setting: &Setting) -> DroppedCell {
+    match setting.label.as_str() {
+        "" => dropped,
+        label => DroppedCell { cell: format!("{}, {label}", dropped.cell), ..dropped },
+    }
+}
+
+fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe: &RecipeChoice) -> RunSpec {
+    let train = TrainSpec {
+        model: ModelSpec::Transformer(cell.shape.clone()),
+        phases: vec![Phase {
+            context_len: setting.context_len,
+            batch_sequences: setting.batch_sequences,
+            steps: cell.steps,
+        }],
+        recipe: Recipe {
+            optimizer: Optimizer::AdamW {
+                beta1: recipe.beta1,
+                beta2: recipe.beta2,
+                eps: ADAM_EPS,
+                weight_decay: recipe.weight_decay,
+            },
+            lr_peak: match recipe.lr {
+                LrChoice::Fixed(lr) => lr,
+                LrChoice::ByRule(factor) => factor * lr_by_rule(count::params(&cell.shape).total() as f64),
+            },
+            warmup_steps: match choices.warmup {
+                Some(length) => steps_of(length, cell.steps),
+                None => steps_of(Length::Fraction(WARMUP_FRACTION), cell.steps).min(WARMUP_STEPS_MAX),
+            },
+            schedule: match choices.schedule {
+                ScheduleChoice::Constant => Schedule::Constant,
+                ScheduleChoice::Cosine { final_fraction } => Schedule::Cosine { final_fraction },
+                ScheduleChoice::Wsd { cooldown } => {
+                    Schedule::Wsd { cooldown_steps: steps_of(cooldown, cell.steps) }
+                }
+            },
+            grad_clip_norm: choices.grad_clip_norm,
+            init: InitRule::ScaledNormal { std: INIT_STD },
+        },
+        mixture: blend.mixture.clone(),
+        seed: recipe.seed,
+        start: Start::Init,
+    };
+    let id = RunId::of(&train);
+    let evals = blend.corpora.iter().map(|corpus| EvalRequest {
+        name: corpus.name.clone(),
+        spec: EvalSpec::HeldOut {
+            tokens: corpus.tokens.clone(),
+            n_tokens: choices.eval_tokens.next_multiple_of(setting.context_len as u64),
+            context_len: setting.context_len,
+        },
+    });
+    // `n` parts of the run, the last of which may be shorter.
+    let every = |n: u64| cell.steps.div_ceil(n.clamp(1, cell.steps));
+    RunSpec {
+        schema_version: SCHEMA_VERSION,
+        cell: PlacedCell { budget_flops: cell.budget_flops, cluster: Some(id.clone()) },
+        id,
+        corpora: blend.corpora.clone(),
+        evals: evals.collect(),
+        cadence: Cadence {
+            log_steps: every(LOG_ROWS),
+            checkpoint_steps: every(choices.checkpoints),
+            eval_steps: every(choices.eval_during.saturating_add(1)),
+        },
+        keep: choices.keep,
+        train,
+    }
+}
+
+/// Whole steps of a length in a run of `steps` steps.
+fn steps_of(length: Length, steps: u64) -> u64 {
+    match length {
+        Length::Steps(steps) => steps,
+        Length::Fraction(fraction) => (fraction * steps as f64).round() as u64,
+    }
+}

@@ -1,0 +1,259 @@
+//! From a size to a shape: the family of transformers that sizes made by rule are taken from.
+
+use scalelaw_schema::count::CountRule;
+use scalelaw_schema::shape::{Head, ModelShape};
+
+/// Width over depth where the sweep names none: between the 8 of the smallest models here and the 128 of the
+/// largest published ones. Kaplan et al. 2020 (section 3) lose below 3 % over a factor of 40.
+pub const ASPECT: f64 = 32.0;
+
+/// Error of N, in units of ln N, that weighs as much as a width twice too large for the depth.
+const N_ERROR_PER_ASPECT_OCTAVE: f64 = 0.03;
+
+/// A model of one block behaves unlike the others (Kaplan et al. leave it out of their fits), so it weighs as
+/// much as an error of 30 % in N: taken only where nothing else is near.
+const ONE_BLOCK_PENALTY: f64 = 100.0;
+
+/// Depth that is always allowed, whatever the aspect: small widths need it to fill the gaps between them.
+const DEPTH_ALWAYS: usize = 3;
+
+/// Widest model of the family: beyond 1e11 parameters.
+const WIDTH_MAX: usize = 8192;
+
+/// What a family of shapes has in common.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FamilySpec {
+    /// Size of the vocabulary.
+    pub vocab_size: usize,
+    /// Output projection.
+    pub head: Head,
+    /// Rule that N is counted under.
+    pub rule: CountRule,
+    /// Width over depth to aim at.
+    pub aspect: f64,
+    /// Width of one head; by the width of the model where absent.
+    pub d_head: Option<usize>,
+    /// Smallest and largest width.
+    pub width_range: Option<[usize; 2]>,
+}
+
+/// Every shape of a family, sorted by N.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Family {
+    spec: FamilySpec,
+    members: Vec<Member>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Member {
+    n: f64,
+    penalty: f64,
+    shape: ModelShape,
+}
+
+impl Family {
+    /// All shapes with a width that is a multiple of 8 (of 16 from 128 on, of 64 from 512 on), an aspect within
+    /// a factor of 2 of the one aimed at (or at most four blocks), and [`d_ff_by_rule`].
+    pub fn new(spec: FamilySpec) -> Family {
+        let [narrowest, widest] = spec.width_range.unwrap_or([8, WIDTH_MAX]);
+        let mut members = Vec::new();
+        for d_model in widths().filter(|d| (narrowest..=widest).contains(d)) {
+            let Some(n_head) = heads_by_rule(d_model, spec.d_head) else { continue };
+            let depth = d_model as f64 / spec.aspect;
+            let shallowest = ((depth / 2.0).ceil() as usize).max(1);
+            let deepest = ((depth * 2.0).floor() as usize).max(DEPTH_ALWAYS);
+            for n_layer in shallowest..=deepest {
+                let shape = ModelShape {
+                    n_layer,
+                    d_model,
+                    n_head,
+                    d_ff: d_ff_by_rule(d_model),
+                    vocab_size: spec.vocab_size,
+                    head: spec.head,
+                };
+                let octaves = (depth / n_layer as f64).log2();
+                let one_block = if n_layer == 1 { ONE_BLOCK_PENALTY } else { 0.0 };
+                members.push(Member {
+                    n: spec.rule.n(&shape),
+                    penalty: octaves * octaves + one_block,
+                    shape,
+                });
+            }
+        }
+        members.sort_by(|a, b| a.n.total_cmp(&b.n));
+        Family { spec, members }
+    }
+
+    /// What the shapes have in common.
+    pub fn spec(&self) -> &FamilySpec {
+        &self.spec
+    }
+
+    /// Rule that N is counted under.
+    pub fn rule(&self) -> CountRule {
+        self.spec.rule
+    }
+
+    /// Smallest and largest N, where there is any shape at all.
+    pub fn range(&self) -> Option<[f64; 2]> {
+        Some([self.members.first()?.n, self.members.last()?.n])
+    }
+
+    /// The shape nearest to `n` in log N, with a slight preference for the aspect aimed at: the least
+    /// `(Δ ln N / 0.03)² + (log2 of aspect over aim)²`. The size of the result never falls as `n` grows.
+    pub fn nearest(&self, n: f64) -> Option<&ModelShape> {
+        let start = self.members.partition_point(|member| member.n < n);
+        let mut best: Option<(f64, &Member)> = None;
+        let sides: [&mut dyn Iterator<Item = &Member>; 2] =
+            [&mut self.members[start..].iter(), &mut self.members[..start].iter().rev()];
+        for side in sides {
+            for member in side {
+                let distance = ((member.n / n).ln() / N_ERROR_PER_ASPECT_OCTAVE).powi(2);
+                // Sorted by N, so nothing further out can be better once the distance alone is worse.
+                if best.is_some_and(|(cost, _)| distance >= cost) {
+                    break;
+                }
+                let cost = distance + member.penalty;
+                if best.is_none_or(|(least, _)| cost < least) {
+                    best = Some((cost, member));
+                }
+            }
+        }
+        best.map(|(_, member)| &member.shape)
+    }
+}
+
+/// Width of the SwiGLU's hidden layer: 8/3 of the model's width, so that its three matrices have the parameters
+/// of an ungated layer four times as wide (Shazeer 2020, arXiv:2002.05202), rounded up to a multiple of 8.
+pub fn d_ff_by_rule(d_model: usize) -> usize {
+    (8 * d_model).div_ceil(3).next_multiple_of(8)
+}
+
+/// Number of heads: heads as near as possible to `d_head` wide (16 up to a width of 64, 32 up to 128, then 64,
+/// where it is absent), and two heads at least. None where no even head width divides `d_model`, or where a
+/// `d_head` that was asked for does not.
+pub fn heads_by_rule(d_model: usize, d_head: Option<usize>) -> Option<usize> {
+    if let Some(d_head) = d_head {
+        let fits = d_head > 0 && d_head.is_multiple_of(2) && d_model.is_multiple_of(d_head);
+        return (fits && d_model > 0).then(|| d_model / d_head);
+    }
+    let aim = match d_model {
+        ..=64 => 16.0,
+        65..=128 => 32.0,
+        _ => 64.0,
+    };
+    let divisors = (1..=d_model / 2).filter(|n_head| d_model.is_multiple_of(2 * n_head));
+    divisors.min_by(|&a, &b| {
+        // Few heads come first in case of a tie; one head alone only where nothing else divides.
+        let cost = |n_head: usize| {
+            let one_head = if n_head == 1 { 1e3 } else { 0.0 };
+            one_head + ((d_model / n_head) as f64 / aim).ln().abs()
+        };
+        cost(a).total_cmp(&cost(b))
+    })
+}
+
+fn widths() -> impl Iterator<Item = usize> {
+    (8..128).step_by(8).chain((128..512).step_by(16)).chain((512..=WIDTH_MAX).step_by(64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> FamilySpec {
+        FamilySpec {
+            vocab_size: 257,
+            head: Head::Tied,
+            rule: CountRule::Exact,
+            aspect: ASPECT,
+            d_head: None,
+            width_range: None,
+        }
+    }
+
+    fn sizes(from: f64, to: f64, n: usize) -> impl Iterator<Item = f64> {
+        (0..n).map(move |i| from * (to / from).powf(i as f64 / (n - 1) as f64))
+    }
+
+    #[test]
+    fn sizes_are_hit_within_4_percent_from_3e6_within_6_from_3e5_and_within_18_from_1e4() {
+        // With two tables of 257 rows, the smallest sizes are mostly tables and step by more.
+        for (head, smallest) in [(Head::Tied, 1e4), (Head::Untied, 3e4)] {
+            let family = Family::new(FamilySpec { head, ..spec() });
+            for n in sizes(smallest, 1e9, 4000) {
+                let shape = family.nearest(n).unwrap();
+                let error = (CountRule::Exact.n(shape) / n).ln().abs();
+                // Half the step from one width to the next, which is a multiple of 8.
+                let bound = match n {
+                    3e6.. => 0.04,
+                    3e5.. => 0.06,
+                    _ => 0.18,
+                };
+                assert!(error <= bound, "{head:?} n {n:.0}: {shape:?} is off by {error:.3}");
+                shape.check().unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn the_size_of_the_nearest_shape_never_falls_as_the_target_grows() {
+        for rule in CountRule::ALL {
+            let family = Family::new(FamilySpec { rule, ..spec() });
+            let found: Vec<f64> = sizes(1e4, 1e9, 5000).map(|n| rule.n(family.nearest(n).unwrap())).collect();
+            assert!(found.windows(2).all(|pair| pair[0] <= pair[1]), "{rule}");
+        }
+    }
+
+    #[test]
+    fn the_search_finds_what_a_look_at_every_member_finds() {
+        let family = Family::new(spec());
+        let cost = |member: &Member, n: f64| {
+            ((member.n / n).ln() / N_ERROR_PER_ASPECT_OCTAVE).powi(2) + member.penalty
+        };
+        for n in sizes(5e3, 1e8, 40) {
+            let least = family.members.iter().map(|m| cost(m, n)).fold(f64::INFINITY, f64::min);
+            let found = family.nearest(n).unwrap();
+            let member = family.members.iter().find(|m| m.shape == *found).unwrap();
+            assert!((cost(member, n) - least).abs() < 1e-9, "{n}");
+        }
+    }
+
+    #[test]
+    fn heads_divide_the_width_and_there_are_two_at_least() {
+        for (d_model, n_head) in [
+            (8, 2),
+            (16, 2),
+            (24, 2),
+            (32, 2),
+            (48, 3),
+            (64, 4),
+            (96, 3),
+            (128, 4),
+            (144, 2),
+            (512, 8),
+            (2, 1),
+        ] {
+            assert_eq!(heads_by_rule(d_model, None), Some(n_head), "{d_model}");
+        }
+        assert_eq!(heads_by_rule(96, Some(32)), Some(3));
+        assert_eq!(heads_by_rule(96, Some(64)), None);
+        assert_eq!(heads_by_rule(7, None), None);
+    }
+
+    #[test]
+    fn shapes_by_rule_stay_what_they_are() {
+        // A change here gives every later sweep other models: runs of older ones are then trained anew.
+        let family = Family::new(spec());
+        for (n, expected) in [
+            (1e4, (2, 16, 48)),
+            (1e5, (3, 48, 128)),
+            (1e6, (5, 128, 344)),
+            (1e7, (10, 288, 768)),
+            (1e8, (20, 640, 1712)),
+        ] {
+            let shape = family.nearest(n).unwrap();
+            assert_eq!((shape.n_layer, shape.d_model, shape.d_ff), expected, "{n}");
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The plan as a text table for a terminal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scalelaw_schema::plan::{CenterSource, Plan, PlanTotal, PlannedRun};
+use scalelaw_schema::recipe::Optimizer;
+use scalelaw_schema::run_id::si;
+use scalelaw_schema::shape::ModelShape;
+
+/// Rows and dropped cells shown before the rest is only counted: more than anyone reads.
+const ROWS_SHOWN: usize = 400;
+/// See [`ROWS_SHOWN`].
+const DROPPED_SHOWN: usize = 40;
+
+/// One column: its title and the text of each run.
+struct Column {
+    title: &'static str,
+    texts: Vec<String>,
+    /// Which column goes first where the terminal is too narrow: the highest. 0 always stays.
+    rank: u8,
+}
+
+/// A row of runs that differ in their seed alone.
+struct Row {
+    first_run_idx: usize,
+    n_runs: usize,
+}
+
+/// The plan at most `width` columns wide: a line per cell, sums, dropped cells with their reasons, warnings. Runs
+/// that differ in their seed alone share a line; a quantity that is the same in every run, beyond the usual ones,
+/// has no column; and a narrow terminal loses the columns that matter least, which is said.
+pub fn table(plan: &Plan, width: usize) -> String {
+    let width = width.max(40);
+    let mut out = String::new();
+    let rule = plan.count_rule;
+    push_wrapped(
+        &mut out,
+        "",
+        &format!("{}: {} grid, N and C counted by `{rule}`", plan.sweep, plan.kind),
+        width,
+    );
+    if let Some(question) = &plan.question {
+        push_wrapped(&mut out, "  ", question, width);
+    }
+    out.push('\n');
+
+    let mut columns = columns(plan);
+    let rows = rows(plan, &columns);
+    if rows.iter().any(|row| row.n_runs > 1) {
+        let mut texts = vec![String::new(); plan.runs.len()];
+        for row in &rows {
+            texts[row.first_run_idx] = row.n_runs.to_string();
+        }
+        columns.insert(0, Column { title: "runs", texts, rank: 0 });
+    }
+    let hidden = fit(&mut columns, &rows, width);
+    push_rows(&mut out, plan, &columns, &rows);
+    if !hidden.is_empty() {
+        push_wrapped(&mut out, "  ", &format!("(no room for: {})", hidden.join(", ")), width);
+    }
+    out.push('\n');
+    push_wrapped(&mut out, "", &format!("total: {}", total(&plan.total)), width);
+
+    if !plan.dropped.is_empty() {
+        out += &format!("\nDROPPED {} {}\n", plan.dropped.len(), plural("cell", plan.dropped.len()));
+        for dropped in plan.dropped.iter().take(DROPPED_SHOWN) {
+            push_wrapped(&mut out, "  ", &format!("{}: {}", dropped.cell, dropped.why), width);
+        }
+        if plan.dropped.len() > DROPPED_SHOWN {
+            out += &format!("  and {} more\n", plan.dropped.len() - DROPPED_SHOWN);
+        }
+    }
+    if !plan.warnings.is_empty() {
+        out.push('\n');
+        for warning in &plan.warnings {
+            push_wrapped(&mut out, "", &format!("warning: {warning}"), width);
+        }
+    }
+    out
+}
+
+/// Sums in words, what is not known left out.
+pub fn total(total: &PlanTotal) -> String {
+    let mut parts = vec![
+        format!("{} {}", total.n_runs, plural("run", total.n_runs)),
+        format!("{:.2e} FLOPs", total.flops),
+        format!("{} tokens", si(total.tokens)),
+    ];
+    match total.wall_seconds {
+        Some(seconds) => parts.push(duration(seconds)),
+        None => parts.push("time unknown (no measured speed)".to_string()),
+    }
+    parts.push(format!("{} of disk", bytes(total.disk_bytes)));
+    parts.extend(total.kwh.map(|kwh| format!("{kwh:.3} kWh")));
+    parts.extend(
+        total.money.map(|money| format!("{money:.2} {}", total.currency.as_deref().unwrap_or("of money"))),
+    );
+    parts.join(", ")
+}
+
+fn shape(run: &PlannedRun) -> &ModelShape {
+    run.run.train.model.shape()
+}
+
+fn columns(plan: &Plan) -> Vec<Column> {
+    let runs = &plan.runs;
+    let mut columns = Vec::new();
+    let mut add = |title, rank, text: &dyn Fn(&PlannedRun) -> String| {
+        columns.push(Column { title, texts: runs.iter().map(text).collect(), rank });
+    };
+    // Heads and hidden width follow from the width unless two runs of one width disagree.
+    let is_free = |of: fn(&ModelShape) -> usize| {
+        let mut by_width = BTreeMap::new();
+        runs.iter().any(|run| *by_width.entry(shape(run).d_model).or_insert(of(shape(run))) != of(shape(run)))
+    };
+    let varies =
+        |text: &dyn Fn(&PlannedRun) -> String| runs.iter().map(text).collect::<BTreeSet<String>>().len() > 1;
+    let phase = |run: &PlannedRun| run.run.train.phases.first().cloned();
+
+    add("model", 0, &|run| format!("L{} d{}", shape(run).n_layer, shape(run).d_model));
+    if is_free(|shape| shape.n_head) {
+        add("heads", 1, &|run| shape(run).n_head.to_string());
+    }
+    if is_free(|shape| shape.d_ff) {
+        add("d_ff", 1, &|run| shape(run).d_ff.to_string());
+    }
+    let vocab = |run: &PlannedRun| shape(run).vocab_size.to_string();
+    let context = |run: &PlannedRun| phase(run).map_or(String::new(), |phase| phase.context_len.to_string());
+    let batch =
+        |run: &PlannedRun| phase(run).map_or(String::new(), |phase| phase.batch_sequences.to_string());
+    let beta = |run: &PlannedRun| {
+        let Optimizer::AdamW { beta1, beta2, .. } = run.run.train.recipe.optimizer;
+        format!("{beta1} {beta2}")
+    };
+    let decay = |run: &PlannedRun| {
+        let Optimizer::AdamW { weight_decay, .. } = run.run.train.recipe.optimizer;
+        weight_decay.to_string()
+    };
+    for (title, text) in [
+        ("vocab", &vocab as &dyn Fn(&PlannedRun) -> String),
+        ("context", &context),
+        ("batch", &batch),
+        ("mixture", &mixture),
+        ("betas", &beta),
+        ("decay", &decay),
+    ] {
+        if varies(text) {
+            add(title, 1, text);
+        }
+    }
+    add("N", 0, &|run| si(run.n));
+    add("D", 0, &|run| si(run.d));
+    add("C", 0, &|run| format!("{:.2e}", run.c));
+    add("D/N", 2, &|run| ratio(run.d / run.n));
+    add("steps", 6, &|run| run.run.train.total_steps().to_string());
+    add("lr", 3, &|run| format!("{:.1e}", run.run.train.recipe.lr_peak));
+    let known = |has: fn(&PlannedRun) -> bool| runs.iter().any(has);
+    if known(|run| run.estimate.seconds.is_some()) {
+        add("time", 0, &|run| run.estimate.seconds.map_or("-".to_string(), duration));
+    }
+    add("memory", 4, &|run| bytes(run.estimate.memory_bytes));
+    add("disk", 5, &|run| bytes(run.estimate.disk_bytes));
+    if known(|run| run.estimate.kwh.is_some()) {
+        add("kWh", 1, &|run| run.estimate.kwh.map_or("-".to_string(), three_digits));
+    }
+    if known(|run| run.estimate.money.is_some()) {
+        add("money", 1, &|run| run.estimate.money.map_or("-".to_string(), three_digits));
+    }
+    columns
+}
+
+fn mixture(run: &PlannedRun) -> String {
+    let sources = &run.run.train.mixture.sources;
+    let mut shares: Vec<(&str, f64)> =
+        sources.iter().map(|source| (run.run.corpus_name(&source.tokens), source.weight)).collect();
+    shares.sort_by(|a, b| a.0.cmp(b.0));
+    match shares.as_slice() {
+        [(name, _)] => name.to_string(),
+        _ => shares.iter().map(|(name, weight)| format!("{name} {weight:.2}")).collect::<Vec<_>>().join("+"),
+    }
+}
+
+fn rows(plan: &Plan, columns: &[Column]) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for run_idx in 0..plan.runs.len() {
+        let budget = |idx: usize| plan.runs[idx].run.cell.budget_flops;
+        match rows.last_mut() {
+            Some(row)
+                if budget(row.first_run_idx) == budget(run_idx)
+                    && plan.runs[row.first_run_idx].run.train.seed != plan.runs[run_idx].run.train.seed
+                    && columns
+                        .iter()
+                        .all(|column| column.texts[row.first_run_idx] == column.texts[run_idx]) =>
+            {
+                row.n_runs += 1;
+            }
+            _ => rows.push(Row { first_run_idx: run_idx, n_runs: 1 }),
+        }
+    }
+    rows
+}
+
+fn column_width(column: &Column, rows: &[Row]) -> usize {
+    let texts = rows.iter().map(|row| column.texts[row.first_run_idx].chars().count());
+    texts.max().unwrap_or(0).max(column.title.len())
+}
+
+/// Takes out columns until the rest fits, and says which.
+fn fit(columns: &mut Vec<Column>, rows: &[Row], width: usize) -> Vec<&'static str> {
+    let mut hidden = Vec::new();
+    loop {
+        let needed: usize = columns.iter().map(|column| column_width(column, rows) + 2).sum();
+        let least = columns.iter().enumerate().max_by_key(|(_, column)| column.rank);
+        match least {
+            Some((idx, column)) if needed > width && column.rank > 0 => {
+                hidden.push(column.title);
+                columns.remove(idx);
+            }
+            _ => return hidden,
+        }
+    }
+}
+
+fn push_rows(out: &mut String, plan: &Plan, columns: &[Column], rows: &[Row]) {
+    let widths: Vec<usize> = columns.iter().map(|column| column_width(column, rows)).collect();
+    let line = |out: &mut String, text_of: &dyn Fn(&Column) -> String| {
+        let texts: Vec<String> = columns
+            .iter()
+            .zip(&widths)
+            .map(|(column, &width)| match column.title {
+                // Words to the left, numbers to the right.
+                "model" | "mixture" => format!("  {:<width$}", text_of(column)),
+                _ => format!("  {:>width$}", text_of(column)),
+            })
+            .collect();
+        *out += texts.concat().trim_end();
+        out.push('\n');
+    };
+    line(out, &|column| column.title.to_string());
+    let mut budget_flops = None;
+    for row in rows.iter().take(ROWS_SHOWN) {
+        let flops = plan.runs[row.first_run_idx].run.cell.budget_flops;
+        if flops != budget_flops {
+            budget_flops = flops;
+            let budget = plan.budgets.iter().find(|budget| Some(budget.flops) == flops);
+            *out += &budget.map_or(String::new(), |budget| {
+                let source = match budget.center {
+                    CenterSource::Prior => "by the sweep's guess",
+                    CenterSource::Fit => "by the fit of smaller budgets",
+                };
+                format!("budget {:.2e}, centred on N {} {source}\n", budget.flops, si(budget.center_n))
+            });
+        }
+        line(out, &|column| column.texts[row.first_run_idx].clone());
+    }
+    if rows.len() > ROWS_SHOWN {
+        *out += &format!("  and {} more lines\n", rows.len() - ROWS_SHOWN);
+    }
+}
+
+/// Breaks `text` into lines of `width`, each after `indent`, the later ones two further.
+fn push_wrapped(out: &mut String, indent: &str, text: &str, width: usize) {
+    let mut line = indent.to_string();
+    let mut is_first_word = true;
+    for word in text.split_whitespace() {
+        if !is_first_word && line.chars().count() + 1 + word.chars().count() > width {
+            *out += &line;
+            out.push('\n');
+            line = format!("{indent}  {word}");
+        } else {
+            if !is_first_word {
+                line.push(' ');
+            }
+            line += word;
+        }
+        is_first_word = false;
+    }
+    *out += &line;
+    out.push('\n');
+}
+
+/// `45s`, `12m30s`, `3h05m`, `2d04h`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0 => format!("{seconds:.1}s"),
+        1..60 => format!("{whole}s"),
+        60..3600 => format!("{}m{:02}s", whole / 60, whole % 60),
+        3600..86400 => format!("{}h{:02}m", whole / 3600, whole % 3600 / 60),
+        _ => format!("{}d{:02}h", whole / 86400, whole % 86400 / 3600),
+    }
+}
+
+/// Decimal units: `12.3MB`.
+pub fn bytes(bytes: f64) -> String {
+    let (scaled, unit) = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")]
+        .into_iter()
+        .find(|(size, _)| bytes >= *size)
+        .map_or((bytes, "B"), |(size, unit)| (bytes / size, unit));
+    let digits = if scaled >= 99.95 || unit == "B" { 0 } else { 1 };
+    format!("{scaled:.digits$}{unit}")
+}
+
+fn ratio(x: f64) -> String {
+    match x {
+        x if x >= 1000.0 => si(x),
+        x if x >= 99.95 => format!("{x:.0}"),
+        _ => format!("{x:.1}"),
+    }
+}
+
+fn three_digits(x: f64) -> String {
+    match x {
+        x if x >= 100.0 => format!("{x:.0}"),
+        x if x >= 10.0 => format!("{x:.1}"),
+        x if x >= 0.1 || x == 0.0 => format!("{x:.2}"),
+        _ => format!("{x:.1e}"),
+    }
+}
+
+fn plural(noun: &str, n: usize) -> String {
+    if n == 1 { noun.to_string() } else { format!("{noun}s") }
+}
