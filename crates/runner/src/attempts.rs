@@ -1,0 +1,104 @@
+//! `attempts.jsonl`: what went wrong in a run's folder so far, and what the next attempt learns from it.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use scalelaw_schema::folder::ATTEMPTS_JSONL;
+use scalelaw_schema::record::{Attempt, Failure};
+use scalelaw_schema::train_spec::TrainSpec;
+
+use crate::error::RunnerError;
+
+/// The failed attempts of the run in `folder`, oldest first. A line torn by a crash is passed over.
+///
+/// # Errors
+/// `Io` where the file is there and cannot be read.
+pub fn failed_attempts(folder: &Path) -> Result<Vec<Attempt>, RunnerError> {
+    let path = folder.join(ATTEMPTS_JSONL);
+    match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(RunnerError::io("read", &path)(error)),
+        Ok(text) => {
+            Ok(text.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+        }
+    }
+}
+
+/// Writes down a failed attempt that ends now.
+///
+/// # Errors
+/// `Io`.
+pub fn append(folder: &Path, attempt: &Attempt) -> Result<(), RunnerError> {
+    let path = folder.join(ATTEMPTS_JSONL);
+    let is_torn = fs::read(&path).is_ok_and(|text| text.last().is_some_and(|&b| b != b'\n'));
+    let start = if is_torn { "\n" } else { "" };
+    let line = format!("{start}{}\n", serde_json::to_string(attempt).expect("an attempt is plain data"));
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(line.as_bytes()))
+        .map_err(RunnerError::io("append to", &path))
+}
+
+/// Sequences to compute at once in the next attempt of a run whose batch has `batch_sequences`: half of the
+/// least that did not fit into memory, at least 1; `None` (the trainer's own choice) where all fitted so far.
+///
+/// The gradient is the sum over micro-batches, so the mathematics is the same.
+pub fn next_micro_batch(attempts: &[Attempt], batch_sequences: usize) -> Option<usize> {
+    attempts
+        .iter()
+        .filter(|attempt| attempt.failure == Failure::OutOfMemory)
+        .map(|attempt| (attempt.micro_batch.unwrap_or(batch_sequences) / 2).max(1))
+        .min()
+}
+
+/// Sequences of the run's largest batch.
+pub(crate) fn batch_sequences(train: &TrainSpec) -> usize {
+    train.phases.iter().map(|phase| phase.batch_sequences).max().unwrap_or(1)
+}
+
+/// An attempt that failed just now.
+pub(crate) fn now(
+    failure: Failure,
+    why: String,
+    micro_batch: Option<usize>,
+    resume_step: Option<u64>,
+) -> Attempt {
+    Attempt { ended: jiff::Timestamp::now().to_string(), failure, why, micro_batch, resume_step }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_read_back_in_order_past_a_torn_line() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(failed_attempts(dir.path()).unwrap(), []);
+        let first = now(Failure::WorkerDied, "signal 9".to_string(), None, Some(40));
+        let second = now(Failure::OutOfMemory, "line\nfeed".to_string(), Some(4), None);
+        append(dir.path(), &first).unwrap();
+        let path = dir.path().join(ATTEMPTS_JSONL);
+        OpenOptions::new().append(true).open(path).unwrap().write_all(b"{\"ended\":\"20").unwrap();
+        append(dir.path(), &second).unwrap();
+        assert_eq!(failed_attempts(dir.path()).unwrap(), [first, second]);
+    }
+
+    #[test]
+    fn each_lack_of_memory_halves_the_micro_batch_down_to_one() {
+        let lacked = |micro_batch| now(Failure::OutOfMemory, String::new(), micro_batch, None);
+        let died = now(Failure::WorkerDied, String::new(), Some(2), None);
+        for (attempts, expected) in [
+            (vec![], None),
+            (vec![died.clone()], None),
+            (vec![lacked(None)], Some(12)),
+            (vec![lacked(None), lacked(Some(12)), died], Some(6)),
+            (vec![lacked(Some(3))], Some(1)),
+            (vec![lacked(Some(1))], Some(1)),
+        ] {
+            assert_eq!(next_micro_batch(&attempts, 24), expected, "{attempts:?}");
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! Who may write in a run's folder: the file `lease`, locked by its holder and holding its heartbeat.
+//!
+//! Two rules make one of them right wherever the other is not. The **lock** (`File::lock`) ends with its
+//! process, so on one machine a free lock means a dead holder, at once. Between machines a lock may not be
+//! seen (network file systems), so there the **heartbeat** decides: the text of the lease changes at every
+//! beat, and a lease whose text stood still for three beats, by the observer's own clock, is given up. No
+//! two machines' clocks are compared.
+//!
+//! A new lease is made by exclusive creation, which is atomic everywhere. An old one is claimed by writing
+//! to it and reading back after a moment that one's own text is still there; should two claim it at once
+//! all the same, the loser sees it at its next beat and stops ([`Lease::is_lost`]).
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use scalelaw_schema::folder::LEASE;
+use serde::{Deserialize, Serialize};
+
+use crate::error::RunnerError;
+
+/// Between two beats, unless a launcher says otherwise.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// A lease that stood still for so many beats is given up.
+const BEATS_UNTIL_STALE: u32 = 3;
+
+/// Between writing a claim and reading it back: longer than a write takes to arrive at another machine's
+/// next open on the same server, and nothing beside a run's length.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Length of the file. It never changes, so a reader finds a whole text, old or new.
+const LEASE_BYTES: usize = 512;
+
+/// What is written in a lease.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Name of the machine.
+    pub host: String,
+    /// Process id of the launcher there.
+    pub pid: u32,
+    /// One boot of one machine; equal where locks of dead processes are known to be free.
+    pub machine: String,
+    /// This lease and no other.
+    pub token: String,
+    /// Seconds between two beats.
+    pub heartbeat_seconds: f64,
+    /// Counts the beats, so that the text changes with each.
+    pub beat: u64,
+    /// Time of the beat, RFC 3339, UTC, by the holder's clock: for people.
+    pub at: String,
+    /// The holder has left, and anyone may take the run up.
+    pub released: bool,
+}
+
+/// What one sees of a lease without taking it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sight {
+    /// There is none, or it was given back.
+    Free,
+    /// It is locked, or its heart may still beat elsewhere.
+    Held(Option<Holder>),
+    /// Its holder is dead, or its last beat is older than three.
+    Abandoned(Holder),
+}
+
+/// What came of an attempt to take a lease.
+#[derive(Debug)]
+pub enum Take {
+    /// It is ours.
+    Taken(Lease),
+    /// Someone else has it; unknown who, where the text cannot be read.
+    Held(Option<Holder>),
+}
+
+/// What a patient observer remembers of a lease that it could not take.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    text: String,
+    since: Instant,
+}
+
+/// A lease in our hands. Dropped, it is given back for others to take up.
+#[derive(Debug)]
+pub struct Lease {
+    held: Arc<Held>,
+    all: Arc<Shared>,
+}
+
+/// All leases of this process, kept alive by one thread.
+#[derive(Debug)]
+pub struct Leases {
+    shared: Arc<Shared>,
+    heartbeat: Duration,
+    host: String,
+    machine: String,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    path: PathBuf,
+    /// Gone once the lease is given back: the heart must never write over a new holder's text.
+    file: Mutex<Option<File>>,
+    holder: Holder,
+    is_lost: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    held: Mutex<Kept>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    leases: Vec<Arc<Held>>,
+    is_over: bool,
+}
+
+impl Leases {
+    /// Starts the heart.
+    pub fn new(heartbeat: Duration) -> Leases {
+        let shared = Arc::new(Shared::default());
+        let thread = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || beat_until_over(&shared, heartbeat)
+        });
+        let host = sysinfo::System::host_name().unwrap_or_else(|| "unknown".to_string());
+        Leases { shared, heartbeat, machine: machine(&host), host, thread: Some(thread) }
+    }
+
+    /// Between two beats.
+    pub fn heartbeat(&self) -> Duration {
+        self.heartbeat
+    }
+
+    /// Takes the lease of `folder`, which must exist, or says who has it. `watch` is the memory of earlier calls
+    /// for the same folder: a holder on another machine is given up only by who has watched it for a while.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be made or written.
+    pub fn take(&self, folder: &Path, watch: &mut Option<Watch>) -> Result<Take, RunnerError> {
+        let path = folder.join(LEASE);
+        let taking = |source| RunnerError::io("take the lease", &path)(source);
+        let holder = self.new_holder();
+        match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
+            Ok(mut file) => {
+                // Nobody else can have a reason to hold it for long: it is empty.
+                if !lock_patiently(&file) {
+                    return Ok(Take::Held(None));
+                }
+                write_text(&mut file, &holder).map_err(taking)?;
+                return Ok(Take::Taken(self.keep(path, file, holder)));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(taking(error)),
+        }
+        let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
+            // Its holder has just finished and taken it away; the caller looks again.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Take::Held(None)),
+            file => file.map_err(taking)?,
+        };
+        let is_locked = match file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => {
+                *watch = None;
+                return Ok(Take::Held(read_text(&path).ok().and_then(|text| parse(&text))));
+            }
+            Err(TryLockError::Error(_)) => false,
+        };
+        let text = read_through(&mut file).map_err(taking)?;
+        let old = parse(&text);
+        if !self.is_free(old.as_ref(), is_locked) && !self.stood_still(&text, old.as_ref(), watch) {
+            return Ok(Take::Held(old));
+        }
+        write_text(&mut file, &holder).map_err(taking)?;
+        std::thread::sleep(SETTLE);
+        match read_own(&path, &file) {
+            Some(text) if parse(&text).is_some_and(|now| now.token == holder.token) => {
+                Ok(Take::Taken(self.keep(path, file, holder)))
+            }
+            other => Ok(Take::Held(other.and_then(|text| parse(&text)))),
+        }
+    }
+
+    fn is_free(&self, old: Option<&Holder>, is_locked: bool) -> bool {
+        old.is_some_and(|old| old.released || is_dead(old, &self.machine, is_locked))
+    }
+
+    /// Whether the lease has shown the same text for long enough, as far as `watch` remembers.
+    fn stood_still(&self, text: &str, old: Option<&Holder>, watch: &mut Option<Watch>) -> bool {
+        let theirs = old.map_or(0.0, |old| old.heartbeat_seconds);
+        let beat = self.heartbeat.max(Duration::try_from_secs_f64(theirs).unwrap_or_default());
+        match watch {
+            Some(watch) if watch.text == text => watch.since.elapsed() >= beat * BEATS_UNTIL_STALE,
+            _ => {
+                *watch = Some(Watch { text: text.to_string(), since: Instant::now() });
+                false
+            }
+        }
+    }
+
+    fn new_holder(&self) -> Holder {
+        static N_TAKEN: AtomicU64 = AtomicU64::new(0);
+        let pid = std::process::id();
+        let now = jiff::Timestamp::now();
+        let n_taken = N_TAKEN.fetch_add(1, Ordering::Relaxed);
+        Holder {
+            host: self.host.chars().take(64).collect(),
+            pid,
+            machine: self.machine.clone(),
+            token: format!("{pid}-{n_taken}-{}", now.as_nanosecond()),
+            heartbeat_seconds: self.heartbeat.as_secs_f64(),
+            beat: 0,
+            at: now.to_string(),
+            released: false,
+        }
+    }
+
+    fn keep(&self, path: PathBuf, file: File, holder: Holder) -> Lease {
+        let held = Arc::new(Held {
+            path,
+            file: Mutex::new(Some(file)),
+            holder,
+            is_lost: AtomicBool::new(false),
+        });
+        lock(&self.shared.held).leases.push(Arc::clone(&held));
+        Lease { held, all: Arc::clone(&self.shared) }
+    }
+}
+
+impl Drop for Leases {
+    fn drop(&mut self) {
+        lock(&self.shared.held).is_over = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Lease {
+    /// Someone else has taken it over, or the folder is gone: whoever writes there for us must stop.
+    pub fn is_lost(&self) -> bool {
+        self.held.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// Takes the file away: the run has its record, so nobody needs a lease again.
+    pub fn finish(self) {
+        let held = Arc::clone(&self.held);
+        drop(self);
+        if !held.is_lost.load(Ordering::Relaxed) {
+            // One that stays behind is only litter.
+            let _ = fs::remove_file(&held.path);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        lock(&self.all.held).leases.retain(|held| !Arc::ptr_eq(held, &self.held));
+        self.held.write(Beat::Last);
+        // The lock goes with the file, here and now.
+        lock(&self.held.file).take();
+    }
+}
+
+enum Beat {
+    Next(u64),
+    Last,
+}
+
+impl Held {
+    /// Writes a beat where the lease is still ours, and marks it lost where it is not. A beat that cannot be
+    /// written is one beat less; after three, others may take the run.
+    fn write(&self, beat: Beat) {
+        let mut file = lock(&self.file);
+        let Some(file) = file.as_mut() else { return };
+        let is_ours = read_own(&self.path, file)
+            .is_some_and(|text| parse(&text).is_none_or(|holder| holder.token == self.holder.token));
+        if !is_ours || self.is_lost.load(Ordering::Relaxed) {
+            self.is_lost.store(true, Ordering::Relaxed);
+            return;
+        }
+        let at = jiff::Timestamp::now().to_string();
+        let (beat, released) = match beat {
+            Beat::Next(beat) => (beat, false),
+            Beat::Last => (self.holder.beat, true),
+        };
+        let _ = write_text(file, &Holder { beat, at, released, ..self.holder.clone() });
+    }
+}
+
+/// Looks at the lease of `folder` once. The holder's clock is believed here, since there is nothing else to go by.
+pub fn look(folder: &Path) -> Sight {
+    let path = folder.join(LEASE);
+    let Ok(mut file) = OpenOptions::new().read(true).write(true).open(&path) else {
+        // Read-only for us, or none.
+        return match read_text(&path) {
+            Ok(text) => sight_by_clock(parse(&text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Sight::Free,
+            Err(_) => Sight::Held(None),
+        };
+    };
+    // A shared lock, so that two who look do not take each other for a holder.
+    let is_locked = match file.try_lock_shared() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock) => {
+            return Sight::Held(read_text(&path).ok().and_then(|text| parse(&text)));
+        }
+        Err(TryLockError::Error(_)) => false,
+    };
+    let holder = read_through(&mut file).ok().and_then(|text| parse(&text));
+    match holder {
+        Some(holder) if !holder.released && is_dead(&holder, &machine(&holder.host), is_locked) => {
+            Sight::Abandoned(holder)
+        }
+        holder => sight_by_clock(holder),
+    }
+}
+
+fn sight_by_clock(holder: Option<Holder>) -> Sight {
+    let Some(holder) = holder else { return Sight::Held(None) };
+    if holder.released {
+        return Sight::Free;
+    }
+    let age = holder.at.parse::<jiff::Timestamp>().map(|at| jiff::Timestamp::now().duration_since(at).as_secs_f64());
+    match age {
+        Ok(age) if age < holder.heartbeat_seconds * f64::from(BEATS_UNTIL_STALE) => Sight::Held(Some(holder)),
+        _ => Sight::Abandoned(holder),
+    }
+}
+
+/// On the holder's own machine a free lock means that it is dead. Only where locks on directories work too
+/// (Unix), since those keep its last worker from the next one ([`crate::folder::lock_for_writing`]).
+fn is_dead(holder: &Holder, machine: &str, is_locked: bool) -> bool {
+    cfg!(unix) && is_locked && holder.machine == machine
+}
+
+fn beat_until_over(shared: &Shared, heartbeat: Duration) {
+    let mut beat = 0;
+    let mut kept = lock(&shared.held);
+    while !kept.is_over {
+        let (guard, _) =
+            shared.changed.wait_timeout(kept, heartbeat).unwrap_or_else(PoisonError::into_inner);
+        kept = guard;
+        if kept.is_over {
+            return;
+        }
+        let leases = kept.leases.clone();
+        // Written without the list's lock: a slow file system must not stop the scheduler.
+        drop(kept);
+        beat += 1;
+        for held in leases {
+            held.write(Beat::Next(beat));
+        }
+        kept = lock(&shared.held);
+    }
+}
+
+/// One boot of one machine, and where the system does not tell, the machine and when it was started.
+fn machine(host: &str) -> String {
+    match fs::read_to_string("/proc/sys/kernel/random/boot_id") {
+        Ok(id) => id.trim().to_string(),
+        Err(_) => format!("{}@{}", host.chars().take(64).collect::<String>(), sysinfo::System::boot_time()),
+    }
+}
+
+/// Whether nobody else keeps the lock of a file that was made just now; others look only for an instant.
+fn lock_patiently(file: &File) -> bool {
+    for _ in 0..20 {
+        match file.try_lock() {
+            // No locks here: the heartbeat alone decides.
+            Ok(()) | Err(TryLockError::Error(_)) => return true,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+    false
+}
+
+fn write_text(file: &mut File, holder: &Holder) -> io::Result<()> {
+    let text = serde_json::to_string(holder).expect("a holder is plain data");
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(format!("{text:<width$}\n", width = LEASE_BYTES - 1).as_bytes())
+}
+
+fn read_through(file: &mut File) -> io::Result<String> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut text = Vec::new();
+    file.take(LEASE_BYTES as u64).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Through a fresh open, since a network file system may show an old text through an old one.
+fn read_text(path: &Path) -> io::Result<String> {
+    read_through(&mut File::open(path)?)
+}
+
+/// The text of a lease whose lock is ours; `None` where the file is gone. Where a locked file can be read
+/// only by its locker (Windows), through the locked one.
+fn read_own(path: &Path, file: &File) -> Option<String> {
+    match read_text(path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(_) => Some(file.try_clone().and_then(|mut file| read_through(&mut file)).unwrap_or_default()),
+    }
+}
+
+fn parse(text: &str) -> Option<Holder> {
+    serde_json::from_str(text.trim_end()).ok()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
