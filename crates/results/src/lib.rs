@@ -1,1 +1,38 @@
-//! placeholder
+//! Run folders become tables: `results.parquet` with a row per run, `metrics.parquet` with the learning
+//! curves, and the [`LossTable`](scalelaw_schema::table::LossTable) that fits take; a user's own CSV or
+//! Parquet becomes the latter too. Trains nothing and fits nothing.
+//!
+//! Reading order: one run's folder ([`run_folder`], [`curves`]), a sweep's folders ([`mod@collect`]), what
+//! is written from them ([`wide`], [`parquet`], [`csv`], [`mod@export`]), what fits take ([`mod@loss_table`]),
+//! and tables that others made ([`table_file`], [`mod@read_table`], [`filter`]).
+
+mod curves;
+mod run_folder;
+
+mod collect;
+
+mod csv;
+mod export;
+mod parquet;
+mod replace;
+mod wide;
+
+mod loss_table;
+
+mod cell;
+mod filter;
+mod read_table;
+mod table_file;
+
+mod error;
+
+#[cfg(test)]
+mod fixture;
+
+pub use collect::{Collected, collect};
+pub use curves::{Curve, Series};
+pub use error::ResultsError;
+pub use export::{Format, export, export_curves};
+pub use loss_table::{LossColumn, NotedTable, loss_table};
+pub use parquet::write_parquet;
+pub use read_table::{ColumnNames, read_table};

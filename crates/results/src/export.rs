@@ -1,0 +1,144 @@
+//! Results as CSV and JSON.
+
+use std::io::{BufWriter, Write};
+use std::str::FromStr;
+
+use scalelaw_schema::SCHEMA_VERSION;
+use scalelaw_schema::table::ResultRow;
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+
+use crate::collect::Collected;
+use crate::csv;
+use crate::error::ResultsError;
+use crate::wide::{WideColumn, WideTable, to_wide};
+
+/// A text format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A header and a line per row; a missing value is an empty field.
+    Csv,
+    /// One object with `schema_version` and `rows`; a missing value is `null`.
+    Json,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Format, String> {
+        match text {
+            "csv" => Ok(Format::Csv),
+            "json" => Ok(Format::Json),
+            _ => Err(format!("unknown format `{text}` (known: csv, json)")),
+        }
+    }
+}
+
+/// Writes a row per run, with the columns of `results.parquet`.
+///
+/// # Errors
+/// `Output` where `out` fails.
+pub fn export(rows: &[ResultRow], format: Format, out: impl Write) -> Result<(), ResultsError> {
+    let wide = to_wide(rows);
+    let mut out = BufWriter::new(out);
+    match format {
+        Format::Csv => write_csv(&wide, &mut out),
+        Format::Json => write_json(Rows(&wide), &mut out),
+    }
+    .and_then(|()| out.flush())
+    .map_err(|source| ResultsError::Output { source })
+}
+
+/// Writes a row per run, step and measurement, with the columns of `metrics.parquet`.
+///
+/// # Errors
+/// `Output` where `out` fails.
+pub fn export_curves(collected: &Collected, format: Format, out: impl Write) -> Result<(), ResultsError> {
+    let mut out = BufWriter::new(out);
+    match format {
+        Format::Csv => write_curves_csv(collected, &mut out),
+        Format::Json => write_json(Points(collected), &mut out),
+    }
+    .and_then(|()| out.flush())
+    .map_err(|source| ResultsError::Output { source })
+}
+
+fn write_csv(wide: &WideTable, out: &mut impl Write) -> std::io::Result<()> {
+    csv::write_record(out, wide.columns.iter().map(|(name, _)| name))?;
+    for row_idx in 0..wide.height {
+        let fields =
+            wide.columns.iter().map(|(_, column)| column.cell(row_idx).to_text().unwrap_or_default());
+        csv::write_record(out, fields)?;
+    }
+    Ok(())
+}
+
+fn write_curves_csv(collected: &Collected, out: &mut impl Write) -> std::io::Result<()> {
+    csv::write_record(out, ["run_id", "step", "tokens", "flops", "wall_seconds", "metric", "value"])?;
+    for curve in &collected.curves {
+        for point in curve.series.iter().flat_map(|series| curve.points(&series.metric)) {
+            csv::write_record(
+                out,
+                [
+                    point.run_id.to_string(),
+                    point.step.to_string(),
+                    point.tokens.to_string(),
+                    format!("{:?}", point.flops),
+                    format!("{:?}", point.wall_seconds),
+                    point.metric,
+                    format!("{:?}", point.value),
+                ],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn write_json<T: Serialize>(rows: T, out: &mut impl Write) -> std::io::Result<()> {
+    #[derive(Serialize)]
+    struct Document<T> {
+        schema_version: u32,
+        rows: T,
+    }
+    serde_json::to_writer(&mut *out, &Document { schema_version: SCHEMA_VERSION, rows })?;
+    out.write_all(b"\n")
+}
+
+struct Rows<'a>(&'a WideTable);
+
+struct Row<'a>(&'a WideTable, usize);
+
+struct Points<'a>(&'a Collected);
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((0..self.0.height).map(|row_idx| Row(self.0, row_idx)))
+    }
+}
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Row(wide, row_idx) = *self;
+        let mut map = serializer.serialize_map(Some(wide.columns.len()))?;
+        for (name, column) in &wide.columns {
+            match column {
+                WideColumn::Text(texts) => map.serialize_entry(name, &texts[row_idx])?,
+                WideColumn::Whole(wholes) => map.serialize_entry(name, &wholes[row_idx])?,
+                WideColumn::Real(reals) => map.serialize_entry(name, &reals[row_idx])?,
+            }
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Points<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(None)?;
+        for curve in &self.0.curves {
+            for point in curve.series.iter().flat_map(|series| curve.points(&series.metric)) {
+                seq.serialize_element(&point)?;
+            }
+        }
+        seq.end()
+    }
+}

@@ -1,0 +1,181 @@
+//! The rows of a sweep as the input of fits, under a named rule of counting.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+use scalelaw_schema::count::CountRule;
+use scalelaw_schema::record::Outcome;
+use scalelaw_schema::shape::ModelShape;
+use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable, ResultRow};
+
+use crate::cell::positive;
+use crate::error::{ResultsError, list};
+use crate::wide::corpora;
+
+/// Which measurement is fitted; its text is the name of its column in `results.parquet`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LossColumn {
+    /// `loss`: held-out loss over the training corpora, weighted as in training.
+    Mean,
+    /// `bpb`: the same in bits per byte.
+    Bpb,
+    /// `loss/<corpus>`: held-out loss on one corpus.
+    Corpus(String),
+    /// `bpb/<corpus>`: the same in bits per byte.
+    CorpusBpb(String),
+    /// `train_loss`: training loss at the end.
+    Train,
+}
+
+impl fmt::Display for LossColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LossColumn::Mean => f.write_str("loss"),
+            LossColumn::Bpb => f.write_str("bpb"),
+            LossColumn::Corpus(name) => write!(f, "loss/{name}"),
+            LossColumn::CorpusBpb(name) => write!(f, "bpb/{name}"),
+            LossColumn::Train => f.write_str("train_loss"),
+        }
+    }
+}
+
+impl FromStr for LossColumn {
+    type Err = Infallible;
+
+    /// The name of a column, or of a corpus alone.
+    fn from_str(text: &str) -> Result<LossColumn, Infallible> {
+        Ok(match (text, text.split_once('/')) {
+            ("loss", _) => LossColumn::Mean,
+            ("bpb", _) => LossColumn::Bpb,
+            ("train_loss", _) => LossColumn::Train,
+            (_, Some(("loss", corpus))) => LossColumn::Corpus(corpus.to_string()),
+            (_, Some(("bpb", corpus))) => LossColumn::CorpusBpb(corpus.to_string()),
+            _ => LossColumn::Corpus(text.to_string()),
+        })
+    }
+}
+
+/// A table, and what its reader should be told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NotedTable {
+    /// The table.
+    pub table: LossTable,
+    /// One sentence each: devices that mix, a column that was chosen among several, ...
+    pub notes: Vec<String>,
+}
+
+/// N, D, C and loss of each run, N and C as `rule` counts them. Runs that diverged and runs without the
+/// loss are listed as excluded. `source` names the sweep.
+///
+/// Where the rule's C is every matrix product, it is the count along the run's path (trunk and branch,
+/// phase by phase), not a product of final shape and tokens.
+///
+/// # Errors
+/// `NoLoss` where `loss` names a corpus that no run was evaluated on.
+pub fn loss_table(
+    rows: &[ResultRow],
+    rule: CountRule,
+    loss: &LossColumn,
+    source: &str,
+) -> Result<NotedTable, ResultsError> {
+    if let LossColumn::Corpus(name) | LossColumn::CorpusBpb(name) = loss
+        && !rows.is_empty()
+        && !corpora(rows).contains(name.as_str())
+    {
+        let mut known: Vec<String> = ["loss", "bpb", "train_loss"].map(str::to_string).to_vec();
+        known.extend(corpora(rows).iter().map(|corpus| format!("loss/{corpus}")));
+        return Err(ResultsError::NoLoss { name: loss.to_string(), known: list(&known) });
+    }
+    let loss_name = loss.to_string();
+    let mut table = LossTable {
+        source: source.to_string(),
+        count_rule: rule.name().to_string(),
+        loss_name: loss_name.clone(),
+        rows: Vec::new(),
+        excluded: Vec::new(),
+    };
+    let mut devices: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut n_repeated = 0;
+    for row in rows {
+        match to_loss_row(row, rule, loss, &loss_name) {
+            Ok(loss_row) => {
+                table.rows.push(loss_row);
+                *devices.entry(&row.device).or_default() += 1;
+                n_repeated += usize::from(row.max_epochs.is_some_and(|epochs| epochs > 1.0));
+            }
+            Err(why) => table.excluded.push(ExcludedRow { name: row.run_id.to_string(), why }),
+        }
+    }
+    let mut notes = Vec::new();
+    if devices.len() > 1 {
+        let parts: Vec<String> =
+            devices.iter().map(|(device, n_runs)| format!("{n_runs} on `{device}`")).collect();
+        notes.push(format!(
+            "runs from different devices are mixed, whose arithmetic differs in the last digits: {}",
+            parts.join(", ")
+        ));
+    }
+    if n_repeated > 0 {
+        notes.push(format!(
+            "{n_repeated} of {} runs read a corpus more than once: their D counts repeated tokens in full",
+            table.rows.len()
+        ));
+    }
+    Ok(NotedTable { table, notes })
+}
+
+fn to_loss_row(
+    row: &ResultRow,
+    rule: CountRule,
+    loss: &LossColumn,
+    loss_name: &str,
+) -> Result<LossRow, String> {
+    if let Outcome::Diverged { step } = row.outcome {
+        return Err(diverged(Some(step)));
+    }
+    let value = match loss {
+        LossColumn::Mean => row.loss,
+        LossColumn::Bpb => row.bpb,
+        LossColumn::Corpus(name) => row.losses.get(name).copied(),
+        LossColumn::CorpusBpb(name) => row.bpbs.get(name).copied(),
+        LossColumn::Train => row.train_loss,
+    };
+    let shape = ModelShape {
+        n_layer: row.n_layer,
+        d_model: row.d_model,
+        n_head: row.n_head,
+        d_ff: row.d_ff,
+        vocab_size: row.vocab_size,
+        head: row.head,
+    };
+    let d = row.tokens as f64;
+    let c = match rule {
+        CountRule::Exact | CountRule::WithHeadExact => row.flops_path.total(),
+        CountRule::SixNTotal | CountRule::SixNNonEmbedding | CountRule::SixNWithHead => {
+            rule.c(&shape, row.context_len, d)
+        }
+    };
+    Ok(LossRow {
+        name: row.run_id.to_string(),
+        n: positive("n_total", rule.n(&shape))?,
+        d: positive("tokens", d)?,
+        c: positive("flops_path", c)?,
+        loss: positive(loss_name, value.ok_or_else(|| format!("`{loss_name}` is missing"))?)?,
+        budget: row.budget_flops,
+        cluster: Some(row.cluster.to_string()),
+        seed: Some(row.seed),
+        // A row holds the largest number of readings of any corpus, from which the distinct tokens of a
+        // mixture cannot be told.
+        unique_tokens: None,
+    })
+}
+
+/// Why a run that diverged is left out.
+pub(crate) fn diverged(step: Option<u64>) -> String {
+    match step {
+        Some(step) => format!("it diverged at step {step}"),
+        None => "it diverged".to_string(),
+    }
+}

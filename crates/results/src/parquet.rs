@@ -1,0 +1,212 @@
+//! Parquet, written and read. The one file of the project that names polars.
+
+use std::fs::File;
+use std::path::Path;
+
+use polars::prelude::{
+    AnyValue, ArrowDataType, Column, DataFrame, DataType, KeyValueMetadata, NamedFrom, NamedFromOwned, ParquetReader,
+    ParquetWriter, PolarsResult, SerReader, Series,
+};
+use scalelaw_schema::SCHEMA_VERSION;
+use scalelaw_schema::folder::{METRICS_PARQUET, RESULTS_PARQUET};
+
+use crate::cell::Cell;
+use crate::collect::Collected;
+use crate::curves::Curve;
+use crate::error::ResultsError;
+use crate::replace::replace_file;
+use crate::wide::{WideColumn, WideTable, to_wide};
+
+/// Key of the format's version in the metadata of each file.
+const VERSION_KEY: &str = "scalelaw.schema_version";
+
+/// Rows of a row group of `metrics.parquet`, at least: enough to compress well, few enough that a sweep of
+/// any size is written in bounded memory.
+const ROWS_PER_GROUP: usize = 1 << 18;
+
+/// Writes `results.parquet` (a row per run) and `metrics.parquet` (a row per run, measurement and step)
+/// into the sweep's folder; each takes the place of an older one in one step. The version of the format
+/// is in the files' key-value metadata as `scalelaw.schema_version`.
+///
+/// # Errors
+/// `Io` or `Parquet`; the older files are then as they were.
+pub fn write_parquet(sweep_dir: &Path, collected: &Collected) -> Result<(), ResultsError> {
+    let path = sweep_dir.join(RESULTS_PARQUET);
+    replace_file(&path, |file| write_results(file, &to_wide(&collected.rows)).map_err(error_at(&path)))?;
+    let path = sweep_dir.join(METRICS_PARQUET);
+    replace_file(&path, |file| write_curves(file, &collected.curves).map_err(error_at(&path)))
+}
+
+fn error_at(path: &Path) -> impl FnOnce(polars::error::PolarsError) -> ResultsError {
+    let path = path.to_path_buf();
+    move |error| ResultsError::Parquet { path, why: error.to_string() }
+}
+
+fn version() -> Option<KeyValueMetadata> {
+    Some(KeyValueMetadata::from_static(vec![(VERSION_KEY.to_string(), SCHEMA_VERSION.to_string())]))
+}
+
+fn write_results(file: &mut File, wide: &WideTable) -> PolarsResult<()> {
+    let columns = wide
+        .columns
+        .iter()
+        .map(|(name, column)| {
+            let name = name.as_str().into();
+            match column {
+                WideColumn::Text(texts) => Series::new(name, texts),
+                WideColumn::Whole(wholes) => Series::new(name, wholes),
+                WideColumn::Real(reals) => Series::new(name, reals),
+            }
+            .into()
+        })
+        .collect();
+    let mut frame = DataFrame::new(wide.height, columns)?;
+    ParquetWriter::new(file).with_key_value_metadata(version()).finish(&mut frame)?;
+    Ok(())
+}
+
+/// Row group by row group, ordered by run, measurement and step.
+fn write_curves(file: &mut File, curves: &[Curve]) -> PolarsResult<()> {
+    let empty = LongColumns::default().into_frame()?;
+    let mut writer = ParquetWriter::new(file).with_key_value_metadata(version()).batched(empty.schema())?;
+    let mut columns = LongColumns::default();
+    for curve in curves {
+        columns.push(curve);
+        if columns.values.len() >= ROWS_PER_GROUP {
+            writer.write_batch(&std::mem::take(&mut columns).into_frame()?)?;
+        }
+    }
+    if !columns.values.is_empty() {
+        writer.write_batch(&columns.into_frame()?)?;
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+/// Columns of the long table. Run and metric are borrowed: they repeat a thousand times.
+#[derive(Default)]
+struct LongColumns<'a> {
+    run_ids: Vec<&'a str>,
+    steps: Vec<u64>,
+    tokens: Vec<u64>,
+    flops: Vec<f64>,
+    wall_seconds: Vec<f64>,
+    metrics: Vec<&'a str>,
+    values: Vec<f64>,
+}
+
+impl<'a> LongColumns<'a> {
+    fn push(&mut self, curve: &'a Curve) {
+        for series in &curve.series {
+            let lines = || series.lines.iter().map(|line| *line as usize);
+            self.run_ids.extend(lines().map(|_| curve.run_id.as_str()));
+            self.steps.extend(lines().map(|line| curve.steps[line]));
+            self.tokens.extend(lines().map(|line| curve.tokens[line]));
+            self.flops.extend(lines().map(|line| curve.flops[line]));
+            self.wall_seconds.extend(lines().map(|line| curve.wall_seconds[line]));
+            self.metrics.extend(lines().map(|_| series.metric.as_str()));
+            self.values.extend(&series.values);
+        }
+    }
+
+    fn into_frame(self) -> PolarsResult<DataFrame> {
+        let columns: Vec<Column> = vec![
+            Series::new("run_id".into(), self.run_ids).into(),
+            Series::from_vec("step".into(), self.steps).into(),
+            Series::from_vec("tokens".into(), self.tokens).into(),
+            Series::from_vec("flops".into(), self.flops).into(),
+            Series::from_vec("wall_seconds".into(), self.wall_seconds).into(),
+            Series::new("metric".into(), self.metrics).into(),
+            Series::from_vec("value".into(), self.values).into(),
+        ];
+        DataFrame::new_infer_height(columns)
+    }
+}
+
+/// An opened Parquet file, of which single columns are read.
+pub(crate) struct ParquetTable {
+    file: File,
+    /// Names of the columns, in order.
+    pub names: Vec<String>,
+    types: Vec<ArrowDataType>,
+    /// Number of rows.
+    pub height: usize,
+}
+
+impl ParquetTable {
+    /// Reads the footer.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub(crate) fn open(file: File) -> Result<ParquetTable, String> {
+        let mut reader = ParquetReader::new(file.try_clone().map_err(|error| error.to_string())?);
+        let schema = reader.schema().map_err(|error| first_line(&error))?;
+        let height = reader.num_rows().map_err(|error| first_line(&error))?;
+        let (names, types) =
+            schema.iter().map(|(name, field)| (name.to_string(), field.dtype.clone())).unzip();
+        Ok(ParquetTable { file, names, types, height })
+    }
+
+    /// The cells of a column.
+    ///
+    /// # Errors
+    /// `Err(Some(type))` where the column holds neither numbers nor text, `Err(None)` with the message
+    /// where the file is corrupt.
+    pub(crate) fn column(&self, name: &str) -> Result<Vec<Cell>, ColumnFault> {
+        let place = self.names.iter().position(|found| found == name);
+        if let Some(dtype) = place.map(|idx| &self.types[idx]).filter(|dtype| !is_cell_type(dtype)) {
+            return Err(ColumnFault::Type(format!("{dtype:?}")));
+        }
+        let corrupt = |error: polars::error::PolarsError| ColumnFault::Corrupt(first_line(&error));
+        let file = self.file.try_clone().map_err(|error| ColumnFault::Corrupt(error.to_string()))?;
+        let frame =
+            ParquetReader::new(file).with_columns(Some(vec![name.to_string()])).finish().map_err(corrupt)?;
+        let column = frame.column(name).map_err(corrupt)?;
+        let column = match column.dtype() {
+            DataType::Categorical(..) | DataType::Enum(..) => {
+                column.cast(&DataType::String).map_err(corrupt)?
+            }
+            _ => column.clone(),
+        };
+        (0..column.len()).map(|row_idx| Ok(to_cell(column.get(row_idx).map_err(corrupt)?))).collect()
+    }
+}
+
+/// Why a column cannot be read.
+pub(crate) enum ColumnFault {
+    /// It holds neither numbers nor text.
+    Type(String),
+    /// The file is corrupt.
+    Corrupt(String),
+}
+
+fn is_cell_type(dtype: &ArrowDataType) -> bool {
+    use ArrowDataType as A;
+    match dtype {
+        A::Null | A::Boolean | A::Float32 | A::Float64 => true,
+        A::Int32 | A::Int64 | A::UInt32 | A::UInt64 => true,
+        A::Utf8 | A::LargeUtf8 | A::Utf8View => true,
+        A::Dictionary(_, values, _) => matches!(**values, A::Utf8 | A::LargeUtf8 | A::Utf8View),
+        _ => false,
+    }
+}
+
+fn to_cell(value: AnyValue) -> Cell {
+    match value {
+        AnyValue::Null => Cell::Missing,
+        AnyValue::Boolean(is_true) => Cell::Text(is_true.to_string()),
+        AnyValue::Int32(x) => Cell::Whole(x.into()),
+        AnyValue::Int64(x) => Cell::Whole(x.into()),
+        AnyValue::UInt32(x) => Cell::Whole(x.into()),
+        AnyValue::UInt64(x) => Cell::Whole(x.into()),
+        AnyValue::Float32(x) => Cell::Real(x.into()),
+        AnyValue::Float64(x) => Cell::Real(x),
+        AnyValue::String(text) => Cell::Text(text.to_string()),
+        other => Cell::Text(other.to_string()),
+    }
+}
+
+/// Polars adds hints for its own users below the message.
+fn first_line(error: &polars::error::PolarsError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_string()
+}

@@ -1,0 +1,139 @@
+//! The columns of `results.parquet`, of its CSV and of its JSON: named once, here.
+
+use std::collections::BTreeSet;
+
+use scalelaw_schema::record::Outcome;
+use scalelaw_schema::shape::Head;
+use scalelaw_schema::table::ResultRow;
+
+use crate::cell::Cell;
+
+/// Rows of results by column.
+pub(crate) struct WideTable {
+    /// Number of rows.
+    pub height: usize,
+    /// In the order of the file.
+    pub columns: Vec<(String, WideColumn)>,
+}
+
+/// One column.
+pub(crate) enum WideColumn {
+    Text(Vec<String>),
+    Whole(Vec<Option<u64>>),
+    Real(Vec<Option<f64>>),
+}
+
+/// A run is on one row; each corpus that some run was evaluated on has a `loss/<corpus>` and a
+/// `bpb/<corpus>`.
+pub(crate) fn to_wide(rows: &[ResultRow]) -> WideTable {
+    let mut columns = Vec::new();
+    let mut text = |name: &str, of: fn(&ResultRow) -> String| {
+        columns.push((name.to_string(), WideColumn::Text(rows.iter().map(of).collect())));
+    };
+    text("run_id", |row| row.run_id.to_string());
+    text("folder", |row| row.folder.clone());
+    text("cluster", |row| row.cluster.to_string());
+    text("outcome", |row| outcome_name(&row.outcome).to_string());
+
+    let whole = |name: &str, of: &dyn Fn(&ResultRow) -> Option<u64>| {
+        (name.to_string(), WideColumn::Whole(rows.iter().map(of).collect()))
+    };
+    let real = |name: &str, of: &dyn Fn(&ResultRow) -> Option<f64>| {
+        (name.to_string(), WideColumn::Real(rows.iter().map(of).collect()))
+    };
+    columns.extend([
+        whole("diverged_step", &|row| match row.outcome {
+            Outcome::Finished => None,
+            Outcome::Diverged { step } => Some(step),
+        }),
+        whole("seed", &|row| Some(row.seed)),
+        real("budget_flops", &|row| row.budget_flops),
+        whole("n_total", &|row| Some(row.params.total())),
+        whole("n_non_embedding", &|row| Some(row.params.non_embedding())),
+        whole("n_embedding", &|row| Some(row.params.embedding)),
+        whole("n_attention", &|row| Some(row.params.attention)),
+        whole("n_mlp", &|row| Some(row.params.mlp)),
+        whole("n_norm", &|row| Some(row.params.norm)),
+        whole("n_head_params", &|row| Some(row.params.head)),
+        whole("n_layer", &|row| Some(row.n_layer as u64)),
+        whole("d_model", &|row| Some(row.d_model as u64)),
+        whole("n_head", &|row| Some(row.n_head as u64)),
+        whole("d_ff", &|row| Some(row.d_ff as u64)),
+        whole("vocab_size", &|row| Some(row.vocab_size as u64)),
+        (
+            "head".to_string(),
+            WideColumn::Text(rows.iter().map(|row| head_name(row.head).to_string()).collect()),
+        ),
+        whole("context_len", &|row| Some(row.context_len as u64)),
+        whole("steps", &|row| Some(row.steps)),
+        whole("tokens", &|row| Some(row.tokens)),
+        real("flops_path", &|row| Some(row.flops_path.total())),
+        real("flops_attention", &|row| Some(row.flops_path.attention)),
+        real("flops_scores", &|row| Some(row.flops_path.scores)),
+        real("flops_mlp", &|row| Some(row.flops_path.mlp)),
+        real("flops_head", &|row| Some(row.flops_path.head)),
+        real("flops_spent", &|row| Some(row.flops_spent)),
+        real("loss", &|row| row.loss),
+        real("bpb", &|row| row.bpb),
+    ]);
+    for corpus in corpora(rows) {
+        columns.push(real(&format!("loss/{corpus}"), &|row| row.losses.get(corpus).copied()));
+        columns.push(real(&format!("bpb/{corpus}"), &|row| row.bpbs.get(corpus).copied()));
+    }
+    columns.extend([
+        real("train_loss", &|row| row.train_loss),
+        real("lr", &|row| Some(row.lr)),
+        whole("batch_tokens", &|row| Some(row.batch_tokens)),
+        real("max_epochs", &|row| row.max_epochs),
+        real("wall_seconds", &|row| Some(row.wall_seconds)),
+        real("tokens_per_second", &|row| row.tokens_per_second),
+        whole("peak_bytes", &|row| row.peak_bytes),
+        ("device".to_string(), WideColumn::Text(rows.iter().map(|row| row.device.clone()).collect())),
+        ("program".to_string(), WideColumn::Text(rows.iter().map(|row| row.program.clone()).collect())),
+    ]);
+    WideTable { height: rows.len(), columns }
+}
+
+/// Names of the corpora that any run was evaluated on.
+pub(crate) fn corpora(rows: &[ResultRow]) -> BTreeSet<&str> {
+    rows.iter().flat_map(|row| row.losses.keys().map(String::as_str)).collect()
+}
+
+/// How a run ended, in one word.
+pub(crate) fn outcome_name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Finished => "finished",
+        Outcome::Diverged { .. } => "diverged",
+    }
+}
+
+fn head_name(head: Head) -> &'static str {
+    match head {
+        Head::Tied => "tied",
+        Head::Untied => "untied",
+    }
+}
+
+impl WideTable {
+    /// Names of the columns.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.columns.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The cells of a column; none where there is no such column.
+    pub(crate) fn cells(&self, name: &str) -> Option<Vec<Cell>> {
+        let (_, column) = self.columns.iter().find(|(found, _)| found == name)?;
+        Some((0..self.height).map(|row_idx| column.cell(row_idx)).collect())
+    }
+}
+
+impl WideColumn {
+    /// One cell.
+    pub(crate) fn cell(&self, row_idx: usize) -> Cell {
+        match self {
+            WideColumn::Text(texts) => Cell::Text(texts[row_idx].clone()),
+            WideColumn::Whole(wholes) => wholes[row_idx].map_or(Cell::Missing, |x| Cell::Whole(x.into())),
+            WideColumn::Real(reals) => reals[row_idx].map_or(Cell::Missing, Cell::Real),
+        }
+    }
+}
