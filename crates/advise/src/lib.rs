@@ -1,1 +1,7 @@
-//! placeholder
+//! Turns fits into decisions: today, what is best at a budget. Pure: no files, no clock.
+
+pub mod surface;
+
+pub mod optimum;
+
+pub use optimum::{Estimate, Optimum, compute_optimal};

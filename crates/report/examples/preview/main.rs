@@ -1,0 +1,33 @@
+//! Writes the page of a simulated sweep: `cargo run -p scalelaw-report --example preview -- report.html`.
+//! After the path: `refusal` for a fit that refused, or numbers of budgets and sizes.
+
+mod simulated;
+
+use scalelaw_report::ReportInput;
+
+fn main() -> std::io::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let path = arguments.first().map_or("report.html", String::as_str);
+    let number = |idx: usize, usual: usize| arguments.get(idx).and_then(|x| x.parse().ok()).unwrap_or(usual);
+    let simulated = simulated::sweep(number(1, 3), number(2, 5));
+    let refusal = "the data does not identify the law: the interval of alpha reaches both bounds.\nWhat would settle it: two more sizes per budget, half a decade further out, at 9.00×10¹¹ and 2.70×10¹² FLOPs.";
+    let is_refused = arguments.iter().any(|argument| argument == "refusal");
+    let input = ReportInput {
+        plan: Some(&simulated.plan),
+        rows: &simulated.rows,
+        curves: &simulated.curves,
+        problems: &simulated.problems,
+        table: &simulated.table,
+        conclusion: if is_refused { Err(refusal) } else { Ok(&simulated.conclusion) },
+        generated: "2026-11-22 14:05 UTC",
+        program: "scalelaw 0.1.0 (6b60c00)",
+    };
+    std::fs::write(path, scalelaw_report::html(&input))?;
+    let stem = path.trim_end_matches(".html");
+    std::fs::write(format!("{stem}.md"), scalelaw_report::markdown(&input))?;
+    std::fs::write(format!("{stem}.csv"), scalelaw_report::csv(&input))?;
+    for (name, svg) in scalelaw_report::svgs(&input) {
+        std::fs::write(format!("{stem}-{name}.svg"), svg)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Text into HTML: everything that a user wrote passes through [`escape`].
+
+/// `text` with the five characters that HTML gives a meaning replaced; fit for content and for quoted
+/// attributes. Control characters that no document may hold are dropped.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A table that scrolls inside its own box. `head` are column titles, already HTML; a title that starts
+/// with `#` is a column of numbers.
+pub fn table(class: &str, head: &[&str], rows: &[Vec<String>]) -> String {
+    let is_number: Vec<bool> = head.iter().map(|title| title.starts_with('#')).collect();
+    let attribute = |idx: usize| if is_number.get(idx) == Some(&true) { " class=\"num\"" } else { "" };
+    let head: String = head
+        .iter()
+        .enumerate()
+        .map(|(idx, title)| format!("<th scope=\"col\"{}>{}</th>", attribute(idx), title.trim_start_matches('#')))
+        .collect();
+    let rows: String = rows
+        .iter()
+        .map(|cells| {
+            let cells: String = cells
+                .iter()
+                .enumerate()
+                .map(|(idx, cell)| format!("<td{}>{cell}</td>", attribute(idx)))
+                .collect();
+            format!("<tr>{cells}</tr>\n")
+        })
+        .collect();
+    format!(
+        "<div class=\"scroll\"><table class=\"{class}\"><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_a_user_cannot_become_markup() {
+        assert_eq!(
+            escape("<script>alert('a & b')</script>\u{0}\""),
+            "&lt;script&gt;alert(&#39;a &amp; b&#39;)&lt;/script&gt;&quot;"
+        );
+    }
+
+    #[test]
+    fn a_table_marks_its_columns_of_numbers() {
+        let found = table("t", &["run", "#N"], &[vec!["a".into(), "1".into()]]);
+        assert!(found.contains("<th scope=\"col\" class=\"num\">N</th>"), "{found}");
+        assert!(found.contains("<td>a</td><td class=\"num\">1</td>"), "{found}");
+    }
+}

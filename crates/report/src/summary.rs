@@ -1,0 +1,345 @@
+//! What came out, on one screen: the law, the exponents, whether the approaches agree, what it cost; or the
+//! refusal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scalelaw_advise::compute_optimal;
+use scalelaw_fit::conclusion::{Conclusion, Disagreement, Fit, FitStatus, Frontier, Interval};
+
+use crate::ReportInput;
+use crate::equation;
+use crate::format;
+use crate::html::{self, escape};
+use crate::runs::{Run, Status};
+
+/// A named number with its unit and what is to be known of it.
+pub struct Figure {
+    /// Name.
+    pub label: String,
+    /// Number with its unit.
+    pub value: String,
+    /// Its interval.
+    pub interval: Option<Interval>,
+    /// A line below.
+    pub note: String,
+}
+
+/// The HTML of the section.
+pub fn section(input: &ReportInput, runs: &[Run]) -> String {
+    let mut html = match (input.conclusion, input.fit()) {
+        (Ok(conclusion), Some(fit)) => concluded(input, conclusion, fit),
+        (Ok(_), None) => refused("The fit made no law of this table."),
+        (Err(reason), _) => refused(reason),
+    };
+    html.push_str(&tiles(&effort(input, runs), "effort"));
+    let warnings = warnings(input);
+    if !warnings.is_empty() {
+        let items: String = warnings.iter().map(|text| format!("<li>{}</li>", escape(text))).collect();
+        html.push_str(&format!("<div class=\"warn\"><h3>Know before using these numbers</h3><ul>{items}</ul></div>"));
+    }
+    html
+}
+
+/// What a person must know before using the numbers, each thing once.
+pub fn warnings<'a>(input: &ReportInput<'a>) -> BTreeSet<&'a str> {
+    let of_conclusion = input.conclusion.ok().into_iter().flat_map(|conclusion| &conclusion.warnings);
+    let of_fit = input.fit().into_iter().flat_map(|fit| &fit.notes);
+    of_conclusion.chain(of_fit).map(String::as_str).collect()
+}
+
+fn refused(reason: &str) -> String {
+    let paragraphs: String = reason
+        .split('\n')
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| format!("<p>{}</p>", escape(line)))
+        .collect();
+    format!("<div class=\"refused\"><p class=\"lead\">No law is concluded from these runs.</p>{paragraphs}</div>")
+}
+
+fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String {
+    let mut html = String::new();
+    if let Some(text) = headline(fit) {
+        html.push_str(&format!("<p class=\"lead\">{}</p>", escape(&text)));
+    }
+    let values: BTreeMap<String, String> =
+        fit.params.iter().map(|(name, value)| (name.clone(), value_text(fit, name, *value))).collect();
+    html.push_str(&format!(
+        "<div class=\"law\"><div class=\"eq\"><p>{}</p><p>{}</p></div>{}</div>",
+        equation::typeset(&fit.equation, &BTreeMap::new()),
+        equation::typeset(&fit.equation, &values),
+        parameters(fit)
+    ));
+    html.push_str(&tiles(&exponents(input, fit), "key"));
+    html.push_str(&approaches(input, conclusion, fit));
+    html.push_str(&format!("<p class=\"note\">{}</p>", escape(&method(fit, conclusion))));
+    html
+}
+
+/// One sentence that a newcomer can act on.
+pub fn headline(fit: &Fit) -> Option<String> {
+    let frontier = fit.optimum.as_ref().filter(|f| f.a.is_finite() && f.b.is_finite())?;
+    Some(format!(
+        "Ten times the compute is best spent on {} times the parameters and {} times the tokens.",
+        format::fixed(10f64.powf(frontier.a), 1),
+        format::fixed(10f64.powf(frontier.b), 1)
+    ))
+}
+
+fn value_text(fit: &Fit, name: &str, value: f64) -> String {
+    format::estimate(value, fit.intervals.get(name))
+}
+
+fn parameters(fit: &Fit) -> String {
+    let rows: Vec<Vec<String>> = fit
+        .params
+        .iter()
+        .map(|(name, value)| {
+            vec![
+                format!("<i>{}</i>", equation::symbol(name)),
+                value_text(fit, name, *value),
+                interval_html(fit.intervals.get(name)),
+            ]
+        })
+        .collect();
+    html::table("plain", &["Parameter", "#Value", "#Interval"], &rows)
+}
+
+/// An interval with its method in a tooltip.
+pub fn interval_html(interval: Option<&Interval>) -> String {
+    match interval.filter(|i| i.low.is_finite() && i.high.is_finite()) {
+        Some(interval) => format!(
+            "<span class=\"ci\" title=\"{}\">{}</span>",
+            escape(&format::interval_method(interval)),
+            format::interval(interval)
+        ),
+        None => format!("<span class=\"unknown\">{}</span>", format::UNKNOWN),
+    }
+}
+
+/// Exponents and the optimum at the largest budget.
+pub fn exponents(input: &ReportInput, fit: &Fit) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    if let Some(frontier) = &fit.optimum {
+        for (name, label, value) in
+            [("a", "Exponent of N*", frontier.a), ("b", "Exponent of D*", frontier.b)]
+        {
+            let interval = frontier.intervals.get(name);
+            figures.push(Figure {
+                label: label.to_string(),
+                value: format::estimate(value, interval),
+                interval: interval.cloned(),
+                note: format!("{} grows as C to this power", if name == "a" { "N*" } else { "D*" }),
+            });
+        }
+    }
+    if let Some(optimum) = input.largest_compute().and_then(|c| compute_optimal(fit, c, input.level())) {
+        let at = format!("at {} FLOPs", format::flops(optimum.c));
+        figures.push(Figure {
+            label: "Tokens per parameter".to_string(),
+            value: format::estimate(optimum.tokens_per_param.value, optimum.tokens_per_param.interval.as_ref()),
+            interval: optimum.tokens_per_param.interval,
+            note: format!("D*/N* {at}"),
+        });
+        figures.push(Figure {
+            label: "Best size".to_string(),
+            value: format::si(optimum.n.value),
+            interval: optimum.n.interval,
+            note: format!("N*, parameters, {at}"),
+        });
+        figures.push(Figure {
+            label: "Loss to expect there".to_string(),
+            value: format::estimate(optimum.loss.value, optimum.loss.interval.as_ref()),
+            interval: optimum.loss.interval,
+            note: "nats per token, of the law".to_string(),
+        });
+    }
+    figures
+}
+
+/// What was spent on it.
+pub fn effort(input: &ReportInput, runs: &[Run]) -> Vec<Figure> {
+    let count = |of: fn(&Status) -> bool| runs.iter().filter(|run| of(&run.status)).count();
+    let kinds = [
+        (count(|s| *s == Status::Finished), "finished"),
+        (count(|s| matches!(s, Status::Diverged { .. })), "diverged"),
+        (count(|s| matches!(s, Status::Failed { .. })), "failed"),
+        (count(|s| *s == Status::Waiting), "not run yet"),
+    ];
+    let kinds: Vec<String> =
+        kinds.iter().filter(|(n, _)| *n > 0).map(|(n, kind)| format!("{n} {kind}")).collect();
+    let figure = |label: &str, value: String, note: String| Figure {
+        label: label.to_string(),
+        value,
+        interval: None,
+        note,
+    };
+    let mut figures = vec![figure("Runs", format::count(runs.len() as u64), kinds.join(", "))];
+    if !input.rows.is_empty() {
+        let flops: f64 = input.rows.iter().map(|row| row.flops_spent).sum();
+        let seconds: f64 = input.rows.iter().map(|row| row.wall_seconds).sum();
+        let devices: BTreeSet<&str> = input.rows.iter().map(|row| row.device.as_str()).collect();
+        figures.push(figure("Compute", format::flops(flops), "FLOPs spent on training".to_string()));
+        figures.push(figure("Time", format::duration(seconds), "of training, summed over the runs".to_string()));
+        let names = devices.into_iter().collect::<Vec<_>>();
+        figures.push(figure(
+            if names.len() == 1 { "Device" } else { "Devices" },
+            names.first().map_or(String::new(), |first| (*first).to_string()),
+            match names.len() {
+                0 | 1 => String::new(),
+                n => format!("and {}: {}", n - 1, names[1..].join(", ")),
+            },
+        ));
+    }
+    figures
+}
+
+fn tiles(figures: &[Figure], class: &str) -> String {
+    let tiles: String = figures
+        .iter()
+        .map(|figure| {
+            let interval = figure
+                .interval
+                .as_ref()
+                .map_or(String::new(), |interval| {
+                    // Counts of parameters are easier to compare with their prefix.
+                    let text = if figure.label == "Best size" {
+                        format!("[{}, {}]", format::si(interval.low), format::si(interval.high))
+                    } else {
+                        format::interval(interval)
+                    };
+                    format!("<span class=\"ci\" title=\"{}\">{text}</span>", escape(&format::interval_method(interval)))
+                });
+            let long = if figure.value.chars().count() > 14 { " class=\"long\"" } else { "" };
+            format!(
+                "<div><dt>{}</dt><dd{long}>{} {interval}</dd><dd class=\"sub\">{}</dd></div>",
+                escape(&figure.label),
+                escape(&figure.value),
+                escape(&figure.note)
+            )
+        })
+        .collect();
+    format!("<dl class=\"tiles {class}\">{tiles}</dl>")
+}
+
+fn approaches(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String {
+    let largest = input.largest_compute();
+    let rows: Vec<Vec<String>> = frontiers(conclusion, fit)
+        .into_iter()
+        .map(|(name, frontier)| {
+            let with = |value: f64, key: &str| {
+                let interval = frontier.intervals.get(key);
+                format!("{} {}", format::estimate(value, interval), interval.map_or(String::new(), |i| interval_html(Some(i))))
+            };
+            vec![
+                name,
+                with(frontier.a, "a"),
+                with(frontier.b, "b"),
+                format::or_unknown(largest.map(|c| frontier.n(c)), format::si),
+                format::or_unknown(largest.map(|c| frontier.d(c) / frontier.n(c)), |x| format::significant(x, 3)),
+            ]
+        })
+        .collect();
+    if rows.len() < 2 {
+        return disagreements(conclusion, fit);
+    }
+    let at = largest.map_or(String::new(), |c| format!(" at {} FLOPs", format::flops(c)));
+    let head_n = format!("#N*{at}");
+    let head_ratio = format!("#D*/N*{at}");
+    format!(
+        "<h3>Do the approaches agree?</h3>{}{}",
+        html::table("plain", &["Approach", "#Exponent of N*, a", "#Exponent of D*, b", &head_n, &head_ratio], &rows),
+        disagreements(conclusion, fit)
+    )
+}
+
+/// Every approach that has a frontier, by name.
+pub fn frontiers<'a>(conclusion: &'a Conclusion, fit: &'a Fit) -> Vec<(String, &'a Frontier)> {
+    let second = conclusion.approach2.as_ref().and_then(|approach| approach.frontier.as_ref());
+    [
+        (format!("3, fitted law ({})", escape(&fit.law)), fit.optimum.as_ref()),
+        ("2, through the IsoFLOP minima".to_string(), second),
+        ("1, envelope of learning curves".to_string(), conclusion.approach1.as_ref()),
+    ]
+    .into_iter()
+    .filter_map(|(name, frontier)| Some((name, frontier?)))
+    .collect()
+}
+
+fn disagreements(conclusion: &Conclusion, fit: &Fit) -> String {
+    let items: String = conclusion
+        .disagreement
+        .iter()
+        .filter_map(|disagreement| disagreement_text(disagreement, fit))
+        .map(|text| format!("<li>{}</li>", escape(&text)))
+        .collect();
+    if items.is_empty() { items } else { format!("<ul class=\"agree\">{items}</ul>") }
+}
+
+/// One sentence on how far the approaches are apart and whether the law's interval covers it.
+pub fn disagreement_text(disagreement: &Disagreement, fit: &Fit) -> Option<String> {
+    let values: Vec<f64> = disagreement.values.values().copied().filter(|x| x.is_finite()).collect();
+    let (low, high) =
+        values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));
+    if values.len() < 2 {
+        return None;
+    }
+    let is_exponent = disagreement.quantity == "a" || disagreement.quantity == "b";
+    let text: Vec<String> = disagreement
+        .values
+        .iter()
+        .map(|(name, value)| {
+            let value = if is_exponent || value.abs() < 1e3 { format::significant(*value, 3) } else { format::si(*value) };
+            format!("{value} by {name}")
+        })
+        .collect();
+    let apart = if is_exponent || low <= 0.0 {
+        format!("a difference of {}", format::significant(high - low, 2))
+    } else {
+        format!("a factor of {}", format::significant(high / low, 3))
+    };
+    let covered = fit
+        .optimum
+        .as_ref()
+        .and_then(|frontier| frontier.intervals.get(&disagreement.quantity))
+        .map_or(String::new(), |interval| {
+            if values.iter().all(|x| (interval.low..=interval.high).contains(x)) {
+                ", inside the law's interval".to_string()
+            } else {
+                ", more than the law's interval covers: do not rely on either alone".to_string()
+            }
+        });
+    let quantity = match disagreement.quantity.as_str() {
+        "a" => "Exponent of N*",
+        "b" => "Exponent of D*",
+        other => other,
+    };
+    Some(format!("{quantity}: {}; {apart}{covered}.", text.join(", ")))
+}
+
+/// How the numbers were made, in one line that is also printed.
+pub fn method(fit: &Fit, conclusion: &Conclusion) -> String {
+    let status = match fit.status {
+        FitStatus::Converged => "the search converged",
+        FitStatus::AtBound => "the search ended with a parameter at its bound",
+        FitStatus::Stopped => "the search stopped before it found a minimum",
+    };
+    let methods: BTreeSet<String> = fit
+        .intervals
+        .values()
+        .chain(fit.optimum.iter().flat_map(|frontier| frontier.intervals.values()))
+        .map(format::interval_method)
+        .collect();
+    let intervals = match methods.is_empty() {
+        true => "No intervals could be made".to_string(),
+        false => format!("In brackets: {}", methods.into_iter().collect::<Vec<_>>().join("; or ")),
+    };
+    format!(
+        "Law {} fitted to {} by {}; {status}; root mean square of the residuals {} % of the loss. {intervals}. N and C counted by the rule `{}`; loss: {}, nats per token.",
+        fit.law,
+        format::counted(conclusion.n_rows, "row"),
+        fit.objective_name,
+        format::significant(100.0 * fit.rms_log_residual, 2),
+        conclusion.count_rule,
+        conclusion.loss_name
+    )
+}
