@@ -7,6 +7,7 @@ use anyhow::Result;
 use scalelaw_fit::{FitError, FitSpec, conclusion::Conclusion};
 use scalelaw_report::ReportInput;
 use scalelaw_results::{Collected, LossColumn};
+use scalelaw_schema::metrics::TRAIN_LOSS;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::LossTable;
 use scalelaw_schema::{SCHEMA_VERSION, folder};
@@ -94,8 +95,8 @@ pub fn conclude(sweep_dir: &Path, plan: Plan, say: Say) -> Result<Concluded> {
     for problem in &collected.problems {
         say.warn(&format!("{}: {}", problem.name, problem.why));
     }
-    let noted = scalelaw_results::loss_table(&collected.rows, plan.count_rule, &LossColumn::Mean, &plan.sweep);
-    for note in &noted.notes {
+    let noted = collected.loss_table(plan.count_rule, &LossColumn::Mean, &plan.sweep)?;
+    for note in collected.notes.iter().chain(&noted.notes) {
         say.warn(note);
     }
     let verdict = judge(&noted.table, &FitSpec::new())?;
@@ -124,10 +125,10 @@ impl Concluded {
 
     fn with_report_input<T>(&self, make: impl FnOnce(&ReportInput) -> T) -> T {
         let verdict = self.verdict.for_report();
-        let points = self.collected.curves();
+        let points = self.collected.points(|metric| metric == TRAIN_LOSS || metric.ends_with("/loss"));
         let (generated, program) = (now(), program());
         make(&ReportInput {
-            plan: &self.plan,
+            plan: Some(&self.plan),
             rows: &self.collected.rows,
             curves: &points,
             problems: &self.collected.problems,

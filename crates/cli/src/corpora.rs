@@ -114,7 +114,7 @@ impl Corpora {
     pub fn ensure(&self, plan: &Plan, say: Say) -> Result<Vec<(String, TokenSetFacts)>> {
         let mut needed: BTreeMap<String, Needed> = BTreeMap::new();
         for planned in &plan.runs {
-            for (tokens, train_tokens) in scalelaw_data::train_tokens_needed(&planned.run.train) {
+            for (tokens, train_tokens) in scalelaw_data::train_tokens_needed(&planned.run.train.mixture, &planned.run.train.phases)? {
                 let entry = needed.entry(tokens).or_insert(Needed { train_tokens: 0, held_out_tokens: HELD_OUT_TOKENS });
                 entry.train_tokens = entry.train_tokens.max(train_tokens);
             }

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use scalelaw_plan::PlanFacts;
+use scalelaw_plan::facts::PlanFacts;
 use scalelaw_schema::folder;
 use scalelaw_schema::plan::Plan;
 
-use crate::args::DeviceArgs;
 use crate::corpora::Corpora;
 use crate::exit::UsageError;
-use crate::say::Say;
 use crate::speed::Placement;
 
 /// The plan of a sweep's folder, where there is one.
@@ -50,17 +48,9 @@ pub fn gather(corpora: &Corpora, placement: &Placement, sweep_dir: &Path) -> Res
     facts.memory_bytes = placement.report.memory_bytes;
     facts.max_binding_bytes = placement.report.max_binding_bytes;
     facts.free_disk_bytes = free_disk_bytes;
-    facts.started = scalelaw_runner::run_folders(sweep_dir)?.into_keys().collect();
+    facts.started = scalelaw_runner::folder::run_folders(sweep_dir)?.into_keys().collect();
     facts.centers = BTreeMap::new();
     facts.frozen = read_plan(sweep_dir)?;
     Ok(facts)
 }
 
-/// Where a sweep will train.
-pub fn place(device: &DeviceArgs, say: Say) -> Result<Placement> {
-    let placement = Placement::choose(device)?;
-    if let Some(note) = &placement.note {
-        say.line(note);
-    }
-    Ok(placement)
-}

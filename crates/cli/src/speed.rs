@@ -24,6 +24,12 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// A simulation needs one core and no device.
+    pub fn for_simulation() -> Result<Placement> {
+        let cpu = DeviceArgs { device: DeviceChoice::Cpu, slots: Some(1) };
+        Ok(Placement { note: None, ..Placement::choose(&cpu)? })
+    }
+
     /// Resolves what the person asked for.
     pub fn choose(args: &DeviceArgs) -> Result<Placement> {
         let report = scalelaw_train::find_device(args.device)?;

@@ -72,11 +72,11 @@ fn prepare(shared: &Shared, say: Say, args: &SweepArgs, dry_run: bool) -> Result
         return Ok(());
     }
     for (name, facts) in corpora.ensure(&plan, say)? {
-        let end = if facts.exhausted { ", all there are" } else { "" };
+        let end = if facts.is_exhausted { ", all there are" } else { "" };
         writeln!(
             stdout,
-            "{name}: {} training tokens{end}, {} held out, {} documents ({} duplicates left out)",
-            facts.train_tokens, facts.held_out_tokens, facts.documents, facts.duplicates
+            "{name}: {} training tokens{end} of {} documents, {} held out",
+            facts.train_tokens, facts.train_documents, facts.held_out_tokens
         )?;
     }
     Ok(())

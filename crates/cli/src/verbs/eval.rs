@@ -5,6 +5,7 @@ use std::io::Write;
 
 use anyhow::{Context, Result, bail};
 use scalelaw_data::{Needed, Tokenizer};
+use scalelaw_runner::folder::{read_run, run_folders};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
 use scalelaw_schema::folder;
@@ -28,11 +29,11 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
     };
     let base = args.sweep.parent().filter(|_| args.sweep.extension().is_some()).map_or(".".into(), |p| p.to_path_buf());
     let mut judged = Vec::new();
-    for run_folder in scalelaw_runner::run_folders(&sweep_dir)?.into_values() {
+    for run_folder in run_folders(&sweep_dir)?.into_values() {
         if !run_folder.join(folder::RECORD_JSON).exists() {
             continue;
         }
-        let run = scalelaw_runner::read_run(&run_folder)?;
+        let run = read_run(&run_folder)?;
         if run_folder.join(folder::WEIGHTS_SAFETENSORS).exists() {
             judged.push((run_folder, run));
         } else {

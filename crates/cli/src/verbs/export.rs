@@ -15,6 +15,9 @@ pub fn export(shared: &Shared, say: Say, args: &ExportArgs) -> Result<()> {
     for problem in &collected.problems {
         say.warn(&format!("{}: {}", problem.name, problem.why));
     }
+    for note in &collected.notes {
+        say.warn(note);
+    }
     if args.dry_run {
         writeln!(anstream::stdout(), "would write {} rows of {}", collected.rows.len(), folder.display())?;
         return Ok(());
@@ -28,7 +31,7 @@ pub fn export(shared: &Shared, say: Say, args: &ExportArgs) -> Result<()> {
         ExportFormat::Json => Format::Json,
     };
     let mut text = Vec::new();
-    scalelaw_results::export(&collected, format, &mut text)?;
+    scalelaw_results::export(&collected.rows, format, &mut text)?;
     std::io::stdout().lock().write_all(&text)?;
     Ok(())
 }

@@ -50,7 +50,8 @@ fn read(shared: &Shared, args: &FitArgs) -> Result<NotedTable> {
             c: args.c.clone(),
             loss: args.loss.clone(),
             budget: args.budget.clone(),
-            filter: args.filter.clone(),
+            keep_where: args.filter.clone(),
+            ..ColumnNames::default()
         };
         return Ok(scalelaw_results::read_table(&args.table, &columns)?);
     }
@@ -65,10 +66,13 @@ fn read(shared: &Shared, args: &FitArgs) -> Result<NotedTable> {
 fn read_sweep(shared: &Shared, sweep: &Path, args: &FitArgs) -> Result<NotedTable> {
     let folder = paths::sweep_folder(shared, sweep)?;
     let plan = read_plan(&folder)?.ok_or_else(|| anyhow!("`{}` has no plan.json", folder.display()))?;
-    let collected = scalelaw_results::collect(&folder)?;
+    let mut collected = scalelaw_results::collect(&folder)?;
+    if let Some(expr) = &args.filter {
+        collected.keep_where(expr)?;
+    }
     let rule = args.count_rule.unwrap_or(plan.count_rule);
     let loss = args.loss.clone().map_or(LossColumn::Mean, LossColumn::Corpus);
-    Ok(scalelaw_results::loss_table(&collected.rows, rule, &loss, &plan.sweep))
+    Ok(collected.loss_table(rule, &loss, &plan.sweep)?)
 }
 
 /// `N=1e8,D=2e9` or `C=1e20`.

@@ -3,20 +3,26 @@
 use std::io::Write;
 
 use anyhow::Result;
-use scalelaw_plan::{PlanError, PlanFacts};
+use scalelaw_plan::PlanError;
+use scalelaw_plan::facts::PlanFacts;
+use scalelaw_plan::limits::check_limits;
 use scalelaw_schema::plan::Plan;
 
 use crate::args::{PlanArgs, Shared};
 use crate::corpora::Corpora;
 use crate::say::Say;
 use crate::sweep_file::SweepFile;
-use crate::{facts, paths, speed, sweep_file};
+use crate::speed::{self, Placement};
+use crate::{facts, paths, sweep_file};
 
 pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
     let sweep = sweep_file::load(&args.sweep.sweep, &args.sweep.overrides)?;
     let cache = paths::cache(shared)?;
     let corpora = Corpora::open(&sweep, &cache, say)?;
-    let placement = facts::place(&args.device, say)?;
+    let placement = Placement::choose(&args.device)?;
+    if let Some(note) = &placement.note {
+        say.line(note);
+    }
     let mut facts = facts::gather(&corpora, &placement, &shared.runs.join(&sweep.name))?;
     // A wrong sweep is told before anything is measured.
     let mut plan = expand(&sweep, &facts)?;
@@ -32,9 +38,9 @@ pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
             writeln!(stdout, "# {}\n{}", planned.run.folder_name(), toml::to_string(&planned.run)?)?;
         }
     } else {
-        write!(stdout, "{}", scalelaw_plan::table(&plan, width()))?;
+        write!(stdout, "{}", scalelaw_plan::table::table(&plan, width()))?;
     }
-    if let Err(over) = scalelaw_plan::check_limits(&sweep.spec, &plan) {
+    if let Err(over) = check_limits(&sweep.spec, &plan.total) {
         say.warn(&format!("`run` will refuse: {over}"));
     }
     Ok(())

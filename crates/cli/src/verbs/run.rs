@@ -2,13 +2,19 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use scalelaw_fit::parse_law_with_params;
-use scalelaw_plan::PlanFacts;
+use scalelaw_plan::facts::PlanFacts;
+use scalelaw_plan::limits::check_limits;
 use scalelaw_results::LossColumn;
-use scalelaw_runner::{Launch, Stop, Summary, WorkerCommand};
+use scalelaw_runner::folder::{over, run_folders};
+use scalelaw_runner::launch::{Launch, run_all};
+use scalelaw_runner::lease::HEARTBEAT;
+use scalelaw_runner::outstanding::outstanding;
+use scalelaw_runner::progress::Summary;
+use scalelaw_runner::stop::Stop;
+use scalelaw_runner::worker::WorkerCommand;
 use scalelaw_schema::folder;
 use scalelaw_schema::plan::{Plan, PlannedRun};
 use scalelaw_schema::sweep::{CenterChoice, Grid};
@@ -32,9 +38,6 @@ static STOP: Stop = Stop::new();
 /// Below this many FLOPs a sweep is over before a measurement of the device would have paid.
 const WORTH_MEASURING_FLOPS: f64 = 1e12;
 
-/// How often a lease says that it is alive.
-const HEARTBEAT: Duration = Duration::from_secs(5);
-
 pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
     let mut sweep = sweep_file::load(&args.sweep.sweep, &args.sweep.overrides)?;
     if let Some(law) = &args.simulate {
@@ -52,8 +55,8 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
     let mut facts = facts::gather(&corpora, &placement, &sweep_dir)?;
     let mut plan = expand(&sweep, &facts)?;
 
-    let over = scalelaw_runner::over(&sweep_dir)?;
-    let is_complete = !plan.runs.is_empty() && plan.runs.iter().all(|planned| over.contains(&planned.run.id));
+    let done = over(&sweep_dir)?;
+    let is_complete = !plan.runs.is_empty() && plan.runs.iter().all(|planned| done.contains(&planned.run.id));
     if is_complete && !args.dry_run && let Some(verdict) = read_verdict(&sweep_dir) {
         say.line(&format!("all {} runs of `{}` are over", plan.runs.len(), sweep.name));
         finish(&sweep_dir, &verdict.text(width()))?;
@@ -67,12 +70,12 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         facts.speed = Some(speed::measured(&placement, &cache, say)?);
         plan = expand(&sweep, &facts)?;
     }
-    scalelaw_plan::check_limits(&sweep.spec, &plan)?;
+    check_limits(&sweep.spec, &plan.total)?;
     for warning in &plan.warnings {
         say.warn(warning);
     }
     if args.dry_run {
-        write!(anstream::stdout(), "{}", scalelaw_plan::table(&plan, width()))?;
+        write!(anstream::stdout(), "{}", scalelaw_plan::table::table(&plan, width()))?;
         return Ok(exit::OK);
     }
     let total = &plan.total;
@@ -103,18 +106,18 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
             plan = expand(&sweep, &facts)?;
         }
         write_whole(&sweep_dir.join(folder::PLAN_JSON), &serde_json::to_vec_pretty(&plan)?)?;
-        let over = scalelaw_runner::over(&sweep_dir)?;
+        let done = over(&sweep_dir)?;
         let runs = runs_of_stage(&sweep, &plan, stage);
-        let outstanding = scalelaw_runner::outstanding(&runs, &over);
-        if outstanding.is_empty() {
+        let left = outstanding(&runs, &done);
+        if left.is_empty() {
             continue;
         }
         has_trained = true;
         if args.simulate.is_none() {
             corpora.ensure(&plan, say)?;
         }
-        let mut bars = Bars::new(say, &plan.runs, |run| over.contains(run));
-        let summary = scalelaw_runner::run_all(&outstanding, &launch, &STOP, &mut |news| bars.show(news));
+        let mut bars = Bars::new(say, &plan.runs, |run| done.contains(run));
+        let summary = run_all(&left, &launch, &STOP, &mut |news| bars.show(news));
         bars.finish();
         let summary = summary?;
         all.failed.extend(summary.failed);
@@ -176,11 +179,10 @@ fn recenter(
     stage: usize,
     say: Say,
 ) -> Result<()> {
-    facts.started = scalelaw_runner::run_folders(sweep_dir)?.into_keys().collect();
+    facts.started = run_folders(sweep_dir)?.into_keys().collect();
     facts.frozen = Some(plan.clone());
     let collected = scalelaw_results::collect(sweep_dir)?;
-    let table =
-        scalelaw_results::loss_table(&collected.rows, plan.count_rule, &LossColumn::Mean, &sweep.name).table;
+    let table = collected.loss_table(plan.count_rule, &LossColumn::Mean, &sweep.name)?.table;
     let budget = plan.budgets[stage].flops;
     let center = scalelaw_fit::isoflop::approach2(&table)
         .and_then(|approach2| scalelaw_advise::center_of_next_budget(&approach2, budget));

@@ -6,15 +6,14 @@ use anyhow::Result;
 
 use crate::args::{Shared, StatusArgs};
 use crate::paths;
-use crate::verbs::plan::width;
 
 pub fn status(shared: &Shared, args: &StatusArgs) -> Result<()> {
-    let status = scalelaw_runner::status(&paths::sweep_folder(shared, &args.sweep)?)?;
+    let status = scalelaw_runner::status::status(&paths::sweep_folder(shared, &args.sweep)?)?;
     let mut stdout = anstream::stdout().lock();
     if args.json {
         writeln!(stdout, "{}", serde_json::to_string_pretty(&status)?)?;
     } else {
-        write!(stdout, "{}", scalelaw_runner::status_table(&status, width()))?;
+        write!(stdout, "{}", status.to_table())?;
     }
     Ok(())
 }

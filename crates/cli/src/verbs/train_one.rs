@@ -1,10 +1,11 @@
 //! `scalelaw train-one`: the run of one folder, for every other launcher.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use scalelaw_runner::{OneRun, Task};
+use scalelaw_runner::lease::HEARTBEAT;
+use scalelaw_runner::serve::Task;
+use scalelaw_runner::train_one::OneRun;
 
 use crate::args::{Shared, TrainOneArgs};
 use crate::say::Say;
@@ -17,9 +18,9 @@ pub fn train_one(shared: &Shared, say: Say, args: &TrainOneArgs) -> Result<u8> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut worker = OpenWorker::open(shared, args.device, args.threads.unwrap_or(cores), None)?;
     say.line(&format!("training on {}", worker.device_name()));
-    let outcome = scalelaw_runner::train_one(
+    let outcome = scalelaw_runner::train_one::train_one(
         &args.folder,
-        Duration::from_secs(5),
+        HEARTBEAT,
         &STOP,
         &mut |event| say.detail(&format!("{event:?}")),
         |task, emit| {

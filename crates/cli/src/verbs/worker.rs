@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use scalelaw_fit::{KnownLaw, parse_law_with_params};
-use scalelaw_runner::{Task, TrainFailure};
+use scalelaw_runner::folder::read_run;
+use scalelaw_runner::serve::{Task, TrainFailure, serve};
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::device::DeviceChoice;
 use scalelaw_schema::event::Event;
@@ -54,7 +55,7 @@ impl OpenWorker {
     pub fn train(&mut self, task: &Task, emit: &mut dyn FnMut(Event)) -> Result<Outcome, TrainFailure> {
         let started = now();
         let other = |error: anyhow::Error| TrainFailure { failure: Failure::Error, why: format!("{error:#}") };
-        let run = scalelaw_runner::read_run(task.folder).map_err(|error| other(error.into()))?;
+        let run = read_run(task.folder).map_err(|error| other(error.into()))?;
         match &self.kind {
             Kind::Law(law, rule) => simulate(task.folder, &run, law, *rule).map_err(other),
             Kind::Device(device) => {
@@ -107,7 +108,7 @@ pub fn worker(shared: &Shared, args: &WorkerArgs) -> Result<u8> {
         (Some(_), None) => bail!("a simulation needs the rule that N is counted by"),
     };
     let name = worker.device_name();
-    scalelaw_runner::serve(BufReader::new(std::io::stdin()), std::io::stdout(), &name, |task, emit| {
+    serve(BufReader::new(std::io::stdin()), std::io::stdout(), &name, |task, emit| {
         worker.train(task, emit)
     })?;
     Ok(exit::OK)
