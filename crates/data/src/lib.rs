@@ -1,1 +1,38 @@
-//! placeholder
+//! From text on this machine to batches of token ids. Knows nothing of models.
+//!
+//! In reading order: a [`manifest`] names text; [`corpus`] finds it, gives it an identity and holds a part of
+//! it out; [`tokenizer`] writes it as token ids; [`tokenise`] caches them as [`token_set`]s, no more than are
+//! needed; [`batches`] says which of them a run sees at which position.
+
+pub mod manifest;
+
+pub mod corpus;
+mod document;
+mod files;
+mod html;
+mod jsonl;
+mod reader;
+mod registry;
+mod rust_docs;
+mod split;
+
+mod bpe;
+pub mod tokenizer;
+
+mod disk;
+mod shard;
+pub mod token_set;
+pub mod tokenise;
+
+pub mod batches;
+mod permutation;
+
+mod error;
+
+pub use batches::{Batch, Batches, train_tokens_needed};
+pub use corpus::Corpus;
+pub use error::DataError;
+pub use manifest::{builtin_manifests, parse_manifest};
+pub use token_set::TokenSet;
+pub use tokenise::{Needed, TokenSetFacts, ensure_tokens, token_set_hash};
+pub use tokenizer::Tokenizer;

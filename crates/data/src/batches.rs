@@ -1,0 +1,238 @@
+//! Batches: which tokens a run sees, and when. A pure function of the seed and the position; nothing is
+//! drawn and nothing is kept.
+//!
+//! The sequences of all sources are interleaved in rounds of [`ROUND`]: each round holds the same number of
+//! every source, in an order of its own. A source's blocks come in their order, and within a block every
+//! window of `context_len` tokens once, in an order that depends on seed, source, block and epoch. When the
+//! blocks of an exhausted source end, its next epoch begins. How far a source is tokenised changes nothing,
+//! as long as it is far enough.
+
+use std::collections::BTreeMap;
+
+use scalelaw_schema::mixture::Mixture;
+use scalelaw_schema::train_spec::Phase;
+
+use crate::DataError;
+use crate::permutation::permuted;
+use crate::token_set::{BLOCK_TOKENS, TokenSet};
+
+/// Sequences after which a mixture's weights are met as exactly as whole sequences can.
+pub const ROUND: u64 = 1024;
+
+/// The training data of one run.
+#[derive(Debug, Clone)]
+pub struct Batches {
+    seed: u64,
+    /// In the order of the mixture.
+    sources: Vec<Source>,
+}
+
+#[derive(Debug, Clone)]
+struct Source {
+    set: TokenSet,
+    /// Sequences per round.
+    share: u64,
+}
+
+/// One step's sequences: row-major `[B, T]`, B sequences of T tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Token ids.
+    pub inputs: Vec<u16>,
+    /// The token after each input.
+    pub targets: Vec<u16>,
+}
+
+impl Batches {
+    /// The data of a run with this mixture and this seed; `sets` by content hash, more than needed allowed.
+    ///
+    /// # Errors
+    /// `NoTokenSet`, `WeightTooSmall`, `MixedVocabularies`.
+    pub fn new(
+        mixture: &Mixture,
+        sets: &BTreeMap<String, TokenSet>,
+        seed: u64,
+    ) -> Result<Batches, DataError> {
+        let shares = shares_of(mixture)?;
+        let mut sources: Vec<Source> = Vec::new();
+        for (source, share) in mixture.sources.iter().zip(shares) {
+            let set = sets.get(&source.tokens).cloned().ok_or_else(|| DataError::NoTokenSet {
+                hash: source.tokens.clone(),
+                folder: "the sets that were opened".into(),
+            })?;
+            if let Some(first) = sources.first()
+                && first.set.vocab_size() != set.vocab_size()
+            {
+                let (first, second) = (first.set.vocab_size(), set.vocab_size());
+                return Err(DataError::MixedVocabularies { first, second });
+            }
+            sources.push(Source { set, share });
+        }
+        Ok(Batches { seed, sources })
+    }
+
+    /// The batch of a phase that begins after `cursor_tokens` training tokens. Within a phase the cursor moves
+    /// by [`Phase::batch_tokens`]. Where a phase of longer sequences begins at a cursor between two of them,
+    /// the earlier one is taken.
+    ///
+    /// # Errors
+    /// `NotTokenised`, `ContextTooLong`.
+    pub fn at(&self, cursor_tokens: u64, phase: &Phase) -> Result<Batch, DataError> {
+        let context_len = phase.context_len;
+        let first = cursor_tokens / context_len as u64;
+        let n_tokens = phase.batch_sequences * context_len;
+        let mut batch = Batch { inputs: Vec::with_capacity(n_tokens), targets: Vec::with_capacity(n_tokens) };
+        let mut drawn = self.drawn_before(first);
+        let mut order = self.round_order(first / ROUND);
+        for sequence in first..first + phase.batch_sequences as u64 {
+            if sequence % ROUND == 0 {
+                order = self.round_order(sequence / ROUND);
+            }
+            let source_idx = order[(sequence % ROUND) as usize];
+            let mut window = self.window(source_idx, drawn[source_idx], context_len)?;
+            drawn[source_idx] += 1;
+            let mut last = window.next().unwrap_or_default();
+            for token in window {
+                batch.inputs.push(last);
+                batch.targets.push(token);
+                last = token;
+            }
+        }
+        Ok(batch)
+    }
+
+    /// How often each source was read when a phase has come to `cursor_tokens`, by content hash. Up to 1 no
+    /// window came twice. The size of a source that is not tokenised to its end is an estimate.
+    pub fn epochs(&self, cursor_tokens: u64, phase: &Phase) -> BTreeMap<String, f64> {
+        let context_len = phase.context_len as u64;
+        let drawn = self.drawn_before(cursor_tokens / context_len);
+        let passes = self.sources.iter().zip(drawn).map(|(source, drawn)| {
+            let set = &source.set;
+            let windows = match set.is_exhausted() {
+                true => windows_of(set, phase.context_len) as f64,
+                false => set.corpus_tokens() / context_len as f64,
+            };
+            (set.hash().to_string(), drawn as f64 / windows)
+        });
+        passes.collect()
+    }
+
+    /// Sequences of each source among the first `sequence` ones.
+    fn drawn_before(&self, sequence: u64) -> Vec<u64> {
+        let mut drawn: Vec<u64> = self.sources.iter().map(|source| sequence / ROUND * source.share).collect();
+        let order = self.round_order(sequence / ROUND);
+        for &source_idx in &order[..(sequence % ROUND) as usize] {
+            drawn[source_idx] += 1;
+        }
+        drawn
+    }
+
+    /// The source of each sequence of a round, `[ROUND]`.
+    fn round_order(&self, round: u64) -> Vec<usize> {
+        let key = key_of("order of a round", &[&self.seed.to_le_bytes(), &round.to_le_bytes()]);
+        let by_rank: Vec<usize> = self
+            .sources
+            .iter()
+            .enumerate()
+            .flat_map(|(source_idx, source)| std::iter::repeat_n(source_idx, source.share as usize))
+            .collect();
+        (0..ROUND).map(|place| by_rank[permuted(place, ROUND, key) as usize]).collect()
+    }
+
+    /// The `context_len + 1` tokens of the window that a source gives as its sequence number `drawn`.
+    fn window(
+        &self,
+        source_idx: usize,
+        drawn: u64,
+        context_len: usize,
+    ) -> Result<impl Iterator<Item = u16>, DataError> {
+        let set = &self.sources[source_idx].set;
+        let per_block = BLOCK_TOKENS / context_len as u64;
+        let (mut epoch, mut at) = (0, drawn);
+        if set.is_exhausted() {
+            let windows = windows_of(set, context_len);
+            if windows == 0 {
+                let (hash, tokens) = (set.hash().to_string(), set.train_tokens());
+                return Err(DataError::ContextTooLong { hash, tokens, context_len });
+            }
+            (epoch, at) = (drawn / windows, drawn % windows);
+        } else if per_block == 0 {
+            let (hash, tokens) = (set.hash().to_string(), BLOCK_TOKENS);
+            return Err(DataError::ContextTooLong { hash, tokens, context_len });
+        }
+        // All blocks but the last of an exhausted source have the same number of windows.
+        let block = at / per_block;
+        if block >= set.n_blocks() {
+            let (hash, available) = (set.hash().to_string(), set.n_blocks());
+            return Err(DataError::NotTokenised { hash, block, available });
+        }
+        let key = key_of(
+            "order of a block",
+            &[&self.seed.to_le_bytes(), set.hash().as_bytes(), &block.to_le_bytes(), &epoch.to_le_bytes()],
+        );
+        let window = permuted(at % per_block, set.windows(block, context_len), key);
+        Ok(set.window(block, window, context_len))
+    }
+}
+
+/// Training tokens of each source (by content hash) that a run through these phases reads at most, in whole
+/// blocks: what to ask [`crate::ensure_tokens`] for before the run.
+///
+/// # Errors
+/// `WeightTooSmall`.
+pub fn train_tokens_needed(mixture: &Mixture, phases: &[Phase]) -> Result<BTreeMap<String, u64>, DataError> {
+    let shares = shares_of(mixture)?;
+    let mut needed: BTreeMap<String, u64> =
+        mixture.sources.iter().map(|source| (source.tokens.clone(), 0)).collect();
+    let mut cursor_tokens = 0;
+    for phase in phases {
+        cursor_tokens += phase.tokens();
+        let rounds = cursor_tokens.div_ceil(phase.context_len as u64).div_ceil(ROUND);
+        let per_block = (BLOCK_TOKENS / phase.context_len as u64).max(1);
+        for (source, share) in mixture.sources.iter().zip(&shares) {
+            let blocks = (rounds * share).div_ceil(per_block);
+            if let Some(tokens) = needed.get_mut(&source.tokens) {
+                *tokens = (*tokens).max(blocks * BLOCK_TOKENS);
+            }
+        }
+    }
+    Ok(needed)
+}
+
+/// Sequences of each source in a round: `weight · ROUND`, rounded so that they make a round (the largest
+/// remainders are rounded up, of equal ones the first).
+fn shares_of(mixture: &Mixture) -> Result<Vec<u64>, DataError> {
+    let exact: Vec<f64> = mixture.sources.iter().map(|source| source.weight * ROUND as f64).collect();
+    let mut shares: Vec<u64> = exact.iter().map(|share| share.floor() as u64).collect();
+    let mut by_remainder: Vec<usize> = (0..exact.len()).collect();
+    by_remainder.sort_by(|&a, &b| exact[b].fract().total_cmp(&exact[a].fract()));
+    let missing = ROUND.saturating_sub(shares.iter().sum());
+    for &source_idx in by_remainder.iter().cycle().take(missing as usize) {
+        shares[source_idx] += 1;
+    }
+    match mixture.sources.iter().zip(&shares).find(|(_, share)| **share == 0) {
+        Some((source, _)) => Err(DataError::WeightTooSmall {
+            hash: source.tokens.clone(),
+            weight: source.weight,
+            smallest: 1.0 / ROUND as f64,
+        }),
+        None => Ok(shares),
+    }
+}
+
+/// Windows of one epoch of an exhausted source.
+fn windows_of(set: &TokenSet, context_len: usize) -> u64 {
+    (0..set.n_blocks()).map(|block| set.windows(block, context_len)).sum()
+}
+
+/// A key for [`permuted`] from what it is for.
+fn key_of(purpose: &str, parts: &[&[u8]]) -> u64 {
+    let mut hasher = blake3::Hasher::new_derive_key("scalelaw data v1: batches");
+    hasher.update(purpose.as_bytes());
+    for part in parts {
+        hasher.update(part);
+    }
+    let mut key = [0; 8];
+    key.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(key)
+}

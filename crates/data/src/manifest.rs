@@ -1,0 +1,71 @@
+//! Manifests: the ones that come with the program, and how others are read.
+
+use scalelaw_schema::corpus::CorpusSpec;
+use scalelaw_schema::source::{Layers, TomlText};
+
+use crate::DataError;
+
+const BUILTIN: [(&str, &str); 2] = [
+    ("code", include_str!("../../../datasets/code.toml")),
+    ("prose", include_str!("../../../datasets/prose.toml")),
+];
+
+/// The corpora that every installed program knows by name, whatever folder it runs in.
+pub fn builtin_manifests() -> Vec<(&'static str, CorpusSpec)> {
+    BUILTIN
+        .iter()
+        .map(|&(name, text)| {
+            let spec = parse_manifest(&format!("datasets/{name}.toml"), text).expect("a test reads both");
+            (name, spec)
+        })
+        .collect()
+}
+
+/// Reads a manifest; `file` is what errors show.
+///
+/// # Errors
+/// `Manifest` with file, line and suggestion.
+pub fn parse_manifest(file: &str, text: &str) -> Result<CorpusSpec, DataError> {
+    let mut layers = Layers::default();
+    layers.push(TomlText { name: file.to_string(), text: text.to_string() })?;
+    Ok(layers.parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use scalelaw_schema::corpus::CorpusSource;
+
+    use super::*;
+
+    #[test]
+    fn every_pinned_crate_stands_in_the_lock_file() {
+        let lock: toml::Table = include_str!("../../../Cargo.lock").parse().unwrap();
+        let locked: BTreeSet<(&str, &str)> = lock["package"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|package| (package["name"].as_str().unwrap(), package["version"].as_str().unwrap()))
+            .collect();
+        for (name, spec) in builtin_manifests() {
+            let CorpusSource::Registry { crates, .. } = spec.source else {
+                panic!("{name} is of the registry")
+            };
+            assert!(crates.len() > 100, "{name}: {} crates", crates.len());
+            for (krate, version) in &crates {
+                assert!(
+                    locked.contains(&(krate, version)),
+                    "{name}: {krate} {version} is not locked; run scripts/pin-corpora"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_shown_with_its_line_and_a_hint() {
+        let error = parse_manifest("my.toml", "licens = \"MIT\"\n[source]\nfiles = [\"a\"]\n").unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("my.toml:1") && text.contains("did you mean `licence`"), "{text}");
+    }
+}

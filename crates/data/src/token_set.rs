@@ -1,0 +1,229 @@
+//! The tokens of one corpus under one tokenizer, as they lie in the cache: `<cache>/tokens/<hash>/` holds
+//! `set.json` and the shards that it names. Knows nothing of text.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::DataError;
+use crate::corpus::LeftOut;
+use crate::disk;
+use crate::reader::Met;
+use crate::shard::{Shard, ShardRecord};
+
+/// Training tokens per shard, and the reach of the shuffle. Each full shard also holds the token after its
+/// last, which is the target of that one.
+pub(crate) const BLOCK_TOKENS: u64 = 1 << 20;
+
+const RECORD_FILE: &str = "set.json";
+
+/// The content of `set.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetRecord {
+    /// Content hash, the name of the folder.
+    pub hash: String,
+    /// Bytes that each token id stands for, `[vocab_size]`.
+    pub token_lengths: Vec<u32>,
+    pub train: TrainRecord,
+    pub held_out: HeldOutRecord,
+    /// Left out when the documents were listed.
+    pub left_out: LeftOut,
+}
+
+/// How far the training part is tokenised.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TrainRecord {
+    /// Size of all its documents, bytes.
+    pub listed_bytes: u64,
+    /// Tokens that can be trained on.
+    pub tokens: u64,
+    /// Whether this is all of it.
+    pub is_exhausted: bool,
+    /// What lies before the document that token number `tokens` belongs to.
+    pub met: Met,
+    /// Tokens of that document that are behind.
+    pub tokens_of_document: u64,
+    /// Blocks in their order.
+    pub shards: Vec<ShardRecord>,
+}
+
+/// How far the held-out part is tokenised.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HeldOutRecord {
+    /// Bytes that its tokens stand for.
+    pub bytes: u64,
+    /// Whether this is all of it.
+    pub is_exhausted: bool,
+    /// One, or none before the first call.
+    pub shards: Vec<ShardRecord>,
+}
+
+impl HeldOutRecord {
+    /// Tokens that can be predicted: all but the first.
+    pub(crate) fn targets(&self) -> u64 {
+        self.shards.first().map_or(0, |shard| shard.tokens.saturating_sub(1))
+    }
+}
+
+impl SetRecord {
+    /// Reads the record of a folder; nothing where there is none.
+    ///
+    /// # Errors
+    /// `Io`; `Damaged` where it cannot be read, or a shard has another length than it says.
+    pub(crate) fn read(folder: &Path) -> Result<Option<SetRecord>, DataError> {
+        let path = folder.join(RECORD_FILE);
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(DataError::io("read", &path))?,
+        };
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|error| DataError::Damaged { path, why: format!("it cannot be read: {error}") })
+    }
+
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), DataError> {
+        let json = serde_json::to_vec(self).expect("a record is plain data");
+        disk::write(&folder.join(RECORD_FILE), &json)
+    }
+
+    /// The shards, of both parts.
+    pub(crate) fn shards(&self) -> impl Iterator<Item = &ShardRecord> {
+        self.train.shards.iter().chain(&self.held_out.shards)
+    }
+
+    /// Training tokens of the whole corpus: counted where all are tokenised, else guessed from the bytes per
+    /// token of the held-out part.
+    pub(crate) fn corpus_tokens(&self) -> f64 {
+        let held_out = &self.held_out;
+        if self.train.is_exhausted || held_out.bytes == 0 {
+            return self.train.tokens as f64;
+        }
+        let tokens_per_byte = (held_out.targets() + 1) as f64 / held_out.bytes as f64;
+        (self.train.listed_bytes as f64 * tokens_per_byte).max(self.train.tokens as f64)
+    }
+}
+
+/// The folder of a token set.
+pub(crate) fn folder_of(cache: &Path, hash: &str) -> PathBuf {
+    cache.join("tokens").join(hash)
+}
+
+/// A token set, open for reading. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct TokenSet {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    record: SetRecord,
+    train: Vec<Shard>,
+    held_out: Vec<Shard>,
+}
+
+impl TokenSet {
+    /// Maps the set's shards and compares every checksum, once.
+    ///
+    /// # Errors
+    /// `NoTokenSet`, `Damaged`, `Io`.
+    pub fn open(cache: &Path, hash: &str) -> Result<TokenSet, DataError> {
+        let folder = folder_of(cache, hash);
+        let record = SetRecord::read(&folder)?
+            .ok_or_else(|| DataError::NoTokenSet { hash: hash.to_string(), folder: folder.clone() })?;
+        let open = |shards: &[ShardRecord]| -> Result<Vec<Shard>, DataError> {
+            shards.par_iter().map(|shard| Shard::open(&folder, shard)).collect()
+        };
+        let (train, held_out) = (open(&record.train.shards)?, open(&record.held_out.shards)?);
+        Ok(TokenSet { inner: Arc::new(Inner { record, train, held_out }) })
+    }
+
+    /// Content hash.
+    pub fn hash(&self) -> &str {
+        &self.inner.record.hash
+    }
+
+    /// Number of token ids.
+    pub fn vocab_size(&self) -> u32 {
+        self.inner.record.token_lengths.len() as u32
+    }
+
+    /// Training tokens that are tokenised.
+    pub fn train_tokens(&self) -> u64 {
+        self.inner.record.train.tokens
+    }
+
+    /// Whether [`TokenSet::train_tokens`] is the whole corpus.
+    pub fn is_exhausted(&self) -> bool {
+        self.inner.record.train.is_exhausted
+    }
+
+    /// Training tokens of the whole corpus; an estimate where not all are tokenised.
+    pub fn corpus_tokens(&self) -> f64 {
+        self.inner.record.corpus_tokens()
+    }
+
+    /// Held-out tokens that can be predicted.
+    pub fn held_out_tokens(&self) -> u64 {
+        self.inner.record.held_out.targets()
+    }
+
+    /// The first `n_tokens + 1` held-out tokens: inputs are all but the last, targets all but the first.
+    /// Always the same ones, however many are asked for.
+    ///
+    /// # Errors
+    /// `TooFewHeldOut`.
+    pub fn held_out(&self, n_tokens: u64) -> Result<Vec<u16>, DataError> {
+        let too_few = || DataError::TooFewHeldOut {
+            corpus: self.hash().to_string(),
+            have: self.held_out_tokens(),
+            need: n_tokens,
+        };
+        let shard = self.inner.held_out.first().ok_or_else(too_few)?;
+        if n_tokens > self.held_out_tokens() {
+            return Err(too_few());
+        }
+        Ok(shard.tokens(0..n_tokens as usize + 1).collect())
+    }
+
+    /// Bytes of text that the first `n_tokens` held-out targets stand for, exactly; the end of a document
+    /// stands for none. Bits per byte are `loss · n_tokens / (ln 2 · bytes)`.
+    ///
+    /// # Errors
+    /// `TooFewHeldOut`.
+    pub fn held_out_bytes(&self, n_tokens: u64) -> Result<u64, DataError> {
+        Ok(self.held_out(n_tokens)?[1..].iter().map(|&token| self.token_bytes(token)).sum())
+    }
+
+    /// Bytes of text that one token stands for.
+    pub fn token_bytes(&self, token: u16) -> u64 {
+        self.inner.record.token_lengths.get(token as usize).map_or(0, |&length| u64::from(length))
+    }
+
+    /// Blocks that are tokenised.
+    pub(crate) fn n_blocks(&self) -> u64 {
+        self.inner.train.len() as u64
+    }
+
+    /// Windows of `context_len` inputs that fit into a block, the target of each last input included; none
+    /// for a block that is not tokenised.
+    pub(crate) fn windows(&self, block: u64, context_len: usize) -> u64 {
+        self.inner
+            .train
+            .get(block as usize)
+            .map_or(0, |shard| (shard.len().saturating_sub(1) / context_len) as u64)
+    }
+
+    /// The `context_len + 1` tokens of a window; `block` and `window` must be there.
+    pub(crate) fn window(&self, block: u64, window: u64, context_len: usize) -> impl Iterator<Item = u16> {
+        let first = window as usize * context_len;
+        self.inner.train[block as usize].tokens(first..first + context_len + 1)
+    }
+}

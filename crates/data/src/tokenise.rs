@@ -1,0 +1,273 @@
+//! Makes token sets: reads as many documents as are needed, and no more, and appends their tokens.
+//!
+//! The stream of a part is its documents in their order, each followed by the end-of-document token. What
+//! is written is never changed, only continued, and does not depend on how much was asked for when.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::DataError;
+use crate::corpus::{Corpus, LeftOut, Split, hash_of};
+use crate::disk;
+use crate::reader::{Met, Reader};
+use crate::shard;
+use crate::token_set::{BLOCK_TOKENS, HeldOutRecord, SetRecord, TrainRecord, folder_of};
+use crate::tokenizer::Tokenizer;
+
+/// Version of the stream: order, split, packing, what a document is. Part of every set's hash.
+const FORMAT: u32 = 1;
+
+/// Held-out tokens are made in multiples of this, the smallest evaluation.
+const HELD_OUT_STEP: u64 = 1 << 16;
+
+/// Text that is read before it is tokenised by all cores at once, bytes.
+const GROUP_BYTES: usize = 4 << 20;
+
+/// How much must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needed {
+    /// Training tokens; see [`crate::batches::train_tokens_needed`].
+    pub train_tokens: u64,
+    /// Held-out tokens that are predicted.
+    pub held_out_tokens: u64,
+}
+
+/// What is there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenSetFacts {
+    /// Content hash.
+    pub hash: String,
+    /// Training tokens that are tokenised.
+    pub train_tokens: u64,
+    /// Whether these are all: a run of more tokens reads some of them twice.
+    pub is_exhausted: bool,
+    /// Training tokens of the whole corpus; an estimate unless `is_exhausted`.
+    pub corpus_tokens: f64,
+    /// Held-out tokens that can be predicted.
+    pub held_out_tokens: u64,
+    /// Training documents that were begun.
+    pub train_documents: u64,
+    /// Documents that were met and are not used.
+    pub left_out: LeftOut,
+}
+
+/// The content hash of a corpus' tokens: 64 hex digits over the tokenizer, the documents and how they are
+/// split and ordered. Neither the corpus' name nor any path nor the amount tokenised is part of it.
+pub fn token_set_hash(corpus: &Corpus, tokenizer: &Tokenizer) -> String {
+    hash_of(&json!({ "format": FORMAT, "tokenizer": tokenizer.hash(), "corpus": corpus.identity() }))
+}
+
+/// Makes sure that a token set holds what is needed, and says what it holds. Training tokens come in whole
+/// blocks of 2^20. A corpus with fewer than asked for is no error: `is_exhausted` says so. `progress` is told
+/// the training tokens done and wanted.
+///
+/// Several processes may ask at once: one works, the others wait, and readers are never disturbed.
+///
+/// # Errors
+/// `TooFewHeldOut`, `EmptyCorpus`, `Damaged`, `Io`, `Changed`.
+pub fn ensure_tokens(
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    cache: &Path,
+    needed: Needed,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<TokenSetFacts, DataError> {
+    let hash = token_set_hash(corpus, tokenizer);
+    let folder = folder_of(cache, &hash);
+    // Without the lock, so that a finished cache can lie where nothing may be written.
+    if let Some(record) = read_whole(&folder)?
+        && serves(&record, corpus, needed)?
+    {
+        return Ok(facts(&record));
+    }
+    let _lock = disk::lock(&folder)?;
+    let split = corpus.split()?;
+    let mut record = match read_whole(&folder)? {
+        Some(record) => record,
+        None => SetRecord {
+            hash,
+            token_lengths: tokenizer.token_lengths(),
+            train: TrainRecord {
+                listed_bytes: split.train.iter().map(|document| document.bytes).sum(),
+                ..TrainRecord::default()
+            },
+            held_out: HeldOutRecord::default(),
+            left_out: split.left_out,
+        },
+    };
+    if !serves(&record, corpus, Needed { train_tokens: 0, ..needed })? {
+        extend_held_out(&mut record, &split, tokenizer, &folder, needed.held_out_tokens)?;
+        serves(&record, corpus, Needed { train_tokens: 0, ..needed })?;
+    }
+    if !serves(&record, corpus, needed)? {
+        extend_train(&mut record, &split, tokenizer, &folder, needed.train_tokens, progress)?;
+        if record.train.shards.is_empty() {
+            let why = "every training document equals a held-out one".to_string();
+            return Err(DataError::EmptyCorpus { corpus: corpus.name().to_string(), why });
+        }
+    }
+    Ok(facts(&record))
+}
+
+/// The record, where all of its shards are there: a set that lost one is made again.
+fn read_whole(folder: &Path) -> Result<Option<SetRecord>, DataError> {
+    let Some(record) = SetRecord::read(folder)? else { return Ok(None) };
+    for shard in record.shards() {
+        let path = folder.join(&shard.file);
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            found => shard.check_length(&path, found.map_err(DataError::io("look at", &path))?.len())?,
+        }
+    }
+    Ok(Some(record))
+}
+
+fn serves(record: &SetRecord, corpus: &Corpus, needed: Needed) -> Result<bool, DataError> {
+    let have = record.held_out.targets();
+    if have < needed.held_out_tokens && record.held_out.is_exhausted {
+        let (corpus, need) = (corpus.name().to_string(), needed.held_out_tokens);
+        return Err(DataError::TooFewHeldOut { corpus, have, need });
+    }
+    let has_train = record.train.is_exhausted || record.train.tokens >= needed.train_tokens;
+    Ok(has_train && have >= needed.held_out_tokens)
+}
+
+fn facts(record: &SetRecord) -> TokenSetFacts {
+    let met = record.train.met;
+    TokenSetFacts {
+        hash: record.hash.clone(),
+        train_tokens: record.train.tokens,
+        is_exhausted: record.train.is_exhausted,
+        corpus_tokens: record.corpus_tokens(),
+        held_out_tokens: record.held_out.targets(),
+        train_documents: met.documents + u64::from(record.train.tokens_of_document > 0),
+        left_out: LeftOut {
+            too_long: record.left_out.too_long,
+            not_text: record.left_out.not_text + met.not_text,
+            duplicates: record.left_out.duplicates + met.duplicates,
+        },
+    }
+}
+
+fn extend_held_out(
+    record: &mut SetRecord,
+    split: &Split,
+    tokenizer: &Tokenizer,
+    folder: &Path,
+    n_tokens: u64,
+) -> Result<(), DataError> {
+    let wanted = n_tokens.max(1).next_multiple_of(HELD_OUT_STEP) as usize + 1;
+    let mut stream = Stream::new(Reader::held_out(split), tokenizer);
+    stream.fill(wanted)?;
+    let is_exhausted = stream.tokens.len() < wanted;
+    stream.tokens.truncate(wanted);
+    let tokens = &stream.tokens;
+    let bytes = tokens.iter().map(|&token| u64::from(record.token_lengths[token as usize])).sum();
+    let old = std::mem::take(&mut record.held_out.shards);
+    // The length in the name: a file that a reader may have mapped is not replaced.
+    let shard = shard::write(folder, format!("held_out-{}.bin", tokens.len()), tokens)?;
+    record.held_out = HeldOutRecord { bytes, is_exhausted, shards: vec![shard] };
+    record.write(folder)?;
+    for shard in old.iter().filter(|shard| shard.file != record.held_out.shards[0].file) {
+        // A file that cannot be deleted costs room and nothing else.
+        let _ = fs::remove_file(folder.join(&shard.file));
+    }
+    Ok(())
+}
+
+fn extend_train(
+    record: &mut SetRecord,
+    split: &Split,
+    tokenizer: &Tokenizer,
+    folder: &Path,
+    n_tokens: u64,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), DataError> {
+    const BLOCK: usize = BLOCK_TOKENS as usize;
+    let mut reader = Reader::train(split)?;
+    reader.skip_to(record.train.met.listed)?;
+    let mut stream = Stream::new(reader, tokenizer);
+    // Token number `tokens` lies within a document: what is before it there is behind.
+    stream.fill(record.train.tokens_of_document as usize)?;
+    stream.advance(record.train.tokens_of_document as usize);
+    progress(record.train.tokens, n_tokens);
+    while record.train.tokens < n_tokens && !record.train.is_exhausted {
+        stream.fill(BLOCK + 1)?;
+        let block = &stream.tokens[..stream.tokens.len().min(BLOCK + 1)];
+        let is_last = block.len() <= BLOCK;
+        // A lone token is no input, since it has no target.
+        if block.len() > 1 {
+            let name = format!("train-{:05}.bin", record.train.shards.len());
+            record.train.shards.push(shard::write(folder, name, block)?);
+        }
+        let n = block.len().min(BLOCK);
+        stream.advance(n);
+        record.train.tokens += n as u64;
+        record.train.is_exhausted = is_last;
+        (record.train.met, record.train.tokens_of_document) = stream.position();
+        record.write(folder)?;
+        progress(record.train.tokens, n_tokens);
+    }
+    Ok(())
+}
+
+/// Tokens of documents, made as they are needed.
+struct Stream<'a> {
+    reader: Reader<'a>,
+    tokenizer: &'a Tokenizer,
+    /// Tokens that are made and not yet behind.
+    tokens: Vec<u16>,
+    /// Tokens that are behind.
+    n_behind: u64,
+    /// What was met before each document that is not yet behind, and where it begins.
+    documents: VecDeque<(Met, u64)>,
+}
+
+impl<'a> Stream<'a> {
+    fn new(reader: Reader<'a>, tokenizer: &'a Tokenizer) -> Stream<'a> {
+        Stream { reader, tokenizer, tokens: Vec::new(), n_behind: 0, documents: VecDeque::new() }
+    }
+
+    /// Reads on until `n_tokens` are there, or the documents end.
+    fn fill(&mut self, n_tokens: usize) -> Result<(), DataError> {
+        while self.tokens.len() < n_tokens {
+            // A token has some bytes: with few tokens missing, little is read in vain.
+            let group_bytes = GROUP_BYTES.min(2 * (n_tokens - self.tokens.len()));
+            let (mut texts, mut befores, mut bytes) = (Vec::new(), Vec::new(), 0);
+            while bytes < group_bytes {
+                befores.push(self.reader.met());
+                let Some(text) = self.reader.next_text()? else { break };
+                bytes += text.len();
+                texts.push(text);
+            }
+            if texts.is_empty() {
+                break;
+            }
+            for (before, tokens) in befores.into_iter().zip(self.tokenizer.encode_documents(&texts)) {
+                self.documents.push_back((before, self.n_behind + self.tokens.len() as u64));
+                self.tokens.extend(tokens);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts `n_tokens` behind.
+    fn advance(&mut self, n_tokens: usize) {
+        self.tokens.drain(..n_tokens.min(self.tokens.len()));
+        self.n_behind += n_tokens as u64;
+        while self.documents.get(1).is_some_and(|next| next.1 <= self.n_behind) {
+            self.documents.pop_front();
+        }
+    }
+
+    /// What lies before the document of the next token, and how many of its tokens are behind.
+    fn position(&self) -> (Met, u64) {
+        match self.documents.front() {
+            Some(&(before, start)) if !self.tokens.is_empty() => (before, self.n_behind - start),
+            _ => (self.reader.met(), 0),
+        }
+    }
+}

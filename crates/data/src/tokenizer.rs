@@ -1,0 +1,215 @@
+//! Text to tokens and back: by bytes, or by a BPE learnt from the corpora it is for.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::Path;
+
+use rayon::prelude::*;
+use scalelaw_schema::sweep::TokenizerChoice;
+use serde_json::json;
+use tokenizers::AddedToken;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+
+use crate::DataError;
+use crate::bpe::{self, Bpe, END_OF_DOCUMENT, END_OF_DOCUMENT_TEXT, Merge};
+use crate::corpus::{Corpus, hash_of};
+use crate::disk;
+use crate::reader::Reader;
+
+/// Text that merges are learnt from, bytes over all corpora: enough for every word that matters to a
+/// vocabulary of some ten thousands, read in a second.
+const SAMPLE_BYTES: u64 = 8 << 20;
+
+/// Ids are 16 bits wide on the disk.
+const MAX_VOCABULARY: u32 = 1 << 16;
+
+/// The smallest vocabulary: 256 bytes and the end of a document.
+const MIN_VOCABULARY: u32 = 257;
+
+/// Version of the words, the ids and the rules of merging; part of every tokenizer's hash.
+const FORMAT: u32 = 1;
+
+/// A way to write text as token ids. Ids 0 to 255 are the bytes and 256 ends a document, in all of them.
+pub struct Tokenizer {
+    /// None where each byte is a token.
+    bpe: Option<Bpe>,
+    merges: Vec<Merge>,
+    hash: String,
+}
+
+impl Tokenizer {
+    /// Bytes need nothing. A BPE is taken from the cache folder, or learnt from the first training documents
+    /// of `corpora` (their names and order do not matter) and written to `<cache>/tokenizers/`, as
+    /// `tokenizer.json` in the format of the crate `tokenizers`. It is the same on every machine.
+    ///
+    /// # Errors
+    /// `BadVocabulary` where the size cannot be, or the text is too short for it; `Damaged`; whatever reading
+    /// the corpora can fail with.
+    pub fn prepare(
+        choice: TokenizerChoice,
+        corpora: &[&Corpus],
+        cache: &Path,
+    ) -> Result<Tokenizer, DataError> {
+        let vocab_size = match choice {
+            TokenizerChoice::Bytes => return Ok(Tokenizer::new(None, Vec::new())),
+            TokenizerChoice::Bpe(vocab_size) => vocab_size,
+        };
+        let bad = |why: String| DataError::BadVocabulary { vocab_size, why };
+        if vocab_size > MAX_VOCABULARY {
+            return Err(bad(format!("ids are 16 bits wide (hint: at most {MAX_VOCABULARY})")));
+        }
+        if vocab_size <= MIN_VOCABULARY {
+            return Err(bad(format!(
+                "{MIN_VOCABULARY} tokens are there without a merge (hint: take `bytes`)"
+            )));
+        }
+        let by_identity: BTreeMap<&str, &Corpus> =
+            corpora.iter().map(|&corpus| (corpus.identity(), corpus)).collect();
+        let key = hash_of(&json!({
+            "format": FORMAT,
+            "vocab_size": vocab_size,
+            "sample_bytes": SAMPLE_BYTES,
+            "corpora": by_identity.keys().collect::<Vec<_>>(),
+        }));
+        let folder = cache.join("tokenizers").join(key);
+        let file = folder.join("tokenizer.json");
+        let n_merges = (vocab_size - MIN_VOCABULARY) as usize;
+        if file.exists() {
+            return load(&file, n_merges);
+        }
+        let _lock = disk::lock(&folder)?;
+        if file.exists() {
+            return load(&file, n_merges);
+        }
+        let merges = learn(&by_identity, n_merges)?;
+        if merges.len() < n_merges {
+            let reached = MIN_VOCABULARY as usize + merges.len();
+            return Err(bad(format!("the text holds repeated pairs for {reached} tokens only")));
+        }
+        let tokenizer = Tokenizer::new(Some(Bpe::new(&merges)), merges);
+        let json = tokenizer.to_json().unwrap_or_default();
+        // The checksum first: where the file is, its checksum is.
+        disk::write(&checksum_file(&file), blake3::hash(json.as_bytes()).to_hex().as_bytes())?;
+        disk::write(&file, json.as_bytes())?;
+        Ok(tokenizer)
+    }
+
+    fn new(bpe: Option<Bpe>, merges: Vec<Merge>) -> Tokenizer {
+        // Of the merges and not of the file, whose spelling belongs to another crate.
+        let hash = match &bpe {
+            None => hash_of(&json!({ "bytes": FORMAT })),
+            Some(_) => hash_of(&json!({ "bpe": FORMAT, "merges": merges })),
+        };
+        Tokenizer { bpe, merges, hash }
+    }
+
+    /// Number of token ids.
+    pub fn vocab_size(&self) -> u32 {
+        MIN_VOCABULARY + self.merges.len() as u32
+    }
+
+    /// 64 hex digits that say how text is cut, on whatever machine.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Tokens of one text, without an end of document.
+    pub fn encode(&self, text: &str) -> Vec<u16> {
+        match &self.bpe {
+            None => text.bytes().map(u16::from).collect(),
+            Some(bpe) => bpe.encode(text),
+        }
+    }
+
+    /// Tokens of some documents, each with its end, in their order.
+    pub(crate) fn encode_documents(&self, texts: &[String]) -> Vec<Vec<u16>> {
+        let encode = |text: &String| {
+            let mut tokens = self.encode(text);
+            tokens.push(END_OF_DOCUMENT);
+            tokens
+        };
+        texts.par_iter().map(encode).collect()
+    }
+
+    /// The bytes that tokens stand for; the end of a document stands for none, an id beyond the vocabulary
+    /// neither. Any run of tokens has bytes, but only whole documents are sure to be UTF-8.
+    pub fn decode(&self, tokens: &[u16]) -> Vec<u8> {
+        match &self.bpe {
+            None => tokens.iter().filter_map(|&token| u8::try_from(token).ok()).collect(),
+            Some(bpe) => tokens
+                .iter()
+                .filter_map(|&token| bpe.token_bytes().get(token as usize))
+                .flatten()
+                .copied()
+                .collect(),
+        }
+    }
+
+    /// Bytes that each token id stands for, `[vocab_size]`.
+    pub(crate) fn token_lengths(&self) -> Vec<u32> {
+        match &self.bpe {
+            None => (0..MIN_VOCABULARY).map(|token| u32::from(token < 256)).collect(),
+            Some(bpe) => bpe.token_bytes().iter().map(|bytes| bytes.len() as u32).collect(),
+        }
+    }
+
+    /// The tokenizer in the format of the crate `tokenizers`, which other tools read; none for bytes.
+    pub fn to_json(&self) -> Option<String> {
+        let bpe = self.bpe.as_ref()?;
+        let words = ByteLevel::default().add_prefix_space(false);
+        let mut tokenizer = tokenizers::Tokenizer::new(bpe.model().clone());
+        tokenizer
+            .with_pre_tokenizer(Some(words))
+            .with_decoder(Some(words))
+            .add_special_tokens([AddedToken::from(END_OF_DOCUMENT_TEXT, true)])
+            .ok()?;
+        tokenizer.to_string(false).ok()
+    }
+}
+
+fn checksum_file(file: &Path) -> std::path::PathBuf {
+    file.with_extension("blake3")
+}
+
+/// Merges from an equal share of every corpus: its first training documents.
+fn learn(corpora: &BTreeMap<&str, &Corpus>, n_merges: usize) -> Result<Vec<Merge>, DataError> {
+    let share = SAMPLE_BYTES / corpora.len().max(1) as u64;
+    let mut texts = Vec::new();
+    for corpus in corpora.values() {
+        let split = corpus.split()?;
+        let mut reader = Reader::train(&split)?;
+        let mut bytes = 0;
+        while bytes < share
+            && let Some(text) = reader.next_text()?
+        {
+            bytes += text.len() as u64;
+            texts.push(text);
+        }
+    }
+    let mut words: BTreeMap<&str, u64> = BTreeMap::new();
+    // Hashing is faster than comparing; the order comes from the words alone.
+    let mut counts: HashMap<&str, u64> = HashMap::new();
+    for word in texts.iter().flat_map(|text| bpe::words(text)) {
+        *counts.entry(word).or_default() += 1;
+    }
+    words.extend(counts);
+    Ok(bpe::learn_merges(&words, n_merges))
+}
+
+fn load(file: &Path, n_merges: usize) -> Result<Tokenizer, DataError> {
+    let damaged = |why: &str| DataError::Damaged { path: file.to_path_buf(), why: why.to_string() };
+    let text = fs::read(file).map_err(DataError::io("read", file))?;
+    let checksum = fs::read_to_string(checksum_file(file)).map_err(|_| damaged("its checksum is missing"))?;
+    if blake3::hash(&text).to_hex().as_str() != checksum.trim() {
+        return Err(damaged("its checksum is another"));
+    }
+    let read = || -> Option<Vec<Merge>> {
+        let json: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        let vocabulary: HashMap<String, u16> = serde_json::from_value(json["model"]["vocab"].clone()).ok()?;
+        let merges: Vec<(String, String)> = serde_json::from_value(json["model"]["merges"].clone()).ok()?;
+        merges.iter().map(|(left, right)| Some((*vocabulary.get(left)?, *vocabulary.get(right)?))).collect()
+    };
+    let merges =
+        read().filter(|merges| merges.len() == n_merges).ok_or_else(|| damaged("it holds other merges"))?;
+    Ok(Tokenizer::new(Some(Bpe::new(&merges)), merges))
+}
