@@ -1,0 +1,132 @@
+//! What can go wrong while a run trains or is judged, and what the runner should do about it.
+
+use std::any::Any;
+use std::path::{Path, PathBuf};
+
+use scalelaw_schema::SchemaError;
+use scalelaw_schema::record::Failure;
+use thiserror::Error;
+
+/// Why a run could not be trained or judged. The folder is as its last checkpoint left it.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// The device that was asked for is not there.
+    #[error("device `{choice}` is not there: {why} (hint: `scalelaw doctor` lists the devices)")]
+    MissingDevice { choice: String, why: String },
+    /// The device has too little memory for the micro-batch.
+    #[error("the device is out of memory: {why} (hint: a smaller micro-batch needs less)")]
+    OutOfMemory { why: String },
+    /// The device went away or refuses all further work.
+    #[error("the device was lost: {why} (hint: a new process gets a new device)")]
+    DeviceLost { why: String },
+    /// Someone asked the run to stop; a checkpoint was written first.
+    #[error("stopped at step {step}, to be taken up there")]
+    Interrupted { step: u64 },
+    /// A file could not be read or written.
+    #[error("cannot {action} `{path}`: {source} (hint: {hint})")]
+    File { action: &'static str, path: PathBuf, hint: &'static str, source: std::io::Error },
+    /// A file holds something else than it should.
+    #[error("`{path}` {why} (hint: {hint})")]
+    Corrupt { path: PathBuf, why: String, hint: &'static str },
+    /// Text that a run asks for is not there.
+    #[error("the text of the run cannot be read: {why}")]
+    Text { why: String },
+    /// A token that the model's vocabulary does not have.
+    #[error(
+        "token set {tokens} has {tokens_vocab} tokens, the model only {model_vocab} (hint: `vocab-size` of the model must be at least the tokenizer's)"
+    )]
+    Vocabulary { tokens: String, tokens_vocab: usize, model_vocab: usize },
+    /// The run's own description is impossible.
+    #[error(transparent)]
+    Spec(#[from] SchemaError),
+    /// The trunk of a branch cannot be taken up.
+    #[error("run {parent} has no checkpoint of step {step} to branch from: {why}")]
+    NoTrunk { parent: String, step: u64, why: String },
+    /// The backend failed for a reason of its own.
+    #[error("the backend failed: {why}")]
+    Backend { why: String },
+}
+
+impl TrainError {
+    /// What the runner should do next.
+    pub fn failure(&self) -> Failure {
+        match self {
+            TrainError::OutOfMemory { .. } => Failure::OutOfMemory,
+            TrainError::DeviceLost { .. } => Failure::DeviceLost,
+            TrainError::Interrupted { .. } => Failure::Interrupted,
+            _ => Failure::Error,
+        }
+    }
+
+    /// An error of the file system, with the mend that its kind suggests.
+    pub(crate) fn file(action: &'static str, path: &Path, source: std::io::Error) -> TrainError {
+        use std::io::ErrorKind;
+        let hint = match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                "the disk is full: free some space and start again, finished steps are kept"
+            }
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                "make it writable or choose another folder with --runs"
+            }
+            ErrorKind::NotFound => "was the run folder moved or deleted meanwhile?",
+            _ => "check the disk and start again, finished steps are kept",
+        };
+        TrainError::File { action, path: path.to_path_buf(), hint, source }
+    }
+
+    /// An error of the backend, sorted by its message: the backends have no types for these.
+    pub(crate) fn backend(why: &str) -> TrainError {
+        let lower = why.to_lowercase();
+        let says = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
+        // The message without the backtrace that cubecl appends.
+        let why = why.split("\nBacktrace").next().unwrap_or(why).trim().to_string();
+        if says(&[
+            "out of memory",
+            "out-of-memory",
+            "out of device memory",
+            "outofmemory",
+            "memory allocation",
+            // A buffer larger than the device can bind: fewer sequences at once help as well.
+            "can't allocate buffer",
+            "buffertoobig",
+            "max_buffer_size",
+            "max_storage_buffer_binding_size",
+        ]) {
+            TrainError::OutOfMemory { why }
+        } else if says(&["device lost", "device is lost", "devicelost", "poisoned", "device was lost"]) {
+            TrainError::DeviceLost { why }
+        } else {
+            TrainError::Backend { why }
+        }
+    }
+
+    /// The error behind a panic of the backend: burn reports most faults of a device so.
+    pub(crate) fn panic(payload: &(dyn Any + Send)) -> TrainError {
+        let why = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("a panic without a message");
+        TrainError::backend(why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backends_message_decides_what_the_runner_does() {
+        for (message, expected) in [
+            ("out of device memory allocating 4096 bytes\n  at x", Failure::OutOfMemory),
+            ("wgpu error: Out of Memory", Failure::OutOfMemory),
+            ("can't allocate buffer of size: 9", Failure::OutOfMemory),
+            ("Parent device is lost", Failure::DeviceLost),
+            ("The device is poisoned\nCaused by:\n  a trap", Failure::DeviceLost),
+            ("index out of bounds", Failure::Error),
+        ] {
+            let payload: Box<dyn Any + Send> = Box::new(message.to_string());
+            assert_eq!(TrainError::panic(payload.as_ref()).failure(), expected, "{message}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Global-norm clipping and AdamW over a flat list of tensors. Nothing here waits for the device.
+
+use burn::tensor::Tensor;
+use scalelaw_schema::recipe::Optimizer;
+
+use crate::model::Model;
+
+/// Added to the norm before dividing, as in PyTorch's `clip_grad_norm_`.
+const CLIP_EPS: f64 = 1e-6;
+
+/// Moments of the gradient, a pair for each tensor of the model.
+#[derive(Debug, Clone)]
+pub struct Moments {
+    /// Mean.
+    pub first: Vec<Tensor<2>>,
+    /// Mean square, uncentred.
+    pub second: Vec<Tensor<2>>,
+}
+
+/// Numbers of one update.
+#[derive(Debug, Clone, Copy)]
+pub struct Update<'a> {
+    /// The optimizer with its constants.
+    pub optimizer: &'a Optimizer,
+    /// Learning rate of this step.
+    pub lr: f64,
+    /// The step, from 0.
+    pub step: u64,
+    /// Largest global norm of the gradient.
+    pub clip_norm: f64,
+}
+
+impl Moments {
+    /// All zero.
+    pub fn zeros(model: &Model) -> Moments {
+        let zeros = || model.weights().iter().map(Tensor::zeros_like).collect();
+        Moments { first: zeros(), second: zeros() }
+    }
+}
+
+/// `√(Σ g²)` over all tensors, `[1]`.
+pub fn global_norm(grads: &[Tensor<2>]) -> Tensor<1> {
+    let squares: Vec<Tensor<1>> = grads.iter().map(|grad| grad.clone().square().sum()).collect();
+    Tensor::cat(squares, 0).sum().sqrt()
+}
+
+/// Clips the gradients to the global norm, then one step of AdamW (Loshchilov & Hutter 2019,
+/// arXiv:1711.05101): `w ← w − lr·(m̂/(√v̂ + eps) + weight_decay·w)`, decay on matrices only. Returns the
+/// norm before clipping, `[1]`.
+///
+/// Where the norm is not finite, weights and moments stay as they are to the bit. This is decided on the
+/// device, so that the host need not wait: `ok` is 1 or 0, and each change is multiplied by it. The bias
+/// correction counts such a step as taken.
+pub fn apply(model: &mut Model, moments: &mut Moments, grads: Vec<Tensor<2>>, update: Update) -> Tensor<1> {
+    let Optimizer::AdamW { beta1, beta2, eps, weight_decay } = *update.optimizer;
+    let norm = global_norm(&grads);
+    let flat = norm.clone().reshape([1, 1]);
+    // Not finite is what is not below the largest number: true of an infinity and of a NaN.
+    let bad = flat.clone().lower_elem(f32::MAX).bool_not();
+    let ok = bad.clone().bool_not().float(); // [1, 1]
+    let scale = flat.add_scalar(CLIP_EPS).recip().mul_scalar(update.clip_norm).clamp_max(1.0);
+    let scale = scale.mask_fill(bad.clone(), 0.0);
+    let taken = (update.step + 1) as f64;
+    // √v̂ = √v / √(1 − beta2ᵗ), and m̂ likewise.
+    let rate = ok.clone().mul_scalar(update.lr / (1.0 - beta1.powf(taken)));
+    let root_scale = 1.0 / (1.0 - beta2.powf(taken)).sqrt();
+    let first_rate = ok.clone().mul_scalar(1.0 - beta1);
+    let second_rate = ok.clone().mul_scalar(1.0 - beta2);
+    let keep = ok.mul_scalar(-update.lr * weight_decay).add_scalar(1.0);
+
+    let decayed: Vec<bool> = model.specs().iter().map(|spec| spec.is_decayed()).collect();
+    let weights = std::mem::take(model.weights_mut());
+    let firsts = std::mem::take(&mut moments.first);
+    let seconds = std::mem::take(&mut moments.second);
+    for ((((weight, first), second), grad), decayed) in
+        weights.into_iter().zip(firsts).zip(seconds).zip(grads).zip(decayed)
+    {
+        // A NaN times 0 is a NaN: the gradient itself has to be cleared first.
+        let mask = bad.clone().expand(grad.shape());
+        let grad = grad.mask_fill(mask, 0.0) * scale.clone();
+        let square = grad.clone().square();
+        let first = first.clone() + (grad - first) * first_rate.clone();
+        let second = second.clone() + (square - second) * second_rate.clone();
+        let root = second.clone().sqrt().mul_scalar(root_scale).add_scalar(eps);
+        let change = first.clone() * rate.clone() / root;
+        let kept = if decayed { weight * keep.clone() } else { weight };
+        model.weights_mut().push(kept - change);
+        moments.first.push(first);
+        moments.second.push(second);
+    }
+    norm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::to_host;
+    use crate::testing;
+    use burn::tensor::Device;
+    use scalelaw_schema::recipe::InitRule;
+    use scalelaw_schema::shape::Head;
+
+    const ADAMW: Optimizer = Optimizer::AdamW { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
+
+    /// Gradients that differ from tensor to tensor and from number to number.
+    fn grads(model: &Model, step: u64) -> Vec<Vec<f32>> {
+        let mut at = step as f32;
+        model
+            .specs()
+            .iter()
+            .map(|spec| {
+                (0..spec.n_elements())
+                    .map(|_| {
+                        at += 0.7;
+                        at.sin() * 0.05
+                    })
+                    .collect()
+            })
+            .collect()
+    }
+
+    fn on_device(model: &Model, grads: &[Vec<f32>]) -> Vec<Tensor<2>> {
+        let device = model.weights()[0].device();
+        grads
+            .iter()
+            .zip(model.specs())
+            .map(|(g, spec)| crate::model::to_device(g.clone(), spec, &device))
+            .collect()
+    }
+
+    #[test]
+    fn five_steps_agree_with_adamw_written_out_in_f64() {
+        let mut model = Model::new(
+            &testing::shape(Head::Untied),
+            InitRule::ScaledNormal { std: 0.02 },
+            2,
+            &Device::flex(),
+        );
+        let mut moments = Moments::zeros(&model);
+        let decayed: Vec<bool> = model.specs().iter().map(|spec| spec.is_decayed()).collect();
+        let mut expected: Vec<Vec<[f64; 3]>> = testing::weights(&model)
+            .iter()
+            .map(|tensor| tensor.iter().map(|&w| [f64::from(w), 0.0, 0.0]).collect())
+            .collect();
+        for step in 0..5 {
+            let lr = 1e-2 / (step + 1) as f64;
+            // The norm is about 2.7, so the limit of 4 does not clip and that of 1 does.
+            let clip_norm = if step < 2 { 4.0 } else { 1.0 };
+            let grads = grads(&model, step);
+            let update = Update { optimizer: &ADAMW, lr, step, clip_norm };
+            let on_device = on_device(&model, &grads);
+            let found = apply(&mut model, &mut moments, on_device, update);
+            let norm = grads.iter().flatten().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+            let found = f64::from(crate::model::read(found).unwrap()[0]);
+            assert!((found - norm).abs() < 1e-5 * norm && norm > 1.0 && norm < 4.0, "{found} {norm}");
+            let t = (step + 1) as i32;
+            for ((tensor, grads), decayed) in expected.iter_mut().zip(&grads).zip(&decayed) {
+                for ([w, m, v], &g) in tensor.iter_mut().zip(grads) {
+                    let g = f64::from(g) * (clip_norm / norm).min(1.0);
+                    *m = 0.9 * *m + 0.1 * g;
+                    *v = 0.95 * *v + 0.05 * g * g;
+                    let (m_hat, v_hat) = (*m / (1.0 - 0.9f64.powi(t)), *v / (1.0 - 0.95f64.powi(t)));
+                    let decay = if *decayed { 0.1 * *w } else { 0.0 };
+                    *w -= lr * (m_hat / (v_hat.sqrt() + 1e-8) + decay);
+                }
+            }
+        }
+        for (found, expected) in testing::weights(&model).iter().zip(&expected) {
+            for (found, [w, ..]) in found.iter().zip(expected) {
+                // Five roundings of numbers of size one.
+                assert!((f64::from(*found) - w).abs() < 1e-6, "{found} {w}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_finite_changes_no_bit() {
+        for poison in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut model = Model::new(
+                &testing::shape(Head::Tied),
+                InitRule::ScaledNormal { std: 0.02 },
+                2,
+                &Device::flex(),
+            );
+            let mut moments = Moments::zeros(&model);
+            let update = |step| Update { optimizer: &ADAMW, lr: 1e-2, step, clip_norm: 1.0 };
+            let good = on_device(&model, &grads(&model, 0));
+            apply(&mut model, &mut moments, good, update(0));
+            let saved = |model: &Model, moments: &Moments| {
+                let read = |tensors: &[Tensor<2>]| -> Vec<Vec<f32>> {
+                    tensors.iter().zip(model.specs()).map(|(t, spec)| to_host(t, spec).unwrap()).collect()
+                };
+                [testing::weights(model), read(&moments.first), read(&moments.second)]
+            };
+            let before = saved(&model, &moments);
+            let mut bad = grads(&model, 1);
+            bad[3][5] = poison;
+            let bad = on_device(&model, &bad);
+            let norm = apply(&mut model, &mut moments, bad, update(1));
+            assert!(!crate::model::read(norm).unwrap()[0].is_finite());
+            assert_eq!(saved(&model, &moments), before, "{poison}");
+        }
+    }
+}
