@@ -142,3 +142,80 @@ impl Serialize for Points<'_> {
         seq.end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::fixture::run;
+    use crate::{ColumnNames, LossColumn, collect, read_table};
+    use scalelaw_schema::count::CountRule;
+
+    #[test]
+    fn csv_reads_back_to_the_loss_table_of_the_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        for (n_layer, seed) in [(1, 0), (2, 1)] {
+            let mut run = run(n_layer, 10, seed);
+            // A third has no short decimal form.
+            run.evals[0].loss = 7.0 / 3.0;
+            run.write(dir.path());
+        }
+        let collected = collect(dir.path()).unwrap();
+        let path = dir.path().join("results.csv");
+        export(&collected.rows, Format::Csv, fs::File::create(&path).unwrap()).unwrap();
+        let from_file = read_table(&path, &ColumnNames::default()).unwrap().table;
+        let from_rows =
+            collected.loss_table(CountRule::Exact, &LossColumn::Mean, "results.csv").unwrap().table;
+        assert_eq!(from_file, from_rows);
+    }
+
+    #[test]
+    fn json_has_the_version_and_the_numbers_of_the_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut without_rate = run(1, 10, 3);
+        without_rate.record.tokens_per_second = None;
+        without_rate.write(dir.path());
+        let collected = collect(dir.path()).unwrap();
+        let parse = |bytes: Vec<u8>| serde_json::from_slice::<serde_json::Value>(&bytes).unwrap();
+        let mut out = Vec::new();
+        export(&collected.rows, Format::Json, &mut out).unwrap();
+        let document = parse(out);
+        let row = &document["rows"][0];
+        assert_eq!((&document["schema_version"], &row["seed"]), (&1.into(), &3.into()));
+        assert_eq!(
+            (&row["loss"], &row["loss/code"], &row["tokens"]),
+            (&2.5.into(), &2.0.into(), &1280.into())
+        );
+        assert!(row["tokens_per_second"].is_null() && row["run_id"].is_string());
+
+        let mut out = Vec::new();
+        export_curves(&collected, Format::Json, &mut out).unwrap();
+        let document = parse(out);
+        assert_eq!(document["rows"].as_array().unwrap().len(), 20);
+        let mut out = Vec::new();
+        export_curves(&collected, Format::Csv, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 21);
+        assert!(text.lines().nth(2).unwrap().ends_with(",train/loss,2.5"), "{text}");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_an_error() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        for format in [Format::Csv, Format::Json] {
+            let Err(ResultsError::Output { source }) = export(&[], format, Closed) else {
+                panic!("{format:?}")
+            };
+            assert_eq!(source.kind(), std::io::ErrorKind::BrokenPipe, "{format:?}");
+        }
+    }
+}

@@ -370,7 +370,7 @@ mod tests {
             run("N > ").unwrap_err().to_string(),
             "cannot read the filter: expected a number or a text in quotes\n  N > \n      ^"
         );
-        let error = run("Nn > 1").unwrap_err().to_string();
-        assert!(error.contains("did you mean `N`") && error.contains("`my column`"), "{error}");
+        let error = run("confg = 'a'").unwrap_err().to_string();
+        assert!(error.contains("did you mean `config`") && error.contains("`my column`"), "{error}");
     }
 }

@@ -26,8 +26,7 @@ pub(crate) struct Run {
 
 /// A run of `n_layer` blocks and `steps` steps on `code` (weight 3/4, loss 2) and `prose` (1/4, loss 4).
 pub(crate) fn run(n_layer: usize, steps: u64, seed: u64) -> Run {
-    let shape =
-        ModelShape { n_layer, d_model: 16, n_head: 2, d_ff: 40, vocab_size: 256, head: Head::Untied };
+    let shape = ModelShape { n_layer, d_model: 16, n_head: 2, d_ff: 40, vocab_size: 256, head: Head::Untied };
     let source = |tokens: &str, weight| MixtureSource { tokens: tokens.to_string(), weight };
     let train = TrainSpec {
         model: ModelSpec::Transformer(shape.clone()),

@@ -179,3 +179,88 @@ pub(crate) fn diverged(step: Option<u64>) -> String {
         None => "it diverged".to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect;
+    use crate::fixture::run;
+
+    fn rows() -> Vec<ResultRow> {
+        let dir = tempfile::tempdir().unwrap();
+        run(1, 10, 0).write(dir.path());
+        run(2, 20, 1).write(dir.path());
+        collect(dir.path()).unwrap().rows
+    }
+
+    #[test]
+    fn each_rule_gives_its_own_n_and_c() {
+        let rows = rows();
+        // 1 block: 4·16² + 3·16·40 = 2944 in matrices, 4096 in the head, 12 and 4096 more; D = 10·128.
+        let (n_blocks, n_total, d) = (2944.0, 11184.0, 1280.0);
+        let exact = 3.0 * 40.0 * (64.0 * (n_blocks + 4096.0) + 528.0 * 64.0);
+        for (rule, n, c) in [
+            (CountRule::Exact, n_total, exact),
+            (CountRule::SixNTotal, n_total, 6.0 * n_total * d),
+            (CountRule::SixNNonEmbedding, n_blocks, 6.0 * n_blocks * d),
+            (CountRule::SixNWithHead, n_blocks + 4096.0, 6.0 * (n_blocks + 4096.0) * d),
+            (CountRule::WithHeadExact, n_blocks + 4096.0, exact),
+        ] {
+            let table = loss_table(&rows, rule, &LossColumn::Mean, "s").unwrap().table;
+            let row = &table.rows[0];
+            assert_eq!((row.n, row.d, row.c), (n, d, c), "{rule}");
+            assert_eq!((table.count_rule.as_str(), row.loss, row.budget), (rule.name(), 2.5, Some(3e9)));
+            assert_eq!((row.cluster.as_deref(), row.seed), (Some(rows[0].cluster.as_str()), Some(0)));
+        }
+    }
+
+    #[test]
+    fn each_loss_column_gives_its_own_loss() {
+        let rows = rows();
+        for (text, expected) in [
+            ("loss", 2.5),
+            ("bpb", 1.25),
+            ("loss/code", 2.0),
+            ("prose", 4.0),
+            ("bpb/prose", 2.0),
+            ("train_loss", 2.5),
+        ] {
+            let Ok(loss) = text.parse::<LossColumn>();
+            let table = loss_table(&rows, CountRule::Exact, &loss, "s").unwrap().table;
+            assert_eq!(table.rows[0].loss, expected, "{text}");
+        }
+        let Ok(loss) = "verse".parse::<LossColumn>();
+        let error = loss_table(&rows, CountRule::Exact, &loss, "s").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no run has the loss `loss/verse` (known: `loss`, `bpb`, `train_loss`, `loss/code`, `loss/prose`)"
+        );
+    }
+
+    #[test]
+    fn rows_without_a_usable_loss_are_left_out_with_the_reason() {
+        let mut rows = rows();
+        rows.extend(rows.clone());
+        rows[0].outcome = Outcome::Diverged { step: 3 };
+        rows[1].loss = None;
+        rows[2].loss = Some(-1.0);
+        let noted = loss_table(&rows, CountRule::Exact, &LossColumn::Mean, "s").unwrap();
+        let whys: Vec<&str> = noted.table.excluded.iter().map(|row| row.why.as_str()).collect();
+        assert_eq!(whys, ["it diverged at step 3", "`loss` is missing", "`loss` is -1, not positive"]);
+        assert_eq!(noted.table.rows.len(), 1);
+    }
+
+    #[test]
+    fn mixed_devices_and_repeated_data_are_told() {
+        let mut rows = rows();
+        assert_eq!(loss_table(&rows, CountRule::Exact, &LossColumn::Mean, "s").unwrap().notes.len(), 0);
+        rows[1].device = "wgpu: A Card".to_string();
+        rows[1].max_epochs = Some(1.5);
+        let notes = loss_table(&rows, CountRule::Exact, &LossColumn::Mean, "s").unwrap().notes;
+        assert!(notes[0].ends_with("1 on `cpu: Some Processor`, 1 on `wgpu: A Card`"), "{notes:?}");
+        assert!(notes[1].starts_with("1 of 2 runs read a corpus more than once"), "{notes:?}");
+        // A device whose runs are all left out mixes with nothing.
+        rows[1].loss = None;
+        assert_eq!(loss_table(&rows, CountRule::Exact, &LossColumn::Mean, "s").unwrap().notes.len(), 0);
+    }
+}

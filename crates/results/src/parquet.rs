@@ -1,11 +1,12 @@
 //! Parquet, written and read. The one file of the project that names polars.
 
 use std::fs::File;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use polars::prelude::{
-    AnyValue, ArrowDataType, Column, DataFrame, DataType, KeyValueMetadata, NamedFrom, NamedFromOwned, ParquetReader,
-    ParquetWriter, PolarsResult, SerReader, Series,
+    AnyValue, ArrowDataType, Column, DataFrame, DataType, KeyValueMetadata, NamedFrom, NamedFromOwned,
+    ParquetReader, ParquetWriter, PolarsResult, SerReader, Series,
 };
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::folder::{METRICS_PARQUET, RESULTS_PARQUET};
@@ -139,6 +140,10 @@ impl ParquetTable {
     /// # Errors
     /// What is wrong with the file.
     pub(crate) fn open(file: File) -> Result<ParquetTable, String> {
+        unpanicked(|| ParquetTable::open_sound(file)).unwrap_or_else(|| Err(DAMAGED.to_string()))
+    }
+
+    fn open_sound(file: File) -> Result<ParquetTable, String> {
         let mut reader = ParquetReader::new(file.try_clone().map_err(|error| error.to_string())?);
         let schema = reader.schema().map_err(|error| first_line(&error))?;
         let height = reader.num_rows().map_err(|error| first_line(&error))?;
@@ -150,9 +155,13 @@ impl ParquetTable {
     /// The cells of a column.
     ///
     /// # Errors
-    /// `Err(Some(type))` where the column holds neither numbers nor text, `Err(None)` with the message
-    /// where the file is corrupt.
+    /// Where the column holds neither numbers nor text, or the file is corrupt.
     pub(crate) fn column(&self, name: &str) -> Result<Vec<Cell>, ColumnFault> {
+        unpanicked(|| self.sound_column(name))
+            .unwrap_or_else(|| Err(ColumnFault::Corrupt(DAMAGED.to_string())))
+    }
+
+    fn sound_column(&self, name: &str) -> Result<Vec<Cell>, ColumnFault> {
         let place = self.names.iter().position(|found| found == name);
         if let Some(dtype) = place.map(|idx| &self.types[idx]).filter(|dtype| !is_cell_type(dtype)) {
             return Err(ColumnFault::Type(format!("{dtype:?}")));
@@ -168,6 +177,14 @@ impl ParquetTable {
             }
             _ => column.clone(),
         };
+        // The footer's number of rows and the column's own can differ in a damaged file.
+        if column.len() != self.height {
+            return Err(ColumnFault::Corrupt(format!(
+                "column `{name}` has {} rows, the file {}",
+                column.len(),
+                self.height
+            )));
+        }
         (0..column.len()).map(|row_idx| Ok(to_cell(column.get(row_idx).map_err(corrupt)?))).collect()
     }
 }
@@ -206,7 +223,120 @@ fn to_cell(value: AnyValue) -> Cell {
     }
 }
 
+const DAMAGED: &str = "its bytes contradict each other";
+
+/// Runs `read`; none where it panics. Polars checks little of what a file says about itself: a flipped bit
+/// can make it index past a buffer, and the panic of a reader must not end a program that has other work.
+fn unpanicked<T>(read: impl FnOnce() -> T) -> Option<T> {
+    // Nothing that `read` may have left half-done is used again: the reader is made anew for each column.
+    panic::catch_unwind(AssertUnwindSafe(read)).ok()
+}
+
 /// Polars adds hints for its own users below the message.
 fn first_line(error: &polars::error::PolarsError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use scalelaw_schema::count::CountRule;
+    use scalelaw_schema::record::Outcome;
+
+    use super::*;
+    use crate::fixture::run;
+    use crate::{ColumnNames, LossColumn, collect, read_table};
+
+    /// Three runs, one of which diverged, and one whose seed fits into no f64.
+    fn sweep() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        run(1, 10, u64::MAX >> 1).write(dir.path());
+        run(2, 20, 1).write(dir.path());
+        let mut diverged = run(3, 10, 0);
+        diverged.record.outcome = Outcome::Diverged { step: 4 };
+        diverged.record.train_loss = None;
+        diverged.evals.clear();
+        diverged.write(dir.path());
+        dir
+    }
+
+    #[test]
+    fn the_loss_table_of_results_parquet_is_that_of_the_folders() {
+        let dir = sweep();
+        let collected = collect(dir.path()).unwrap();
+        write_parquet(dir.path(), &collected).unwrap();
+        let path = dir.path().join(RESULTS_PARQUET);
+        for (column, loss) in [("loss", LossColumn::Mean), ("loss/prose", LossColumn::Corpus("prose".into()))]
+        {
+            let names = ColumnNames { loss: Some(column.to_string()), ..ColumnNames::default() };
+            let from_file = read_table(&path, &names).unwrap();
+            let from_rows = collected.loss_table(CountRule::Exact, &loss, RESULTS_PARQUET).unwrap();
+            assert_eq!(from_file.table, from_rows.table, "{column}");
+            assert_eq!((from_file.table.rows.len(), from_file.table.excluded.len()), (2, 1));
+            assert_eq!(from_file.table.excluded[0].why, "it diverged at step 4");
+        }
+    }
+
+    #[test]
+    fn the_files_hold_every_cell_and_their_version() {
+        let dir = sweep();
+        let collected = collect(dir.path()).unwrap();
+        write_parquet(dir.path(), &collected).unwrap();
+        let wide = to_wide(&collected.rows);
+        let table = ParquetTable::open(File::open(dir.path().join(RESULTS_PARQUET)).unwrap()).unwrap();
+        assert_eq!(table.names, wide.names());
+        for name in &table.names {
+            let cells = table.column(name).unwrap_or_else(|_| panic!("{name}"));
+            assert_eq!(Some(cells), wide.cells(name), "{name}");
+        }
+        let table = ParquetTable::open(File::open(dir.path().join(METRICS_PARQUET)).unwrap()).unwrap();
+        let points = collected.points(|_| true);
+        assert_eq!((table.height, points.len()), (80, 80));
+        let values: Vec<Cell> = points.iter().map(|point| Cell::Real(point.value)).collect();
+        assert!(table.column("value").is_ok_and(|cells| cells == values));
+        let metrics: Vec<Cell> = points.iter().map(|point| Cell::Text(point.metric.clone())).collect();
+        assert!(table.column("metric").is_ok_and(|cells| cells == metrics));
+        for file in [RESULTS_PARQUET, METRICS_PARQUET] {
+            let mut reader = ParquetReader::new(File::open(dir.path().join(file)).unwrap());
+            let metadata = reader.get_metadata().unwrap().key_value_metadata().clone().unwrap();
+            let version = metadata.iter().find(|entry| entry.key == VERSION_KEY).unwrap();
+            assert_eq!(version.value, Some(SCHEMA_VERSION.to_string()), "{file}");
+        }
+        let files: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.contains("parquet"))
+            .collect();
+        assert_eq!(files.len(), 2, "nothing is left beside them: {files:?}");
+    }
+
+    #[test]
+    fn a_sweep_without_runs_has_empty_files_with_all_columns() {
+        let dir = tempfile::tempdir().unwrap();
+        write_parquet(dir.path(), &Collected::default()).unwrap();
+        let table = ParquetTable::open(File::open(dir.path().join(RESULTS_PARQUET)).unwrap()).unwrap();
+        assert_eq!(table.height, 0);
+        assert!(table.names.iter().any(|name| name == "n_total"));
+        assert!(ParquetTable::open(File::open(dir.path().join(METRICS_PARQUET)).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_never_a_panic() {
+        let dir = sweep();
+        write_parquet(dir.path(), &collect(dir.path()).unwrap()).unwrap();
+        let bytes = fs::read(dir.path().join(RESULTS_PARQUET)).unwrap();
+        let path = dir.path().join("damaged.parquet");
+        for length in (4..bytes.len()).step_by(97) {
+            fs::write(&path, &bytes[..length]).unwrap();
+            assert!(read_table(&path, &ColumnNames::default()).is_err(), "cut to {length} bytes");
+        }
+        // One flipped byte may go unnoticed where it is data; it must not stop the program.
+        for at in (0..bytes.len()).step_by(61) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0xff;
+            fs::write(&path, damaged).unwrap();
+            let _ = read_table(&path, &ColumnNames::default());
+        }
+    }
 }

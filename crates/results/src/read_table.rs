@@ -277,3 +277,202 @@ fn no_column(file: &TableFile, role: &Role) -> ResultsError {
 fn no_rows(file: &TableFile, why: String) -> ResultsError {
     ResultsError::NoRows { table: file.name.clone(), why }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn read_text(file: &str, text: &str, names: &ColumnNames) -> Result<NotedTable, ResultsError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(file);
+        fs::write(&path, text).unwrap();
+        read_table(&path, names)
+    }
+
+    fn read_csv(text: &str) -> Result<NotedTable, ResultsError> {
+        read_text("t.csv", text, &ColumnNames::default())
+    }
+
+    #[test]
+    fn usual_names_are_understood_in_any_case() {
+        for text in [
+            "N,D,C,loss\n1e6,2e7,3e14,2.5\n",
+            "loss,Params,Tokens,FLOPs\n2.5,1e6,2e7,3e14\n",
+            "n_total\ttokens\tflops_path\teval_loss\n1000000\t20000000\t3e14\t2.5\n",
+            "parameters;d;c;final_loss\r\n1e6;2e7;3e14;2.5\r\n",
+        ] {
+            let noted = read_csv(text).unwrap();
+            let [row] = &noted.table.rows[..] else { panic!("{text}: {noted:?}") };
+            assert_eq!((row.n, row.d, row.c, row.loss), (1e6, 2e7, 3e14, 2.5), "{text}");
+            assert_eq!(
+                (row.name.as_str(), noted.table.count_rule.as_str()),
+                ("line 2", "as given"),
+                "{text}"
+            );
+            assert_eq!((row.budget, row.seed, &row.cluster), (None, None, &None));
+            assert_eq!(noted.notes.len(), 0, "{text}");
+        }
+    }
+
+    #[test]
+    fn c_is_6nd_where_there_is_none_and_the_rule_says_so() {
+        let table = read_csv("N,D,loss,budget,seed,U\n10,20,2.5,1e3,7,15\n10,30,2.4,,x,\n").unwrap().table;
+        assert_eq!((table.rows[0].c, table.count_rule.as_str()), (1200.0, "as given, C = 6ND"));
+        let optional = |row: &LossRow| (row.budget, row.seed, row.unique_tokens);
+        assert_eq!(optional(&table.rows[0]), (Some(1e3), Some(7), Some(15.0)));
+        assert_eq!(optional(&table.rows[1]), (None, None, None));
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_fitted_is_left_out_with_its_line_and_reason() {
+        let text = "N,D,C,loss,budget\n1,2,3,4,5\n1,2,3,oops,5\n\n1,,3,4,5\n1,2,0,4,5\n-1,2,3,4,5\n1,2,3,nan,5\n\
+                    1,2,3\n1,2,3,4,x\n1,2,3,inf,5\n1,2,3,4,5,6\n";
+        let table = read_csv(text).unwrap().table;
+        assert_eq!(table.rows.len(), 1);
+        let excluded: Vec<(&str, &str)> =
+            table.excluded.iter().map(|row| (row.name.as_str(), row.why.as_str())).collect();
+        assert_eq!(
+            excluded,
+            [
+                ("line 3", "`loss` is `oops`, not a number"),
+                ("line 5", "`D` is missing"),
+                ("line 6", "`C` is 0, not positive"),
+                ("line 7", "`N` is -1, not positive"),
+                ("line 8", "`loss` is NaN"),
+                ("line 9", "it has 3 fields, the header has 5"),
+                ("line 10", "`budget` is `x`, not a number"),
+                ("line 11", "`loss` is infinite"),
+                ("line 12", "it has 6 fields, the header has 5"),
+            ]
+        );
+    }
+
+    #[test]
+    fn columns_and_rows_can_be_chosen() {
+        let text = "size,seen,n,cost,ppl,loss,kind\n1,2,9,3,5,4,a\n1,2,9,3,6,4,b\n1,2,9,3,7,4,b\n";
+        let name = |name: &str| Some(name.to_string());
+        let names = ColumnNames {
+            n: name("size"),
+            d: name("Seen"),
+            c: name("cost"),
+            loss: name("ppl"),
+            keep_where: name("kind = 'b' and ppl < 7"),
+            ..ColumnNames::default()
+        };
+        let noted = read_text("t.csv", text, &names).unwrap();
+        let [row] = &noted.table.rows[..] else { panic!("{noted:?}") };
+        assert_eq!((row.n, row.d, row.c, row.loss), (1.0, 2.0, 3.0, 6.0));
+        assert_eq!((row.name.as_str(), noted.table.loss_name.as_str()), ("line 3", "ppl"));
+        assert_eq!(noted.table.excluded, []);
+        assert_eq!(noted.notes, ["`kind = 'b' and ppl < 7` keeps 1 of 3 rows"]);
+        let notes = read_csv("N,params,D,loss\n1,2,3,4\n").unwrap().notes;
+        assert_eq!(notes, ["the column of parameters is `N`; there is also `params` (choose with `--n`)"]);
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_is_an_error_that_says_why() {
+        let named = |loss: &str| ColumnNames { loss: Some(loss.to_string()), ..ColumnNames::default() };
+        let filtered =
+            |expr: &str| ColumnNames { keep_where: Some(expr.to_string()), ..ColumnNames::default() };
+        let none = ColumnNames::default;
+        let good = "N,D,loss\n1,2,3\n";
+        for (file, text, names, expected) in [
+            ("t.csv", "", none(), "it is empty"),
+            ("t.csv", "\n \n", none(), "it is empty"),
+            ("t.csv", "N,D,loss\n", none(), "below the header there is none"),
+            ("t.csv", "N,D,loss\n1,2,x\n", none(), "no row that can be used: line 2: `loss` is `x`"),
+            (
+                "t.csv",
+                "N,D\n1,2\n",
+                none(),
+                "no column of losses (hint: name it with `--loss`; usual names are `loss`",
+            ),
+            (
+                "t.csv",
+                "N,D,losss\n1,2,3\n",
+                none(),
+                "is it `losss`? then `--loss losss`); its columns are `N`, `D`, `losss`",
+            ),
+            ("t.csv", good, named("lss"), "no column `lss` (hint: did you mean `loss`?)"),
+            (
+                "t.csv",
+                "N,n,D,loss\n1,2,3,4\n",
+                none(),
+                "several columns for the column of parameters: `N`, `n`",
+            ),
+            ("t.csv", "N,D,a,a,loss\n1,2,3,4,5\n", named("a"), "several columns for `a`"),
+            ("t.csv", good, filtered("N = "), "expected a number"),
+            ("t.csv", good, filtered("N = 7"), "the filter `N = 7` keeps none of 1"),
+            ("t.csv", "N,D,loss\n1,\"2,3\n", none(), "line 2: a quote is never closed"),
+            ("t.csv", "\u{1}\0\u{2}", none(), "it is not text in UTF-8"),
+            ("t.csv", "PAR1....", none(), "it is a Parquet file"),
+            ("t.parquet", good, none(), "does not begin as a Parquet file"),
+            ("t.parquet", "PAR1 garbage", none(), "is no table that can be read"),
+            ("t.parquet", "PAR1", none(), "is no table that can be read"),
+            ("t.xlsx", good, none(), "`.xlsx` is no known ending"),
+            ("t", good, none(), "is no known ending"),
+        ] {
+            let error = read_text(file, text, &names).unwrap_err().to_string();
+            assert!(error.contains(expected), "{file} {text:?}: expected {expected}, found {error}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        assert!(read_table(dir.path(), &none()).unwrap_err().to_string().contains("it is a folder"));
+        let missing = read_table(&dir.path().join("none.csv"), &none()).unwrap_err().to_string();
+        assert!(missing.starts_with("cannot read `") && missing.contains("none.csv"), "{missing}");
+        fs::write(dir.path().join("t.csv"), [b'N', b',', 0xff, 0xfe]).unwrap();
+        let garbage = read_table(&dir.path().join("t.csv"), &none()).unwrap_err().to_string();
+        assert!(garbage.contains("it is not text in UTF-8"), "{garbage}");
+    }
+
+    /// Published tables, which are not part of the project.
+    fn published(file: &str) -> Option<PathBuf> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(file);
+        if !path.exists() {
+            println!("skipped: {} is absent", path.display());
+            return None;
+        }
+        Some(path)
+    }
+
+    #[test]
+    fn published_tables_are_read_whole() {
+        let none = ColumnNames::default;
+        let keep = |expr: &str| ColumnNames { keep_where: Some(expr.to_string()), ..ColumnNames::default() };
+        for (file, names, n_rows, n_excluded) in [
+            ("chinchilla_240.csv", none(), 240, 0),
+            ("chinchilla_isoflop.csv", none(), 124, 0),
+            ("marin_comma_isoflop.csv", none(), 85, 0),
+            ("kyo_234.csv", none(), 234, 0),
+            ("misfitting_bestlr.csv", none(), 81, 0),
+            ("datablations_c4.csv", none(), 182, 0),
+            // D of the last target is not published.
+            ("olmo_ladder_c4.csv", none(), 17, 1),
+            ("olmo_ladder_c4.csv", keep("mode = 'train'"), 16, 0),
+            ("olmo_ladder_c4_checkpoints.csv", none(), 1566, 0),
+            ("porian_refinedweb_isoflop.csv", none(), 579, 0),
+        ] {
+            let Some(path) = published(file) else { continue };
+            let table = read_table(&path, &names).unwrap().table;
+            assert_eq!((table.rows.len(), table.excluded.len()), (n_rows, n_excluded), "{file}");
+            assert_eq!(table.count_rule, "as given", "{file}");
+            let has_budget =
+                ["chinchilla_isoflop.csv", "marin_comma_isoflop.csv", "porian_refinedweb_isoflop.csv"];
+            let budgets = table.rows.iter().filter(|row| row.budget.is_some()).count();
+            assert_eq!(budgets, if has_budget.contains(&file) { n_rows } else { 0 }, "{file}");
+            let unique = table.rows.iter().filter(|row| row.unique_tokens.is_some()).count();
+            assert_eq!(unique, if file == "datablations_c4.csv" { n_rows } else { 0 }, "{file}");
+        }
+        let Some(path) = published("chinchilla_isoflop.csv") else { return };
+        let row = &read_table(&path, &none()).unwrap().table.rows[0];
+        assert_eq!((row.n, row.loss, row.budget), (1730543416.124146, 3.395737776160633, Some(1e19)));
+        let kept = read_table(&path, &keep("outlier = false")).unwrap().table.rows.len();
+        let dropped = read_table(&path, &keep("outlier = true")).unwrap().table.rows.len();
+        assert_eq!(kept + dropped, 124);
+        let Some(path) = published("porian_refinedweb_published.csv") else { return };
+        let error = read_table(&path, &none()).unwrap_err().to_string();
+        assert!(error.contains("`n_star`"), "{error}");
+    }
+}

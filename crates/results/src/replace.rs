@@ -28,3 +28,31 @@ pub(crate) fn replace_file(
     }
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{self, Write};
+
+    #[test]
+    fn a_write_that_fails_leaves_the_older_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("table");
+        let put = |text: &'static str| {
+            replace_file(&path, |file| {
+                file.write_all(text.as_bytes()).map_err(ResultsError::io("write", &path))
+            })
+        };
+        put("older").unwrap();
+        put("newer").unwrap();
+        let result = replace_file(&path, |file| {
+            file.write_all(b"half").unwrap();
+            Err(ResultsError::io("write", &path)(io::Error::other("disk full")))
+        });
+        assert_eq!(result.unwrap_err().to_string(), format!("cannot write `{}`: disk full", path.display()));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "newer");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let nowhere = dir.path().join("none/table");
+        assert!(replace_file(&nowhere, |_| Ok(())).unwrap_err().to_string().contains("none/table"));
+    }
+}

@@ -167,13 +167,21 @@ pub(crate) fn find_column(table: &str, names: &[String], wanted: &str) -> Result
     }
 }
 
-/// The name most like `wanted`, where any is like it.
+/// The name most like `wanted`, where any is like it: by its letters, or because one holds the other.
 pub(crate) fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a String> {
-    // Half the letters in common and in order: closer than chance for the short names of columns.
-    const ALIKE: f64 = 0.7;
+    // Fewer than two letters in five differ; short names that share a letter or two are not alike.
+    const ALIKE: f64 = 0.6;
+    // One or two letters are part of many names.
+    const SHORTEST_PART: usize = 3;
+    let is_part = |part: &str, whole: &str| part.len() >= SHORTEST_PART && whole.contains(part);
+    let likeness = |name: &str| {
+        let (wanted, name) = (wanted.to_lowercase(), name.to_lowercase());
+        let likeness = strsim::normalized_damerau_levenshtein(&wanted, &name);
+        if is_part(&wanted, &name) || is_part(&name, &wanted) { likeness.max(ALIKE) } else { likeness }
+    };
     names
         .iter()
-        .map(|name| (strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase()), name))
+        .map(|name| (likeness(name), name))
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
