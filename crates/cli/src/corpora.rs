@@ -97,17 +97,17 @@ impl Corpora {
     }
 
     /// What the planner must know of each corpus under each tokenizer.
-    pub fn facts(&self) -> BTreeMap<(TokenizerChoice, String), CorpusFacts> {
+    pub fn facts(&self) -> Result<BTreeMap<(TokenizerChoice, String), CorpusFacts>> {
         let mut facts = BTreeMap::new();
         for (choice, tokenizer) in &self.tokenizers {
             for (name, corpus) in &self.corpora {
                 let tokens = scalelaw_data::token_set_hash(corpus, tokenizer);
-                let train_tokens = scalelaw_data::known_train_tokens(&self.cache, &tokens);
+                let train_tokens = scalelaw_data::known_train_tokens(&self.cache, &tokens)?;
                 let vocab_size = tokenizer.vocab_size() as usize;
                 facts.insert((*choice, name.clone()), CorpusFacts { tokens, vocab_size, train_tokens });
             }
         }
-        facts
+        Ok(facts)
     }
 
     /// Tokenises every corpus as far as the plan's runs and evaluations need.

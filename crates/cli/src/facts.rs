@@ -43,7 +43,7 @@ pub fn gather(corpora: &Corpora, placement: &Placement, sweep_dir: &Path) -> Res
             .max_by_key(|disk| disk.mount_point().as_os_str().len())
             .map(|disk| disk.available_space())
     });
-    let mut facts = PlanFacts::new(corpora.facts());
+    let mut facts = PlanFacts::new(corpora.facts()?);
     facts.slots = placement.slots;
     facts.memory_bytes = placement.report.memory_bytes;
     facts.max_binding_bytes = placement.report.max_binding_bytes;

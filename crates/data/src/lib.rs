@@ -33,6 +33,6 @@ pub use batches::{Batch, Batches, train_tokens_needed};
 pub use corpus::Corpus;
 pub use error::DataError;
 pub use manifest::{builtin_manifests, parse_manifest};
-pub use token_set::TokenSet;
+pub use token_set::{TokenSet, known_train_tokens};
 pub use tokenise::{Needed, TokenSetFacts, ensure_tokens, token_set_hash};
 pub use tokenizer::Tokenizer;

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::DataError;
+use crate::bpe::Merge;
 use crate::corpus::LeftOut;
 use crate::disk;
 use crate::reader::Met;
@@ -28,6 +29,8 @@ pub(crate) struct SetRecord {
     pub hash: String,
     /// Bytes that each token id stands for, `[vocab_size]`.
     pub token_lengths: Vec<u32>,
+    /// Merges of the tokenizer, so that other text can be written in the same ids later; none for bytes.
+    pub merges: Vec<Merge>,
     pub train: TrainRecord,
     pub held_out: HeldOutRecord,
     /// Left out when the documents were listed.
@@ -109,6 +112,15 @@ impl SetRecord {
         let tokens_per_byte = (held_out.targets() + 1) as f64 / held_out.bytes as f64;
         (self.train.listed_bytes as f64 * tokens_per_byte).max(self.train.tokens as f64)
     }
+}
+
+/// Training tokens of a whole corpus, where it is known because all of them are tokenised.
+///
+/// # Errors
+/// `Io`, `Damaged`.
+pub fn known_train_tokens(cache: &Path, hash: &str) -> Result<Option<u64>, DataError> {
+    let record = SetRecord::read(&folder_of(cache, hash))?;
+    Ok(record.filter(|record| record.train.is_exhausted).map(|record| record.train.tokens))
 }
 
 /// The folder of a token set.

@@ -90,6 +90,7 @@ pub fn ensure_tokens(
         None => SetRecord {
             hash,
             token_lengths: tokenizer.token_lengths(),
+            merges: tokenizer.merges().to_vec(),
             train: TrainRecord {
                 listed_bytes: split.train.iter().map(|document| document.bytes).sum(),
                 ..TrainRecord::default()

@@ -14,6 +14,7 @@ use crate::DataError;
 use crate::bpe::{self, Bpe, END_OF_DOCUMENT, END_OF_DOCUMENT_TEXT, Merge};
 use crate::corpus::{Corpus, hash_of};
 use crate::disk;
+use crate::token_set::{SetRecord, folder_of};
 use crate::reader::Reader;
 
 /// Text that merges are learnt from, bytes over all corpora: enough for every word that matters to a
@@ -92,6 +93,22 @@ impl Tokenizer {
         disk::write(&checksum_file(&file), blake3::hash(json.as_bytes()).to_hex().as_bytes())?;
         disk::write(&file, json.as_bytes())?;
         Ok(tokenizer)
+    }
+
+    /// The tokenizer that a token set was made with.
+    ///
+    /// # Errors
+    /// `NoTokenSet`, `Damaged`, `Io`.
+    pub fn of_token_set(cache: &Path, hash: &str) -> Result<Tokenizer, DataError> {
+        let folder = folder_of(cache, hash);
+        let record = SetRecord::read(&folder)?
+            .ok_or_else(|| DataError::NoTokenSet { hash: hash.to_string(), folder })?;
+        let bpe = (!record.merges.is_empty()).then(|| Bpe::new(&record.merges));
+        Ok(Tokenizer::new(bpe, record.merges))
+    }
+
+    pub(crate) fn merges(&self) -> &[Merge] {
+        &self.merges
     }
 
     fn new(bpe: Option<Bpe>, merges: Vec<Merge>) -> Tokenizer {

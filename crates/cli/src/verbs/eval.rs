@@ -83,7 +83,7 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
 /// The tokenizer that a run was trained with, from the token set it was trained on.
 fn tokenizer_of(run: &RunSpec, cache: &std::path::Path) -> Result<Tokenizer> {
     let source = run.train.mixture.sources.first().expect("a mixture has at least one source");
-    scalelaw_data::tokenizer_of(cache, &source.tokens).map_err(|error| {
+    Tokenizer::of_token_set(cache, &source.tokens).map_err(|error| {
         let name = run.corpus_name(&source.tokens);
         UsageError(format!("the tokenizer of corpus `{name}` is not in the cache: {error}")).into()
     })
