@@ -15,15 +15,35 @@ const DATA: &str = "tokenizer = \"bytes\"\nmixture = { notes = 1 }";
 fn a_wrong_sweep_file_is_shown_with_place_and_mend() {
     let bench = Workbench::new();
     for (name, text, parts) in [
-        ("misspelt", sweep(GRID, MODEL, DATA, "bach-sequences = 4"), &["misspelt.toml:", "bach-sequences", "did you mean `batch-sequences`", "^"][..]),
-        ("type", sweep(GRID, "d-model = \"wide\"\nn-layer = 2", DATA, ""), &["type.toml:5", "d-model = \"wide\"", "a number, a list"]),
+        (
+            "misspelt",
+            sweep(GRID, MODEL, DATA, "bach-sequences = 4"),
+            &["misspelt.toml:", "bach-sequences", "did you mean `batch-sequences`", "^"][..],
+        ),
+        (
+            "type",
+            sweep(GRID, "d-model = \"wide\"\nn-layer = 2", DATA, ""),
+            &["type.toml:5", "d-model = \"wide\"", "a number, a list"],
+        ),
         ("kind", sweep("kind = \"isoflopp\"", MODEL, DATA, ""), &["isoflopp", "isoflop"]),
         ("syntax", "[grid\nkind = 1".to_string(), &["syntax.toml:1"]),
-        ("two", sweep("kind = \"product\"\nhorizon = { steps = 3, tokens = 4 }", MODEL, DATA, ""), &["two.toml:3", "horizon"]),
+        (
+            "two",
+            sweep("kind = \"product\"\nhorizon = { steps = 3, tokens = 4 }", MODEL, DATA, ""),
+            &["two.toml:3", "horizon"],
+        ),
         ("heads", sweep(GRID, "d-model = 18\nn-layer = 2\nn-head = 4", DATA, ""), &["divisible", "heads"]),
         ("warmup", sweep(GRID, MODEL, DATA, "warmup = { steps = 30 }"), &["warm-up"]),
-        ("weight", sweep(GRID, MODEL, "tokenizer = \"bytes\"\nmixture = { notes = -1 }", ""), &["weight.toml:", "notes"]),
-        ("unknown", sweep(GRID, MODEL, "tokenizer = \"bytes\"\nmixture = { poems = 1 }", ""), &["poems", "notes"]),
+        (
+            "weight",
+            sweep(GRID, MODEL, "tokenizer = \"bytes\"\nmixture = { notes = -1 }", ""),
+            &["weight.toml:", "notes"],
+        ),
+        (
+            "unknown",
+            sweep(GRID, MODEL, "tokenizer = \"bytes\"\nmixture = { poems = 1 }", ""),
+            &["poems", "notes"],
+        ),
     ] {
         bench.write(&format!("{name}.toml"), &text);
         bench.expect(2, &["plan", &format!("{name}.toml"), "--no-speed"]).names(parts);
@@ -35,7 +55,9 @@ fn a_wrong_sweep_file_is_shown_with_place_and_mend() {
 fn an_override_is_named_where_it_is_wrong() {
     let bench = Workbench::new();
     bench.tiny_sweep("tiny");
-    bench.expect(2, &["plan", "tiny.toml", "--set", "train.lrr=1"]).names(&["--set train.lrr=1", "did you mean `lr`"]);
+    bench
+        .expect(2, &["plan", "tiny.toml", "--set", "train.lrr=1"])
+        .names(&["--set train.lrr=1", "did you mean `lr`"]);
     bench.expect(2, &["plan", "tiny.toml", "--set", "train"]).names(&["--set train"]);
 }
 
@@ -124,9 +146,11 @@ fn a_corrupt_table_is_named() {
     bench.write("noise.parquet", "no parquet");
     bench.write("empty.csv", "");
     bench.write("columns.csv", "size,toks,error\n1,2,3\n");
-    for (file, parts) in
-        [("noise.parquet", &["noise.parquet"][..]), ("empty.csv", &["empty.csv"]), ("columns.csv", &["size", "toks", "error"])]
-    {
+    for (file, parts) in [
+        ("noise.parquet", &["noise.parquet"][..]),
+        ("empty.csv", &["empty.csv"]),
+        ("columns.csv", &["size", "toks", "error"]),
+    ] {
         let output = bench.scalelaw(&["fit", file]).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(matches!(output.status.code(), Some(1 | 2)), "{file}: {stderr}");
@@ -176,7 +200,10 @@ fn a_full_disk_is_named_and_the_sweep_goes_on_once_there_is_room() {
     });
     let _ = Command::new("umount").arg(&disk).output();
     assert!(!output.status.success() && stderr.contains("disk"), "{stderr}");
-    assert!(stderr.contains("No space left") || stderr.contains("full") || stderr.contains("free"), "{stderr}");
+    assert!(
+        stderr.contains("No space left") || stderr.contains("full") || stderr.contains("free"),
+        "{stderr}"
+    );
     if let Some(again) = again {
         assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
         assert_eq!(records, 4);

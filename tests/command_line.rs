@@ -41,7 +41,8 @@ fn what_init_writes_can_be_planned() {
     let bench = Workbench::new();
     bench.expect(0, &["init", "new.toml"]);
     bench.expect(2, &["init", "new.toml"]).names(&["new.toml", "--force"]);
-    let schema: serde_json::Value = serde_json::from_str(&bench.expect(0, &["init", "--schema"]).stdout).unwrap();
+    let schema: serde_json::Value =
+        serde_json::from_str(&bench.expect(0, &["init", "--schema"]).stdout).unwrap();
     assert!(schema["properties"]["grid"].is_object(), "{schema}");
     let completions = bench.expect(0, &["init", "--completions", "bash"]).stdout;
     assert!(completions.contains("train-one"), "{completions}");

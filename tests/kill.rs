@@ -6,8 +6,14 @@ use std::time::{Duration, Instant};
 use crate::workbench::Workbench;
 
 /// Small steps with a checkpoint after nearly each: many kills fall into the writing of one.
-const SETTINGS: [&str; 6] =
-    ["--set", "grid.horizon.steps=[60, 90]", "--set", "train.checkpoints=30", "--set", "model.d-model=[16, 24]"];
+const SETTINGS: [&str; 6] = [
+    "--set",
+    "grid.horizon.steps=[60, 90]",
+    "--set",
+    "train.checkpoints=30",
+    "--set",
+    "model.d-model=[16, 24]",
+];
 
 /// Bytes of the final weights of each run.
 fn weights(bench: &Workbench) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -37,8 +43,7 @@ fn twenty_kills_at_random_moments_change_no_bit() {
     killed.expect(0, &["data", "prepare", "tiny.toml"]);
     let mut state = 12345u64;
     for kill_idx in 0..20 {
-        let mut child =
-            killed.scalelaw(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = killed.scalelaw(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         // Between a twentieth and a half of an undisturbed sweep.
         let share = 0.05 + 0.45 * (state >> 33) as f64 / (1u64 << 31) as f64;

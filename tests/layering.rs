@@ -68,7 +68,8 @@ fn crates_import_only_what_the_drawing_allows() {
         if krate == "cli" {
             continue;
         }
-        let allowed = allowed.get(krate.as_str()).unwrap_or_else(|| panic!("`{krate}` is not in the drawing"));
+        let allowed =
+            allowed.get(krate.as_str()).unwrap_or_else(|| panic!("`{krate}` is not in the drawing"));
         for import in ours {
             assert!(allowed.contains(&import), "`{krate}` imports `{import}`, allowed are {allowed:?}");
         }
@@ -78,16 +79,30 @@ fn crates_import_only_what_the_drawing_allows() {
 
 #[test]
 fn heavy_libraries_are_named_by_one_crate_each() {
-    for (library, owner) in [("burn", "train"), ("polars", "results"), ("tokenizers", "data"), ("wgpu", "train")] {
+    for (library, owner) in
+        [("burn", "train"), ("polars", "results"), ("tokenizers", "data"), ("wgpu", "train")]
+    {
         for (krate, names) in dependencies() {
-            assert!(krate == owner || !names.contains(library), "`{krate}` names `{library}`, only `{owner}` may");
+            assert!(
+                krate == owner || !names.contains(library),
+                "`{krate}` names `{library}`, only `{owner}` may"
+            );
         }
     }
 }
 
 #[test]
 fn pure_crates_have_no_files_no_clock_and_no_global_random_state() {
-    let needles = ["std::fs", "File::", "Instant::now", "SystemTime", "rand::rng()", "thread_rng", "std::env", "println!"];
+    let needles = [
+        "std::fs",
+        "File::",
+        "Instant::now",
+        "SystemTime",
+        "rand::rng()",
+        "thread_rng",
+        "std::env",
+        "println!",
+    ];
     for krate in ["schema", "plan", "fit", "advise", "report"] {
         let hits = lines_with(krate, &needles);
         assert!(hits.is_empty(), "`{krate}` is pure, but has\n{}", hits.join("\n"));

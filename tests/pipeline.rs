@@ -50,7 +50,10 @@ fn a_simulated_sweep_goes_through_everything_and_the_fit_finds_the_law() {
         let [low, high] = ["low", "high"].map(|end| interval[end].as_f64().unwrap());
         // A 95 % interval misses once in twenty; twice its width practically never does.
         let (middle, half) = ((low + high) / 2.0, (high - low) / 2.0);
-        assert!((truth - middle).abs() < 2.0 * half && half < 0.25 * truth, "{name}: {truth}, [{low}, {high}]");
+        assert!(
+            (truth - middle).abs() < 2.0 * half && half < 0.25 * truth,
+            "{name}: {truth}, [{low}, {high}]"
+        );
     }
     let a = chosen["optimum"]["a"].as_f64().unwrap();
     assert!((a - 0.37 / 0.72).abs() < 0.03, "a = {a}");

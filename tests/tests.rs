@@ -1,18 +1,18 @@
 //! The whole program, as a person uses it. This file is the table of contents.
 
-/// Who may import whom, who may see burn, polars and the file system.
-mod layering;
-/// A folder to use the program in.
-mod workbench;
-/// A simulated sweep through plan, runner, results, fit and report.
-mod pipeline;
-/// Real training: losses fall with N and with D, nothing is trained twice, evaluations of finished runs.
-mod training;
-/// Twenty kills at random moments change no bit.
-mod kill;
-/// The GPU path on software Vulkan.
-mod wgpu;
 /// Wrong files and full disks: each error names the thing, the place and the mend.
 mod bad_input;
 /// The command line: exit codes, JSON, completions.
 mod command_line;
+/// Twenty kills at random moments change no bit.
+mod kill;
+/// Who may import whom, who may see burn, polars and the file system.
+mod layering;
+/// A simulated sweep through plan, runner, results, fit and report.
+mod pipeline;
+/// Real training: losses fall with N and with D, nothing is trained twice, evaluations of finished runs.
+mod training;
+/// The GPU path on software Vulkan.
+mod wgpu;
+/// A folder to use the program in.
+mod workbench;

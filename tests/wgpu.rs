@@ -29,11 +29,9 @@ fn a_software_adapter_is_taken_only_by_name() {
     let bench = Workbench::new();
     let Some(adapter) = software_adapter(&bench) else { return };
     bench.tiny_sweep("tiny");
-    let real = bench.json(&["doctor", "--no-speed"])["devices"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .any(|device| ["discrete-gpu", "integrated-gpu", "virtual-gpu"].iter().any(|kind| device["kind"] == *kind));
+    let real = bench.json(&["doctor", "--no-speed"])["devices"].as_array().unwrap().iter().any(|device| {
+        ["discrete-gpu", "integrated-gpu", "virtual-gpu"].iter().any(|kind| device["kind"] == *kind)
+    });
     if !real {
         bench.expect(7, &["run", "tiny.toml", "--device", "wgpu"]).names(&["software", &adapter]);
     }
@@ -57,7 +55,8 @@ fn a_sweep_on_the_gpu_path_survives_a_kill_and_agrees_with_the_cpu() {
     for _ in 0..6000 {
         let checkpointed = std::fs::read_dir(&folder).is_ok_and(|entries| {
             entries.flatten().any(|entry| {
-                std::fs::read_dir(entry.path().join("checkpoint")).is_ok_and(|mut files| files.next().is_some())
+                std::fs::read_dir(entry.path().join("checkpoint"))
+                    .is_ok_and(|mut files| files.next().is_some())
             })
         });
         if checkpointed || child.try_wait().unwrap().is_some() {

@@ -21,7 +21,8 @@ impl Workbench {
             while text.len() < 10_000 {
                 // A chain over a few words: there is something to learn, and it takes a while.
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                let words = ["the", "model", "learns", "a", "law", "of", "loss", "and", "scale", "from", "data"];
+                let words =
+                    ["the", "model", "learns", "a", "law", "of", "loss", "and", "scale", "from", "data"];
                 let word = words[(state >> 33) as usize % words.len()];
                 text.push_str(word);
                 text.push(if state >> 60 == 0 { '\n' } else { ' ' });
@@ -94,7 +95,8 @@ source = { files = ["notes"] }
     pub fn json(&self, args: &[&str]) -> Value {
         let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
         let said = self.expect(0, &args);
-        serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}\n{}", said.stdout))
+        serde_json::from_str(&said.stdout)
+            .unwrap_or_else(|error| panic!("{args:?}: {error}\n{}", said.stdout))
     }
 
     /// Folders of runs in a sweep's folder.

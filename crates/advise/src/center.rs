@@ -58,7 +58,10 @@ mod tests {
             assert!((found / expected - 1.0).abs() < 1e-12, "{found}, expected {expected}");
         };
         check(known(vec![minimum(1e14, Some(1e5))], None), 1e6);
-        check(known(vec![minimum(1e14, Some(1e5)), minimum(1e15, Some(2e5))], frontier(0.6)), 2e5 * 10f64.powf(0.6));
+        check(
+            known(vec![minimum(1e14, Some(1e5)), minimum(1e15, Some(2e5))], frontier(0.6)),
+            2e5 * 10f64.powf(0.6),
+        );
         check(known(vec![minimum(1e14, Some(1e5)), minimum(1e15, None)], None), 1e6);
         check(known(vec![minimum(1e14, Some(1e5))], frontier(3.0)), 1e5 * 100f64.powf(0.8));
         assert_eq!(known(vec![minimum(1e14, None)], None), None);

@@ -9,8 +9,10 @@ use scalelaw_schema::device::DeviceChoice;
 /// Measures how language models scale: plan a sweep, train it, fit the law, and see what a target will cost.
 #[derive(Debug, Parser)]
 #[command(name = "scalelaw", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 some runs failed, 5 over budget, \
-    6 fit refused, 7 device missing, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 some runs failed, 5 over budget, \
+    6 fit refused, 7 device missing, 130 interrupted."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub shared: Shared,

@@ -52,7 +52,10 @@ impl Bars {
         });
         Bars {
             say,
-            runs: runs.iter().map(|run| (run.run.id.clone(), (readable(&run.run.train), flops(run)))).collect(),
+            runs: runs
+                .iter()
+                .map(|run| (run.run.id.clone(), (readable(&run.run.train), flops(run))))
+                .collect(),
             n_runs: runs.len(),
             n_over: runs.iter().filter(|run| is_over(&run.run.id)).count(),
             flops_total: runs.iter().map(flops).sum(),
@@ -68,7 +71,9 @@ impl Bars {
     pub fn show(&mut self, news: Progress) {
         match news {
             Progress::WorkerReady { slot, device } => self.say.detail(&format!("slot {slot}: {device}")),
-            Progress::WorkerLeft { slot, why } => self.say.detail(&format!("slot {slot}: worker left: {why}")),
+            Progress::WorkerLeft { slot, why } => {
+                self.say.detail(&format!("slot {slot}: worker left: {why}"))
+            }
             Progress::Started { slot, run, step, total_steps } => self.started(slot, &run, step, total_steps),
             Progress::Step { slot, run, step, loss, tokens_per_second } => {
                 self.step(slot, &run, step, loss, tokens_per_second);
@@ -82,7 +87,9 @@ impl Bars {
                 self.clear(slot);
                 self.flops_running.remove(&run);
                 let next = match next {
-                    Next::Retry { micro_batch: Some(n) } => format!("trying again with {n} sequences at once"),
+                    Next::Retry { micro_batch: Some(n) } => {
+                        format!("trying again with {n} sequences at once")
+                    }
                     Next::Retry { micro_batch: None } => "trying again".to_string(),
                     Next::GiveUp => "given up for now".to_string(),
                 };
@@ -136,7 +143,8 @@ impl Bars {
         bar.set_length(total_steps);
         bar.set_position(step);
         bar.set_style(
-            ProgressStyle::with_template("{bar:24.green/dim} {prefix} {pos}/{len} {msg}").expect("a fixed template"),
+            ProgressStyle::with_template("{bar:24.green/dim} {prefix} {pos}/{len} {msg}")
+                .expect("a fixed template"),
         );
         bar.set_prefix(name);
         bar.set_message("");
@@ -145,8 +153,13 @@ impl Bars {
     fn step(&mut self, slot: usize, run: &RunId, step: u64, loss: f64, tokens_per_second: f64) {
         if let Some(bar) = self.screen.as_ref().and_then(|screen| screen.slots.get(&slot)) {
             bar.set_position(step);
-            bar.set_message(format!("loss {loss:.3}  {} tokens/s", scalelaw_schema::run_id::si(tokens_per_second)));
-            if let (Some((_, flops)), Some(total)) = (self.runs.get(run), bar.length().filter(|total| *total > 0)) {
+            bar.set_message(format!(
+                "loss {loss:.3}  {} tokens/s",
+                scalelaw_schema::run_id::si(tokens_per_second)
+            ));
+            if let (Some((_, flops)), Some(total)) =
+                (self.runs.get(run), bar.length().filter(|total| *total > 0))
+            {
                 self.flops_running.insert(run.clone(), flops * step as f64 / total as f64);
             }
         }

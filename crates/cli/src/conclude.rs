@@ -13,7 +13,7 @@ use scalelaw_schema::table::LossTable;
 use scalelaw_schema::{SCHEMA_VERSION, folder};
 use serde::{Deserialize, Serialize};
 
-use crate::provenance::{now, program};
+use crate::provenance::{now, program_name};
 use crate::say::Say;
 use crate::simulate::write_whole;
 
@@ -59,7 +59,9 @@ impl Verdict {
         match self {
             Verdict::Fitted(conclusion) => Ok(conclusion),
             Verdict::Refused { why, settle } if settle.is_empty() => Err(why.clone()),
-            Verdict::Refused { why, settle } => Err(format!("{why} (would settle it: {})", settle.join("; "))),
+            Verdict::Refused { why, settle } => {
+                Err(format!("{why} (would settle it: {})", settle.join("; ")))
+            }
         }
     }
 }
@@ -126,7 +128,7 @@ impl Concluded {
     fn with_report_input<T>(&self, make: impl FnOnce(&ReportInput) -> T) -> T {
         let verdict = self.verdict.for_report();
         let points = self.collected.points(|metric| metric == TRAIN_LOSS || metric.ends_with("/loss"));
-        let (generated, program) = (now(), program());
+        let (generated, program) = (now(), program_name());
         make(&ReportInput {
             plan: Some(&self.plan),
             rows: &self.collected.rows,

@@ -31,7 +31,9 @@ pub fn open_corpus(name: &str, own: &BTreeMap<String, CorpusSpec>, base: &Path) 
     if let Some(spec) = own.get(name) {
         return Ok(Corpus::open(name, spec, base)?);
     }
-    if let Some((_, spec)) = scalelaw_data::builtin_manifests().into_iter().find(|(builtin, _)| *builtin == name) {
+    if let Some((_, spec)) =
+        scalelaw_data::builtin_manifests().into_iter().find(|(builtin, _)| *builtin == name)
+    {
         return Ok(Corpus::open(name, &spec, base)?);
     }
     let path = base.join(name);
@@ -45,7 +47,9 @@ pub fn open_corpus(name: &str, own: &BTreeMap<String, CorpusSpec>, base: &Path) 
     let own: Vec<&str> = own.keys().map(String::as_str).collect();
     let builtin: Vec<&str> = scalelaw_data::builtin_manifests().into_iter().map(|(name, _)| name).collect();
     let known = [own, builtin].concat().join(", ");
-    let why = format!("no corpus `{name}` (known: {known}; hint: `[corpus.{name}]` in the sweep, or a manifest's path)");
+    let why = format!(
+        "no corpus `{name}` (known: {known}; hint: `[corpus.{name}]` in the sweep, or a manifest's path)"
+    );
     Err(UsageError(why).into())
 }
 
@@ -63,7 +67,9 @@ impl Corpora {
         let spec = &sweep.spec;
         let mut corpora = BTreeMap::new();
         for (mixture_idx, mixture) in spec.data.mixture.0.iter().enumerate() {
-            for name in mixture.keys().filter(|name| !corpora.contains_key(*name)).cloned().collect::<BTreeSet<_>>() {
+            for name in
+                mixture.keys().filter(|name| !corpora.contains_key(*name)).cloned().collect::<BTreeSet<_>>()
+            {
                 let corpus = open_corpus(&name, &spec.corpus, &sweep.base).map_err(|error| {
                     if !error.is::<UsageError>() {
                         return error;
@@ -114,8 +120,12 @@ impl Corpora {
     pub fn ensure(&self, plan: &Plan, say: Say) -> Result<Vec<(String, TokenSetFacts)>> {
         let mut needed: BTreeMap<String, Needed> = BTreeMap::new();
         for planned in &plan.runs {
-            for (tokens, train_tokens) in scalelaw_data::train_tokens_needed(&planned.run.train.mixture, &planned.run.train.phases)? {
-                let entry = needed.entry(tokens).or_insert(Needed { train_tokens: 0, held_out_tokens: HELD_OUT_TOKENS });
+            for (tokens, train_tokens) in
+                scalelaw_data::train_tokens_needed(&planned.run.train.mixture, &planned.run.train.phases)?
+            {
+                let entry = needed
+                    .entry(tokens)
+                    .or_insert(Needed { train_tokens: 0, held_out_tokens: HELD_OUT_TOKENS });
                 entry.train_tokens = entry.train_tokens.max(train_tokens);
             }
             for request in &planned.run.evals {
@@ -129,7 +139,9 @@ impl Corpora {
         let mut all = Vec::new();
         for tokenizer in self.tokenizers.values() {
             for (name, corpus) in &self.corpora {
-                let Some(needed) = needed.get(&scalelaw_data::token_set_hash(corpus, tokenizer)) else { continue };
+                let Some(needed) = needed.get(&scalelaw_data::token_set_hash(corpus, tokenizer)) else {
+                    continue;
+                };
                 let facts = ensure_one(corpus, tokenizer, &self.cache, *needed, say)
                     .with_context(|| format!("corpus `{name}` could not be tokenised"))?;
                 all.push((name.clone(), facts));

@@ -53,4 +53,3 @@ pub fn gather(corpora: &Corpora, placement: &Placement, sweep_dir: &Path) -> Res
     facts.frozen = read_plan(sweep_dir)?;
     Ok(facts)
 }
-

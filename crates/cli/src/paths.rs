@@ -15,7 +15,9 @@ pub fn cache(shared: &Shared) -> Result<PathBuf> {
         return Ok(cache.clone());
     }
     let system = dirs::cache_dir().ok_or_else(|| {
-        UsageError("this system names no cache folder (hint: pass --cache DIR or set SCALELAW_CACHE)".to_string())
+        UsageError(
+            "this system names no cache folder (hint: pass --cache DIR or set SCALELAW_CACHE)".to_string(),
+        )
     })?;
     Ok(system.join("scalelaw"))
 }

@@ -1,31 +1,24 @@
-//! What every record says of this program and this machine.
+//! What records and pages say of this program.
 
 use scalelaw_schema::record::Provenance;
+use scalelaw_train::{BURN_FEATURES, BURN_VERSION, Program};
 
-/// Where numbers of this process come from.
-pub struct Origin {
-    /// `cpu`, `wgpu` or `simulated`.
-    pub backend: String,
-    /// Name of the device.
-    pub device: String,
-    /// Driver with version.
-    pub driver: Option<String>,
-    /// Threads in use.
-    pub threads: usize,
-}
-
-/// Version with the commit, for a person.
-pub fn program() -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    match commit() {
-        Some(commit) => format!("scalelaw {version} ({})", &commit[..commit.len().min(10)]),
-        None => format!("scalelaw {version}"),
+/// For the records of trained runs.
+pub fn program() -> Program {
+    Program {
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        git_commit: Some(env!("SCALELAW_GIT_COMMIT")).filter(|commit| !commit.is_empty()).map(str::to_string),
+        host: sysinfo::System::host_name().unwrap_or_else(|| "unknown".to_string()),
     }
 }
 
-/// The commit that the program was built from.
-pub fn commit() -> Option<String> {
-    Some(env!("SCALELAW_GIT_COMMIT")).filter(|commit| !commit.is_empty()).map(str::to_string)
+/// Version with the commit, for a person.
+pub fn program_name() -> String {
+    let program = program();
+    match program.git_commit {
+        Some(commit) => format!("scalelaw {} ({})", program.version, &commit[..commit.len().min(10)]),
+        None => format!("scalelaw {}", program.version),
+    }
 }
 
 /// Now, RFC 3339, UTC, in whole seconds.
@@ -33,19 +26,20 @@ pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// The provenance of numbers made since `started`.
-pub fn provenance(origin: &Origin, started: &str) -> Provenance {
+/// Of numbers that were drawn from a law since `started`.
+pub fn of_simulation(started: &str) -> Provenance {
+    let program = program();
     Provenance {
-        version: env!("CARGO_PKG_VERSION").to_string(),
-        git_commit: commit(),
-        burn: scalelaw_train::BURN_VERSION.to_string(),
-        features: scalelaw_train::FEATURES.iter().map(|feature| feature.to_string()).collect(),
-        backend: origin.backend.clone(),
-        device: origin.device.clone(),
-        driver: origin.driver.clone(),
-        host: sysinfo::System::host_name().unwrap_or_else(|| "unknown".to_string()),
+        version: program.version,
+        git_commit: program.git_commit,
+        burn: BURN_VERSION.to_string(),
+        features: BURN_FEATURES.map(str::to_string).to_vec(),
+        backend: "simulated".to_string(),
+        device: "none".to_string(),
+        driver: None,
+        host: program.host,
         platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
-        threads: origin.threads,
+        threads: 1,
         started: started.to_string(),
         ended: now(),
     }

@@ -16,7 +16,7 @@ use scalelaw_schema::record::{Outcome, RunRecord};
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::{SCHEMA_VERSION, folder};
 
-use crate::provenance::{Origin, now, provenance};
+use crate::provenance::{now, of_simulation};
 
 /// Points of a simulated learning curve.
 const CURVE_POINTS: u64 = 60;
@@ -56,7 +56,6 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
     }
     write_whole(&folder.join(folder::METRICS_JSONL), &text)?;
 
-    let origin = Origin { backend: "simulated".to_string(), device: "none".to_string(), driver: None, threads: 1 };
     std::fs::create_dir_all(folder.join(folder::EVALS_DIR))
         .with_context(|| format!("cannot create `{}`", folder.join(folder::EVALS_DIR).display()))?;
     for request in &run.evals {
@@ -71,7 +70,7 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
             n_tokens: *n_tokens,
             n_bytes: *n_tokens,
             wall_seconds: 0.0,
-            provenance: provenance(&origin, &started),
+            provenance: of_simulation(&started),
         };
         let path = folder.join(folder::EVALS_DIR).join(format!("{}.json", request.spec.hash()));
         write_whole(&path, &serde_json::to_vec_pretty(&record)?)?;
@@ -95,7 +94,7 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
         peak_bytes: None,
         micro_batch: train.phases.last().map_or(1, |phase| phase.batch_sequences),
         attempts: 1,
-        provenance: provenance(&origin, &started),
+        provenance: of_simulation(&started),
     };
     write_whole(&folder.join(folder::RECORD_JSON), &serde_json::to_vec_pretty(&record)?)?;
     Ok(Outcome::Finished)
@@ -112,6 +111,9 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         Ok(())
     };
     write().with_context(|| {
-        format!("cannot write `{}` (hint: is the disk full or the folder read-only? `--runs` names another)", path.display())
+        format!(
+            "cannot write `{}` (hint: is the disk full or the folder read-only? `--runs` names another)",
+            path.display()
+        )
     })
 }

@@ -49,7 +49,7 @@ pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceS
     let report = &placement.report;
     let key = format!(
         "{}|{}|{:?}|{}|{}|{}",
-        crate::provenance::program(),
+        crate::provenance::program_name(),
         report.name,
         report.driver,
         report.choice,
@@ -64,8 +64,9 @@ pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceS
     say.line(&format!("measuring the speed of {} ({} at once) ...", report.name, placement.slots));
     let speed = measure(placement)?;
     // A cache that cannot be written costs a few seconds next time, nothing else.
-    let written = std::fs::create_dir_all(cache.join("speed"))
-        .and_then(|()| std::fs::write(&path, serde_json::to_vec_pretty(&speed).expect("a speed is plain data")));
+    let written = std::fs::create_dir_all(cache.join("speed")).and_then(|()| {
+        std::fs::write(&path, serde_json::to_vec_pretty(&speed).expect("a speed is plain data"))
+    });
     if let Err(error) = written {
         say.detail(&format!("the speed could not be kept in `{}`: {error}", path.display()));
     }
@@ -100,7 +101,8 @@ fn measure(placement: &Placement) -> Result<DeviceSpeed> {
     mean.slots = placement.slots;
     mean.matmul_flops_per_second = speeds.iter().map(|speed| speed.matmul_flops_per_second).sum::<f64>() / n;
     for (rate_idx, rate) in mean.training.iter_mut().enumerate() {
-        rate.flops_per_second = speeds.iter().map(|speed| speed.training[rate_idx].flops_per_second).sum::<f64>() / n;
+        rate.flops_per_second =
+            speeds.iter().map(|speed| speed.training[rate_idx].flops_per_second).sum::<f64>() / n;
     }
     Ok(mean)
 }

@@ -41,17 +41,26 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<SweepFile> {
 /// Weakest first: the includes in the order written, then the file itself. `open` holds the files being read.
 fn push_with_includes(layers: &mut Layers, path: &Path, open: &mut Vec<PathBuf>) -> Result<()> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        UsageError(format!("cannot read the sweep file `{}`: {error} (hint: `scalelaw init` writes one)", path.display()))
+        UsageError(format!(
+            "cannot read the sweep file `{}`: {error} (hint: `scalelaw init` writes one)",
+            path.display()
+        ))
     })?;
     let real = path.canonicalize().with_context(|| format!("cannot resolve `{}`", path.display()))?;
     if open.contains(&real) {
-        return Err(UsageError(format!("`{}` includes itself, through {} files", path.display(), open.len())).into());
+        return Err(UsageError(format!(
+            "`{}` includes itself, through {} files",
+            path.display(),
+            open.len()
+        ))
+        .into());
     }
     open.push(real);
     let text = TomlText { name: path.display().to_string(), text };
     for include in Layers::includes(&text)? {
         let included = path.parent().unwrap_or(Path::new("")).join(&include);
-        push_with_includes(layers, &included, open).with_context(|| format!("included by `{}`", path.display()))?;
+        push_with_includes(layers, &included, open)
+            .with_context(|| format!("included by `{}`", path.display()))?;
     }
     open.pop();
     layers.push(text)?;

@@ -14,8 +14,8 @@ use crate::DataError;
 use crate::bpe::{self, Bpe, END_OF_DOCUMENT, END_OF_DOCUMENT_TEXT, Merge};
 use crate::corpus::{Corpus, hash_of};
 use crate::disk;
-use crate::token_set::{SetRecord, folder_of};
 use crate::reader::Reader;
+use crate::token_set::{SetRecord, folder_of};
 
 /// Text that merges are learnt from, bytes over all corpora: enough for every word that matters to a
 /// vocabulary of some ten thousands, read in a second.

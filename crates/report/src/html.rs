@@ -27,7 +27,9 @@ pub fn table(class: &str, head: &[&str], rows: &[Vec<String>]) -> String {
     let head: String = head
         .iter()
         .enumerate()
-        .map(|(idx, title)| format!("<th scope=\"col\"{}>{}</th>", attribute(idx), title.trim_start_matches('#')))
+        .map(|(idx, title)| {
+            format!("<th scope=\"col\"{}>{}</th>", attribute(idx), title.trim_start_matches('#'))
+        })
         .collect();
     let rows: String = rows
         .iter()

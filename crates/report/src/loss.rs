@@ -143,13 +143,20 @@ fn along_compute(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
     }
     if !line.is_empty() {
         let marks = vec![Mark::line(line, Color::Law, Stroke::Solid)];
-        series.push(Series::named("Fitted law at its best N", Swatch::Line(Color::Law, Stroke::Solid), marks));
+        series.push(Series::named(
+            "Fitted law at its best N",
+            Swatch::Line(Color::Law, Stroke::Solid),
+            marks,
+        ));
     }
     let points = measured
         .iter()
         .map(|(idx, run, loss)| Mark::Point {
             at: [run.c, *loss],
-            shape: run.budget.and_then(|b| budgets.iter().position(|x| runs::is_near(*x, b))).map_or(Shape::Circle, Shape::of),
+            shape: run
+                .budget
+                .and_then(|b| budgets.iter().position(|x| runs::is_near(*x, b)))
+                .map_or(Shape::Circle, Shape::of),
             color: runs::budget_color(run, &budgets),
             run: Some(*idx),
             title: run.title(),

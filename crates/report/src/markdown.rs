@@ -71,7 +71,11 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
         .map(|(name, frontier)| {
             let with = |value: f64, key: &str| {
                 let interval = frontier.intervals.get(key);
-                format!("{} {}", format::estimate(value, interval), interval.map_or(String::new(), format::interval))
+                format!(
+                    "{} {}",
+                    format::estimate(value, interval),
+                    interval.map_or(String::new(), format::interval)
+                )
             };
             vec![name, with(frontier.a, "a"), with(frontier.b, "b")]
         })
@@ -138,8 +142,10 @@ fn run_table(runs: &[Run]) -> String {
 fn figures(figures: &[Figure]) -> String {
     let mut text = String::new();
     for figure in figures {
-        let interval = figure.interval.as_ref().map_or(String::new(), |i| format!(" {}", format::interval(i)));
-        let note = if figure.note.is_empty() { String::new() } else { format!(" ({})", escape(&figure.note)) };
+        let interval =
+            figure.interval.as_ref().map_or(String::new(), |i| format!(" {}", format::interval(i)));
+        let note =
+            if figure.note.is_empty() { String::new() } else { format!(" ({})", escape(&figure.note)) };
         text.push_str(&format!("- {}: {}{interval}{note}\n", figure.label, escape(&figure.value)));
     }
     text.push('\n');

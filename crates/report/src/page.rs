@@ -5,7 +5,9 @@ use crate::chart::Chart;
 use crate::color;
 use crate::html::escape;
 use crate::runs::{self, Run};
-use crate::{curves, frontier, isoflop, loss, plan_table, provenance, reading, residuals, runs_table, summary, svg};
+use crate::{
+    curves, frontier, isoflop, loss, plan_table, provenance, reading, residuals, runs_table, summary, svg,
+};
 
 /// A part of the page with its place in the table of contents.
 struct Section {

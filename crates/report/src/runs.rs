@@ -128,7 +128,8 @@ pub fn join<'a>(input: &ReportInput<'a>) -> Vec<Run<'a>> {
         }
     }
     for problem in input.problems.iter().chain(&input.table.excluded).chain(input.excluded_by_fit()) {
-        let found = place.get(&problem.name).copied().or_else(|| runs.iter().position(|r| r.name == problem.name));
+        let found =
+            place.get(&problem.name).copied().or_else(|| runs.iter().position(|r| r.name == problem.name));
         let Some(run) = found.map(|idx| &mut runs[idx]) else { continue };
         if run.status == Status::Waiting {
             run.status = Status::Failed { why: problem.why.clone() };

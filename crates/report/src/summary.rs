@@ -35,7 +35,9 @@ pub fn section(input: &ReportInput, runs: &[Run]) -> String {
     let warnings = warnings(input);
     if !warnings.is_empty() {
         let items: String = warnings.iter().map(|text| format!("<li>{}</li>", escape(text))).collect();
-        html.push_str(&format!("<div class=\"warn\"><h3>Know before using these numbers</h3><ul>{items}</ul></div>"));
+        html.push_str(&format!(
+            "<div class=\"warn\"><h3>Know before using these numbers</h3><ul>{items}</ul></div>"
+        ));
     }
     html
 }
@@ -53,7 +55,9 @@ fn refused(reason: &str) -> String {
         .filter(|line| !line.trim().is_empty())
         .map(|line| format!("<p>{}</p>", escape(line)))
         .collect();
-    format!("<div class=\"refused\"><p class=\"lead\">No law is concluded from these runs.</p>{paragraphs}</div>")
+    format!(
+        "<div class=\"refused\"><p class=\"lead\">No law is concluded from these runs.</p>{paragraphs}</div>"
+    )
 }
 
 fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String {
@@ -120,8 +124,7 @@ pub fn interval_html(interval: Option<&Interval>) -> String {
 pub fn exponents(input: &ReportInput, fit: &Fit) -> Vec<Figure> {
     let mut figures = Vec::new();
     if let Some(frontier) = &fit.optimum {
-        for (name, label, value) in
-            [("a", "Exponent of N*", frontier.a), ("b", "Exponent of D*", frontier.b)]
+        for (name, label, value) in [("a", "Exponent of N*", frontier.a), ("b", "Exponent of D*", frontier.b)]
         {
             let interval = frontier.intervals.get(name);
             figures.push(Figure {
@@ -136,7 +139,10 @@ pub fn exponents(input: &ReportInput, fit: &Fit) -> Vec<Figure> {
         let at = format!("at {} FLOPs", format::flops(optimum.c));
         figures.push(Figure {
             label: "Tokens per parameter".to_string(),
-            value: format::estimate(optimum.tokens_per_param.value, optimum.tokens_per_param.interval.as_ref()),
+            value: format::estimate(
+                optimum.tokens_per_param.value,
+                optimum.tokens_per_param.interval.as_ref(),
+            ),
             interval: optimum.tokens_per_param.interval,
             note: format!("D*/N* {at}"),
         });
@@ -179,7 +185,11 @@ pub fn effort(input: &ReportInput, runs: &[Run]) -> Vec<Figure> {
         let seconds: f64 = input.rows.iter().map(|row| row.wall_seconds).sum();
         let devices: BTreeSet<&str> = input.rows.iter().map(|row| row.device.as_str()).collect();
         figures.push(figure("Compute", format::flops(flops), "FLOPs spent on training".to_string()));
-        figures.push(figure("Time", format::duration(seconds), "of training, summed over the runs".to_string()));
+        figures.push(figure(
+            "Time",
+            format::duration(seconds),
+            "of training, summed over the runs".to_string(),
+        ));
         let names = devices.into_iter().collect::<Vec<_>>();
         figures.push(figure(
             if names.len() == 1 { "Device" } else { "Devices" },
@@ -197,18 +207,18 @@ fn tiles(figures: &[Figure], class: &str) -> String {
     let tiles: String = figures
         .iter()
         .map(|figure| {
-            let interval = figure
-                .interval
-                .as_ref()
-                .map_or(String::new(), |interval| {
-                    // Counts of parameters are easier to compare with their prefix.
-                    let text = if figure.label == "Best size" {
-                        format!("[{}, {}]", format::si(interval.low), format::si(interval.high))
-                    } else {
-                        format::interval(interval)
-                    };
-                    format!("<span class=\"ci\" title=\"{}\">{text}</span>", escape(&format::interval_method(interval)))
-                });
+            let interval = figure.interval.as_ref().map_or(String::new(), |interval| {
+                // Counts of parameters are easier to compare with their prefix.
+                let text = if figure.label == "Best size" {
+                    format!("[{}, {}]", format::si(interval.low), format::si(interval.high))
+                } else {
+                    format::interval(interval)
+                };
+                format!(
+                    "<span class=\"ci\" title=\"{}\">{text}</span>",
+                    escape(&format::interval_method(interval))
+                )
+            });
             let long = if figure.value.chars().count() > 14 { " class=\"long\"" } else { "" };
             format!(
                 "<div><dt>{}</dt><dd{long}>{} {interval}</dd><dd class=\"sub\">{}</dd></div>",
@@ -228,14 +238,20 @@ fn approaches(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String
         .map(|(name, frontier)| {
             let with = |value: f64, key: &str| {
                 let interval = frontier.intervals.get(key);
-                format!("{} {}", format::estimate(value, interval), interval.map_or(String::new(), |i| interval_html(Some(i))))
+                format!(
+                    "{} {}",
+                    format::estimate(value, interval),
+                    interval.map_or(String::new(), |i| interval_html(Some(i)))
+                )
             };
             vec![
                 name,
                 with(frontier.a, "a"),
                 with(frontier.b, "b"),
                 format::or_unknown(largest.map(|c| frontier.n(c)), format::si),
-                format::or_unknown(largest.map(|c| frontier.d(c) / frontier.n(c)), |x| format::significant(x, 3)),
+                format::or_unknown(largest.map(|c| frontier.d(c) / frontier.n(c)), |x| {
+                    format::significant(x, 3)
+                }),
             ]
         })
         .collect();
@@ -247,7 +263,11 @@ fn approaches(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String
     let head_ratio = format!("#D*/N*{at}");
     format!(
         "<h3>Do the approaches agree?</h3>{}{}",
-        html::table("plain", &["Approach", "#Exponent of N*, a", "#Exponent of D*, b", &head_n, &head_ratio], &rows),
+        html::table(
+            "plain",
+            &["Approach", "#Exponent of N*, a", "#Exponent of D*, b", &head_n, &head_ratio],
+            &rows
+        ),
         disagreements(conclusion, fit)
     )
 }
@@ -288,7 +308,11 @@ pub fn disagreement_text(disagreement: &Disagreement, fit: &Fit) -> Option<Strin
         .values
         .iter()
         .map(|(name, value)| {
-            let value = if is_exponent || value.abs() < 1e3 { format::significant(*value, 3) } else { format::si(*value) };
+            let value = if is_exponent || value.abs() < 1e3 {
+                format::significant(*value, 3)
+            } else {
+                format::si(*value)
+            };
             format!("{value} by {name}")
         })
         .collect();

@@ -63,7 +63,10 @@ pub fn alone(chart: &Chart) -> String {
         let text = format!("{}: {} to {}", ramp.title, ramp.ends[0], ramp.ends[1]);
         for step in 0..N_STEPS {
             let (x, color) = (FRAME[0] + step as f64 * 12.0, Color::Size(step).light());
-            pen.put(format_args!("<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"8\" fill=\"{color}\"/>", y - 4.0));
+            pen.put(format_args!(
+                "<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"8\" fill=\"{color}\"/>",
+                y - 4.0
+            ));
         }
         let x = FRAME[0] + N_STEPS as f64 * 12.0 + 8.0;
         pen.put(format_args!("<text x=\"{x}\" y=\"{}\">{}</text>\n", y + 4.0, escape(&text)));
@@ -354,9 +357,8 @@ fn shape_path(shape: Shape, x: f64, y: f64) -> (String, Fill) {
             corners.iter().map(|[dx, dy]| format!("{:.1},{:.1}", x + dx, y + dy)).collect();
         format!("M{}z", places.join("L"))
     };
-    let circle = |r: f64| {
-        format!("M{:.1},{y:.1}a{r},{r} 0 1 0 {d},0a{r},{r} 0 1 0 -{d},0z", x - r, d = 2.0 * r)
-    };
+    let circle =
+        |r: f64| format!("M{:.1},{y:.1}a{r},{r} 0 1 0 {d},0a{r},{r} 0 1 0 -{d},0z", x - r, d = 2.0 * r);
     match shape {
         Shape::Circle => (circle(4.5), Fill::Full),
         Shape::Square => (polygon(&[[-4.0, -4.0], [4.0, -4.0], [4.0, 4.0], [-4.0, 4.0]]), Fill::Full),

@@ -226,7 +226,9 @@ pub(crate) mod tests {
 
     /// A record with the fields that are read here and one that is read past.
     pub(crate) fn record_text(id: &RunId, outcome: &str) -> String {
-        format!(r#"{{"run":"{id}","outcome":{outcome},"steps":200,"train_loss":1.5,"params":{{"mlp":[1,2]}}}}"#)
+        format!(
+            r#"{{"run":"{id}","outcome":{outcome},"steps":200,"train_loss":1.5,"params":{{"mlp":[1,2]}}}}"#
+        )
     }
 
     pub(crate) fn new_run_folder(sweep_dir: &Path, run: &RunSpec) -> PathBuf {

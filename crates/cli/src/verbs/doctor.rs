@@ -47,7 +47,8 @@ pub fn doctor(shared: &Shared, say: Say, args: &DoctorArgs) -> Result<()> {
         };
         devices.push(Device { report, speed });
     }
-    let report = Report { schema_version: SCHEMA_VERSION, program: crate::provenance::program(), devices };
+    let report =
+        Report { schema_version: SCHEMA_VERSION, program: crate::provenance::program_name(), devices };
     let mut stdout = anstream::stdout().lock();
     if args.json {
         writeln!(stdout, "{}", serde_json::to_string_pretty(&report)?)?;

@@ -10,13 +10,13 @@ use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
 use scalelaw_schema::folder;
 use scalelaw_schema::run::RunSpec;
+use scalelaw_train::EvalJob;
 
 use crate::args::{EvalArgs, Shared};
 use crate::corpora::{ensure_one, open_corpus};
 use crate::exit::UsageError;
-use crate::provenance::{now, provenance};
+use crate::provenance::program;
 use crate::say::Say;
-use crate::verbs::worker::{origin, set_threads};
 use crate::{paths, sweep_file};
 
 pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
@@ -27,7 +27,11 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
         Some(extension) if extension == "toml" => sweep_file::load(&args.sweep, &[])?.spec.corpus,
         _ => BTreeMap::new(),
     };
-    let base = args.sweep.parent().filter(|_| args.sweep.extension().is_some()).map_or(".".into(), |p| p.to_path_buf());
+    let base = args
+        .sweep
+        .parent()
+        .filter(|_| args.sweep.extension().is_some())
+        .map_or(".".into(), |p| p.to_path_buf());
     let mut judged = Vec::new();
     for run_folder in run_folders(&sweep_dir)?.into_values() {
         if !run_folder.join(folder::RECORD_JSON).exists() {
@@ -41,7 +45,10 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
         }
     }
     if judged.is_empty() {
-        bail!("no finished run of `{}` has weights (hint: `keep = \"weights\"` keeps them)", sweep_dir.display());
+        bail!(
+            "no finished run of `{}` has weights (hint: `keep = \"weights\"` keeps them)",
+            sweep_dir.display()
+        );
     }
     let mut stdout = anstream::stdout().lock();
     if args.dry_run {
@@ -49,8 +56,8 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
         return Ok(());
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    set_threads(cores)?;
     let device = scalelaw_train::open_device(args.device, cores)?;
+    let program = program();
     let mut made: Vec<EvalRecord> = Vec::new();
     for name in &args.corpus {
         let corpus = open_corpus(name, &own, &base)?;
@@ -62,13 +69,17 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
             let facts = ensure_one(&corpus, &tokenizer, &cache, needed, say)?;
             let spec = EvalSpec::HeldOut { tokens: facts.hash, n_tokens, context_len };
             let request = EvalRequest { name: corpus.name().to_string(), spec };
-            let (origin, started) = (origin(&device), now());
-            let record = scalelaw_train::evaluate(run_folder, run, &request, &cache, &device, &|| {
-                provenance(&origin, &started)
-            })
-            .with_context(|| format!("run {}", run.folder_name()))?;
+            let job = EvalJob { run, folder: run_folder, cache: &cache, device: &device, program: &program };
+            let record = scalelaw_train::evaluate(&job, &request)
+                .with_context(|| format!("run {}", run.folder_name()))?;
             if !args.json {
-                writeln!(stdout, "{}  {name}  loss {:.4}  bpb {:.4}", run.folder_name(), record.loss, record.bpb)?;
+                writeln!(
+                    stdout,
+                    "{}  {name}  loss {:.4}  bpb {:.4}",
+                    run.folder_name(),
+                    record.loss,
+                    record.bpb
+                )?;
             }
             made.push(record);
         }

@@ -32,7 +32,9 @@ pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
         Verdict::Fitted(conclusion) if args.json => {
             writeln!(anstream::stdout(), "{}", serde_json::to_string_pretty(&conclusion)?)?;
         }
-        Verdict::Fitted(conclusion) => write!(anstream::stdout(), "{}", scalelaw_fit::render(&conclusion, 80))?,
+        Verdict::Fitted(conclusion) => {
+            write!(anstream::stdout(), "{}", scalelaw_fit::render(&conclusion, 80))?
+        }
         Verdict::Refused { why, settle } => return Err(FitError::Refused { why, settle }.into()),
     }
     Ok(())

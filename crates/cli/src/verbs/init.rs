@@ -23,7 +23,8 @@ pub fn init(args: &InitArgs) -> Result<()> {
         if args.dry_run {
             writeln!(stdout, "would write man pages into {}", folder.display())?;
         } else {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot create `{}`", folder.display()))?;
             clap_mangen::generate_to(Cli::command(), folder)
                 .with_context(|| format!("cannot write man pages into `{}`", folder.display()))?;
         }
@@ -36,7 +37,8 @@ pub fn init(args: &InitArgs) -> Result<()> {
             writeln!(stdout, "would write {}", args.path.display())?;
             return Ok(());
         }
-        std::fs::write(&args.path, TEMPLATE).with_context(|| format!("cannot write `{}`", args.path.display()))?;
+        std::fs::write(&args.path, TEMPLATE)
+            .with_context(|| format!("cannot write `{}`", args.path.display()))?;
         writeln!(stdout, "wrote {} (next: scalelaw plan {0})", args.path.display())?;
     }
     Ok(())

@@ -11,8 +11,8 @@ use scalelaw_schema::plan::Plan;
 use crate::args::{PlanArgs, Shared};
 use crate::corpora::Corpora;
 use crate::say::Say;
-use crate::sweep_file::SweepFile;
 use crate::speed::{self, Placement};
+use crate::sweep_file::SweepFile;
 use crate::{facts, paths, sweep_file};
 
 pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
@@ -58,5 +58,9 @@ pub fn expand(sweep: &SweepFile, facts: &PlanFacts) -> Result<Plan> {
 
 /// Columns of the terminal, or of a page where there is none.
 pub fn width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns >= 60).unwrap_or(100)
+    std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok())
+        .filter(|columns| *columns >= 60)
+        .unwrap_or(100)
 }

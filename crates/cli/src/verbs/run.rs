@@ -25,12 +25,12 @@ use crate::conclude::{conclude, read_verdict};
 use crate::corpora::Corpora;
 use crate::exit;
 use crate::facts;
+use crate::paths;
 use crate::say::Say;
 use crate::simulate::write_whole;
 use crate::speed::{self, Placement};
 use crate::sweep_file::{self, SweepFile};
 use crate::verbs::plan::{expand, width};
-use crate::paths;
 
 /// Asked by Ctrl-C and by a request to end.
 static STOP: Stop = Stop::new();
@@ -57,7 +57,10 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
 
     let done = over(&sweep_dir)?;
     let is_complete = !plan.runs.is_empty() && plan.runs.iter().all(|planned| done.contains(&planned.run.id));
-    if is_complete && !args.dry_run && let Some(verdict) = read_verdict(&sweep_dir) {
+    if is_complete
+        && !args.dry_run
+        && let Some(verdict) = read_verdict(&sweep_dir)
+    {
         say.line(&format!("all {} runs of `{}` are over", plan.runs.len(), sweep.name));
         finish(&sweep_dir, &verdict.text(width()))?;
         return Ok(exit::OK);
@@ -123,7 +126,10 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         all.failed.extend(summary.failed);
         all.interrupted |= summary.interrupted;
         if all.interrupted {
-            say.line(&format!("interrupted; `scalelaw run {}` goes on from here", args.sweep.sweep.display()));
+            say.line(&format!(
+                "interrupted; `scalelaw run {}` goes on from here",
+                args.sweep.sweep.display()
+            ));
             return Ok(exit::INTERRUPTED);
         }
     }

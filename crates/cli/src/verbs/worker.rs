@@ -2,6 +2,7 @@
 
 use std::io::{BufReader, Write};
 use std::path::PathBuf;
+use std::sync::mpsc::channel;
 
 use anyhow::{Context, Result, bail};
 use scalelaw_fit::{KnownLaw, parse_law_with_params};
@@ -11,10 +12,10 @@ use scalelaw_schema::count::CountRule;
 use scalelaw_schema::device::DeviceChoice;
 use scalelaw_schema::event::Event;
 use scalelaw_schema::record::{Failure, Outcome};
-use scalelaw_train::{OpenDevice, TrainJob};
+use scalelaw_train::{OpenDevice, Program, TrainJob};
 
 use crate::args::{Shared, WorkerArgs};
-use crate::provenance::{Origin, now, provenance};
+use crate::provenance::program;
 use crate::simulate::simulate;
 use crate::{exit, paths};
 
@@ -22,6 +23,7 @@ use crate::{exit, paths};
 pub struct OpenWorker {
     cache: PathBuf,
     matmul_peak: Option<f64>,
+    program: Program,
     kind: Kind,
 }
 
@@ -38,28 +40,31 @@ impl OpenWorker {
         threads: usize,
         matmul_peak: Option<f64>,
     ) -> Result<OpenWorker> {
-        set_threads(threads)?;
         let device = scalelaw_train::open_device(device, threads)?;
-        Ok(OpenWorker { cache: paths::cache(shared)?, matmul_peak, kind: Kind::Device(Box::new(device)) })
+        Ok(OpenWorker {
+            program: program(),
+            cache: paths::cache(shared)?,
+            matmul_peak,
+            kind: Kind::Device(Box::new(device)),
+        })
     }
 
     /// Name of the device.
     pub fn device_name(&self) -> String {
         match &self.kind {
-            Kind::Device(device) => device.report().name.clone(),
+            Kind::Device(device) => device.report.name.clone(),
             Kind::Law(..) => "a known law".to_string(),
         }
     }
 
     /// Trains the run of one folder.
     pub fn train(&mut self, task: &Task, emit: &mut dyn FnMut(Event)) -> Result<Outcome, TrainFailure> {
-        let started = now();
-        let other = |error: anyhow::Error| TrainFailure { failure: Failure::Error, why: format!("{error:#}") };
+        let other =
+            |error: anyhow::Error| TrainFailure { failure: Failure::Error, why: format!("{error:#}") };
         let run = read_run(task.folder).map_err(|error| other(error.into()))?;
         match &self.kind {
             Kind::Law(law, rule) => simulate(task.folder, &run, law, *rule).map_err(other),
             Kind::Device(device) => {
-                let origin = origin(device);
                 let job = TrainJob {
                     run: &run,
                     folder: task.folder,
@@ -67,34 +72,29 @@ impl OpenWorker {
                     device,
                     micro_batch: task.micro_batch,
                     matmul_peak: self.matmul_peak,
-                    provenance: &|| provenance(&origin, &started),
+                    program: &self.program,
                 };
-                scalelaw_train::train(&job, task.stop, emit)
-                    .map_err(|error| TrainFailure { failure: error.failure(), why: error.to_string() })
+                // The trainer works on threads of its own; what it tells is passed on from here.
+                let (sender, events) = channel();
+                std::thread::scope(|scope| {
+                    let trainer = scope.spawn(|| {
+                        scalelaw_train::train(&job, task.stop, &mut move |event| drop(sender.send(event)))
+                    });
+                    events.into_iter().for_each(emit);
+                    trainer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .map_err(|error| TrainFailure { failure: error.failure(), why: error.to_string() })
             }
         }
     }
-}
-
-/// What records say of an open device.
-pub fn origin(device: &OpenDevice) -> Origin {
-    let report = device.report();
-    let backend = report.choice.split(':').next().unwrap_or_default().to_string();
-    Origin { backend, device: report.name.clone(), driver: report.driver.clone(), threads: device.threads() }
-}
-
-/// Threads of this process' products.
-pub fn set_threads(threads: usize) -> Result<()> {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start the threads")
 }
 
 pub fn worker(shared: &Shared, args: &WorkerArgs) -> Result<u8> {
     // Ctrl-C reaches the whole process group; what a worker should do about it, its launcher says.
     ctrlc::set_handler(|| {}).context("cannot listen for Ctrl-C")?;
     if args.measure_speed {
-        set_threads(args.threads)?;
         let device = scalelaw_train::open_device(args.device, args.threads)?;
-        let speed = scalelaw_train::measure_speed(&device)?;
+        let speed = scalelaw_train::measure_speed(&device, 1)?;
         std::io::stdout().lock().write_all(&serde_json::to_vec(&speed)?)?;
         return Ok(exit::OK);
     }
@@ -102,14 +102,13 @@ pub fn worker(shared: &Shared, args: &WorkerArgs) -> Result<u8> {
         (Some(law), Some(rule)) => OpenWorker {
             cache: paths::cache(shared)?,
             matmul_peak: None,
+            program: program(),
             kind: Kind::Law(parse_law_with_params(law)?, rule),
         },
         (None, _) => OpenWorker::open(shared, args.device, args.threads, args.matmul_peak)?,
         (Some(_), None) => bail!("a simulation needs the rule that N is counted by"),
     };
     let name = worker.device_name();
-    serve(BufReader::new(std::io::stdin()), std::io::stdout(), &name, |task, emit| {
-        worker.train(task, emit)
-    })?;
+    serve(BufReader::new(std::io::stdin()), std::io::stdout(), &name, |task, emit| worker.train(task, emit))?;
     Ok(exit::OK)
 }
