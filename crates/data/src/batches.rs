@@ -236,3 +236,176 @@ fn key_of(purpose: &str, parts: &[&[u8]]) -> u64 {
     key.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
     u64::from_le_bytes(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use scalelaw_schema::mixture::MixtureSource;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::testing::{documents, folder, open_files, token_set, train_stream};
+
+    fn phase(context_len: usize, batch_sequences: usize) -> Phase {
+        Phase { context_len, batch_sequences, steps: 1 }
+    }
+
+    fn mixture(sources: &[(&TokenSet, f64)]) -> Mixture {
+        let source =
+            |&(set, weight): &(&TokenSet, f64)| MixtureSource { tokens: set.hash().to_string(), weight };
+        Mixture::new(sources.iter().map(source).collect()).unwrap()
+    }
+
+    fn batches(sources: &[(&TokenSet, f64)], seed: u64) -> Batches {
+        let sets = sources.iter().map(|(set, _)| (set.hash().to_string(), (*set).clone())).collect();
+        Batches::new(&mixture(sources), &sets, seed).unwrap()
+    }
+
+    /// Two corpora: 2.5 and 1.2 blocks long.
+    fn two_corpora(blocks: u64) -> (TempDir, TokenSet, TokenSet) {
+        let cache = folder(&[]);
+        let (a, b) = (documents(0, 55, 50_000), documents(100, 30, 50_000));
+        let set = |base: &TempDir| {
+            let corpus = open_files(base.path(), &["."]).unwrap();
+            token_set(&corpus, cache.path(), blocks * BLOCK_TOKENS, 1)
+        };
+        let (a, b) = (set(&a), set(&b));
+        (cache, a, b)
+    }
+
+    #[test]
+    fn a_batch_depends_on_seed_and_position_alone() {
+        let (_short, a1, b1) = two_corpora(1);
+        let (_long, a, b) = two_corpora(9);
+        assert!(a.is_exhausted() && !a1.is_exhausted() && a.n_blocks() == 3, "{}", a.n_blocks());
+        let phase = phase(128, 96);
+        let (short, long) = (batches(&[(&a1, 2.0), (&b1, 1.0)], 7), batches(&[(&a, 2.0), (&b, 1.0)], 7));
+        let in_order: Vec<Batch> =
+            (0..40).map(|k| long.at(k * phase.batch_tokens(), &phase).unwrap()).collect();
+        for k in [39, 3, 17, 0, 39] {
+            let cursor = k * phase.batch_tokens();
+            assert_eq!(in_order[k as usize], long.at(cursor, &phase).unwrap(), "batch {k} by itself");
+            assert_eq!(in_order[k as usize], short.at(cursor, &phase).unwrap(), "batch {k} of a short cache");
+        }
+        // Micro-batches of another size are the same sequences.
+        let halves = Phase { batch_sequences: 48, ..phase };
+        let second = long.at(halves.batch_tokens(), &halves).unwrap();
+        assert_eq!(in_order[0].inputs[48 * 128..], second.inputs);
+        assert_ne!(in_order[0], batches(&[(&a, 2.0), (&b, 1.0)], 8).at(0, &phase).unwrap());
+        let beyond = short.at(3 * BLOCK_TOKENS, &phase).unwrap_err();
+        assert!(matches!(beyond, DataError::NotTokenised { .. }), "{beyond}");
+    }
+
+    #[test]
+    fn every_window_comes_once_per_epoch_with_its_next_tokens_as_targets() {
+        let (_cache, set, _) = two_corpora(9);
+        let stream = train_stream(&set);
+        for context_len in [64, 100, 1024] {
+            let windows = windows_of(&set, context_len);
+            let phase = phase(context_len, windows as usize);
+            let batches = batches(&[(&set, 1.0)], 3);
+            let epochs: Vec<Batch> =
+                (0..2).map(|epoch| batches.at(epoch * phase.batch_tokens(), &phase).unwrap()).collect();
+            assert_eq!(batches.epochs(phase.batch_tokens(), &phase)[set.hash()], 1.0);
+            assert_ne!(epochs[0], epochs[1], "another order");
+            for batch in epochs {
+                let pairs: BTreeSet<(&[u16], &[u16])> =
+                    batch.inputs.chunks(context_len).zip(batch.targets.chunks(context_len)).collect();
+                let expected: BTreeSet<(&[u16], &[u16])> = stream
+                    .chunks(BLOCK_TOKENS as usize)
+                    .enumerate()
+                    .flat_map(|(block, tokens)| {
+                        let first = block * BLOCK_TOKENS as usize;
+                        // The target of a block's last token is the next block's first.
+                        let n =
+                            (tokens.len() - usize::from(first + tokens.len() == stream.len())) / context_len;
+                        (0..n).map(move |window| first + window * context_len)
+                    })
+                    .map(|at| (&stream[at..at + context_len], &stream[at + 1..at + context_len + 1]))
+                    .collect();
+                assert_eq!(pairs.len() as u64, windows, "context {context_len}");
+                assert!(pairs == expected, "context {context_len}");
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_in_a_batch_are_not_neighbours_in_the_text() {
+        let (_cache, set, _) = two_corpora(1);
+        let batch = batches(&[(&set, 1.0)], 3).at(0, &phase(64, 1024)).unwrap();
+        let is_next = |pair: &&[&[u16]]| pair[0][1..] == pair[1][..63];
+        let targets: Vec<&[u16]> = batch.targets.chunks(64).collect();
+        let inputs: Vec<&[u16]> = batch.inputs.chunks(64).collect();
+        let followed =
+            targets.iter().zip(&inputs[1..]).filter(|(target, next)| target[63] == next[0]).count();
+        // Text repeats letters: one in ten of unrelated windows fit together.
+        assert!(followed < 300, "{followed} of 1023");
+        assert_eq!(inputs.windows(2).filter(is_next).count(), 0);
+    }
+
+    #[test]
+    fn weights_are_met_in_every_round_and_counted_between_rounds() {
+        let (_cache, a, b) = two_corpora(9);
+        for (weight_a, weight_b) in [(1.0, 1.0), (3.0, 1.0), (0.3, 0.7), (1023.0, 1.0)] {
+            let batches = batches(&[(&a, weight_a), (&b, weight_b)], 1);
+            let exact = |set: &TokenSet, weight: f64| {
+                let source = batches.sources.iter().find(|source| source.set.hash() == set.hash()).unwrap();
+                assert!((source.share as f64 - 1024.0 * weight / (weight_a + weight_b)).abs() <= 0.5);
+            };
+            exact(&a, weight_a);
+            exact(&b, weight_b);
+            for round in 0..3 {
+                let order = batches.round_order(round);
+                for (source_idx, source) in batches.sources.iter().enumerate() {
+                    let n = order.iter().filter(|&&drawn| drawn == source_idx).count() as u64;
+                    assert_eq!(n, source.share, "{weight_a} : {weight_b}");
+                }
+            }
+            assert_ne!(batches.round_order(0), batches.round_order(1));
+            let drawn = batches.drawn_before(2 * ROUND + 100);
+            assert_eq!(drawn.iter().sum::<u64>(), 2 * ROUND + 100);
+        }
+    }
+
+    #[test]
+    fn what_a_run_needs_is_enough_for_its_last_batch() {
+        let (_long, a, b) = two_corpora(9);
+        for (context_len, batch_sequences, steps) in [(128, 8, 200), (64, 1000, 20), (1000, 7, 33), (1, 5, 5)]
+        {
+            let phase = Phase { context_len, batch_sequences, steps };
+            let mixture = mixture(&[(&a, 1.0), (&b, 2.0)]);
+            let needed = train_tokens_needed(&mixture, std::slice::from_ref(&phase)).unwrap();
+            let batches = batches(&[(&a, 1.0), (&b, 2.0)], 5);
+            let end = phase.tokens() / context_len as u64;
+            for (source, drawn) in batches.sources.iter().zip(batches.drawn_before(end)) {
+                let blocks = needed[source.set.hash()] / BLOCK_TOKENS;
+                assert!(drawn <= blocks * (BLOCK_TOKENS / context_len as u64), "{phase:?}");
+                assert!(blocks * BLOCK_TOKENS < drawn * context_len as u64 + 2 * BLOCK_TOKENS, "{phase:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn impossible_mixtures_and_windows_are_refused() {
+        let (_cache, a, b) = two_corpora(9);
+        let sets = BTreeMap::from([(a.hash().to_string(), a.clone())]);
+        let error = Batches::new(&mixture(&[(&a, 1.0), (&b, 1.0)]), &sets, 0).unwrap_err();
+        assert!(matches!(error, DataError::NoTokenSet { .. }), "{error}");
+        let sets = BTreeMap::from([(a.hash().to_string(), a.clone()), (b.hash().to_string(), b.clone())]);
+        let error = Batches::new(&mixture(&[(&a, 1e6), (&b, 1.0)]), &sets, 0).unwrap_err();
+        assert!(matches!(error, DataError::WeightTooSmall { .. }), "{error}");
+        let error = batches(&[(&a, 1.0)], 0).at(0, &phase(1 << 22, 1)).unwrap_err();
+        assert!(matches!(error, DataError::ContextTooLong { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_order_of_the_data_stays_what_it_is() {
+        // Finished runs hold their seed and not their data. A change here makes equal ids of unequal runs.
+        let (_cache, a, b) = two_corpora(9);
+        let batches = batches(&[(&a, 1.0), (&b, 3.0)], 42);
+        let batch = batches.at(5 * BLOCK_TOKENS, &phase(128, 512)).unwrap();
+        let ids: Vec<u8> = batch.targets.iter().flat_map(|id| id.to_le_bytes()).collect();
+        assert_eq!(&blake3::hash(&ids).to_hex()[..16], "314a39c68fb64364");
+    }
+}

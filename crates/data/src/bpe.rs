@@ -19,12 +19,14 @@ pub(crate) const END_OF_DOCUMENT: u16 = 256;
 /// How the token that ends a document is written in `tokenizer.json`.
 pub(crate) const END_OF_DOCUMENT_TEXT: &str = "<|endoftext|>";
 
-/// The words of GPT-2 (Radford et al. 2019, `encoder.py`), which no merge crosses. The same expression as in
-/// `tokenizers::pre_tokenizers::byte_level`, where it is private.
-static WORD: LazyLock<SysRegex> = LazyLock::new(|| {
-    SysRegex::new(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
-        .expect("the expression is fixed")
-});
+thread_local! {
+    /// The words of GPT-2 (Radford et al. 2019, `encoder.py`), which no merge crosses. The same expression as in
+    /// `tokenizers::pre_tokenizers::byte_level`, where it is private. One per thread, since a shared one makes
+    /// threads wait for its scratch memory at every word.
+    static WORD: SysRegex =
+        SysRegex::new(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
+            .expect("the expression is fixed");
+}
 
 /// Two tokens that become one.
 pub(crate) type Merge = (u16, u16);
@@ -86,9 +88,9 @@ pub(crate) fn learn_merges(words: &BTreeMap<&str, u64>, n_merges: usize) -> Vec<
     merges
 }
 
-/// Cuts a text into the words that no merge crosses; together they are the text.
-pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
-    WORD.find_iter(text).map(|(start, end)| &text[start..end])
+/// Calls `each` with the words of a text, which no merge crosses; together they are the text.
+pub(crate) fn for_each_word<'a>(text: &'a str, mut each: impl FnMut(&'a str)) {
+    WORD.with(|word| word.find_iter(text).for_each(|(start, end)| each(&text[start..end])));
 }
 
 /// A tokenizer made of merges.
@@ -141,17 +143,17 @@ impl Bpe {
     pub(crate) fn encode(&self, text: &str) -> Vec<u16> {
         let mut cache = self.caches.lock().ok().and_then(|mut caches| caches.pop()).unwrap_or_default();
         let mut tokens = Vec::with_capacity(text.len() / 2);
-        for word in words(text) {
+        for_each_word(text, |word| {
             if let Some(known) = cache.get(word) {
                 tokens.extend_from_slice(known);
-                continue;
+                return;
             }
             let cut = self.cut(word);
             tokens.extend_from_slice(&cut);
             if word.len() <= MAX_CACHED_WORD_BYTES && cache.len() < MAX_CACHED_WORDS {
                 cache.insert(word.into(), cut.into());
             }
-        }
+        });
         if let Ok(mut caches) = self.caches.lock() {
             caches.push(cache);
         }
@@ -206,4 +208,32 @@ fn merge_in_place(word: &mut Vec<u16>, merge: Merge, new: u16) {
         kept += 1;
     }
     word.truncate(kept);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merges_of_the_paper_come_in_its_order() {
+        // Sennrich et al. 2016, section 3.2, without their mark at the end of a word. `es` and `st` stand 9 times
+        // each: the smaller ids come first.
+        let words = BTreeMap::from([("low", 5), ("lower", 2), ("newest", 6), ("widest", 3)]);
+        let merges = learn_merges(&words, 4);
+        let bpe = Bpe::new(&merges);
+        let learnt: Vec<&str> =
+            bpe.token_bytes()[257..].iter().map(|bytes| std::str::from_utf8(bytes).unwrap()).collect();
+        assert_eq!(learnt, ["es", "est", "lo", "low"]);
+        assert_eq!(bpe.encode("lowest"), [260, 258]);
+    }
+
+    #[test]
+    fn learning_ends_where_no_pair_stands_twice() {
+        let words = BTreeMap::from([("abab", 1), ("cd", 1)]);
+        // `ab` stands twice, then `ab ab` once.
+        assert_eq!(learn_merges(&words, 10), [(97, 98)]);
+        // Repeats that overlap are merged from the left.
+        let words = BTreeMap::from([("aaaaa", 2)]);
+        assert_eq!(Bpe::new(&learn_merges(&words, 1)).encode("aaaaa"), [257, 257, 97]);
+    }
 }

@@ -27,6 +27,9 @@ pub mod tokenise;
 pub mod batches;
 mod permutation;
 
+#[cfg(test)]
+mod testing;
+
 mod error;
 
 pub use batches::{Batch, Batches, train_tokens_needed};

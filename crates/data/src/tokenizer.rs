@@ -206,8 +206,8 @@ fn learn(corpora: &BTreeMap<&str, &Corpus>, n_merges: usize) -> Result<Vec<Merge
     let mut words: BTreeMap<&str, u64> = BTreeMap::new();
     // Hashing is faster than comparing; the order comes from the words alone.
     let mut counts: HashMap<&str, u64> = HashMap::new();
-    for word in texts.iter().flat_map(|text| bpe::words(text)) {
-        *counts.entry(word).or_default() += 1;
+    for text in &texts {
+        bpe::for_each_word(text, |word| *counts.entry(word).or_default() += 1);
     }
     words.extend(counts);
     Ok(bpe::learn_merges(&words, n_merges))
@@ -229,4 +229,127 @@ fn load(file: &Path, n_merges: usize) -> Result<Tokenizer, DataError> {
     let merges =
         read().filter(|merges| merges.len() == n_merges).ok_or_else(|| damaged("it holds other merges"))?;
     Ok(Tokenizer::new(Some(Bpe::new(&merges)), merges))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenizers::models::TrainerWrapper;
+    use tokenizers::models::bpe::{BPE, BpeTrainer};
+
+    use super::*;
+    use crate::testing::{documents, folder, open_files};
+
+    const TRICKY: [&str; 8] = [
+        "",
+        " ",
+        "\r\n\t x  y\n\n  z",
+        "it's they'll <|endoftext|> 12345 naïve — 日本語 \u{1F600} \u{301}",
+        "fn main() { println!(\"{}\", 0xff_u8); }",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "\u{0} control \u{7f}",
+        "ka ro mi ten lu",
+    ];
+
+    fn prepare(vocab_size: u32) -> (tempfile::TempDir, Tokenizer) {
+        let (cache, base) = (folder(&[]), documents(0, 20, 20_000));
+        let corpus = open_files(base.path(), &["."]).unwrap();
+        let tokenizer =
+            Tokenizer::prepare(TokenizerChoice::Bpe(vocab_size), &[&corpus], cache.path()).unwrap();
+        (cache, tokenizer)
+    }
+
+    #[test]
+    fn encoding_and_decoding_give_back_every_byte_and_lengths_add_up() {
+        let (_cache, bpe) = prepare(400);
+        let bytes = Tokenizer::prepare(TokenizerChoice::Bytes, &[], Path::new("")).unwrap();
+        assert_eq!((bytes.vocab_size(), bpe.vocab_size()), (257, 400));
+        for tokenizer in [&bytes, &bpe] {
+            let lengths = tokenizer.token_lengths();
+            assert_eq!(lengths.len() as u32, tokenizer.vocab_size());
+            assert_eq!(lengths[END_OF_DOCUMENT as usize], 0);
+            for text in TRICKY {
+                let tokens = tokenizer.encode(text);
+                assert_eq!(tokenizer.decode(&tokens), text.as_bytes(), "{text}");
+                assert!(!tokens.contains(&END_OF_DOCUMENT), "{text}");
+                let n_bytes: u32 = tokens.iter().map(|&token| lengths[token as usize]).sum();
+                assert_eq!(n_bytes as usize, text.len(), "{text}");
+            }
+        }
+        assert!(bpe.encode("ka ro mi").len() < 8);
+    }
+
+    #[test]
+    fn the_file_makes_the_crate_tokenizers_cut_as_we_do() {
+        let (_cache, bpe) = prepare(400);
+        let mut theirs: tokenizers::Tokenizer = bpe.to_json().unwrap().parse().unwrap();
+        assert_eq!(theirs.get_vocab_size(true), 400);
+        theirs.set_encode_special_tokens(true);
+        for text in TRICKY {
+            let ids = theirs.encode(text, false).unwrap().get_ids().to_vec();
+            assert_eq!(ids, bpe.encode(text).into_iter().map(u32::from).collect::<Vec<_>>(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_merges_are_those_of_the_crate_tokenizers() {
+        // Pairs that stand equally often are ordered by ids, which are not the same there beyond ASCII.
+        let text = crate::testing::text(5, 100_000).replace(|letter: char| !letter.is_ascii(), "");
+        let mut words: BTreeMap<&str, u64> = BTreeMap::new();
+        bpe::for_each_word(&text, |word| *words.entry(word).or_default() += 1);
+        let ours = bpe::learn_merges(&words, 100);
+        let alphabet = ByteLevel::alphabet();
+        let trainer = BpeTrainer::builder()
+            .vocab_size(256 + 100)
+            .show_progress(false)
+            .initial_alphabet(alphabet.into_iter().collect());
+        let mut theirs = tokenizers::Tokenizer::new(BPE::default());
+        theirs.with_pre_tokenizer(Some(ByteLevel::default().add_prefix_space(false)));
+        theirs.train(&mut TrainerWrapper::from(trainer.build()), [text.as_str()].into_iter()).unwrap();
+        let theirs = theirs.get_vocab(false);
+        let ours = Tokenizer::new(Some(Bpe::new(&ours)), ours);
+        let ours: tokenizers::Tokenizer = ours.to_json().unwrap().parse().unwrap();
+        let ours = ours.get_vocab(false);
+        let only_ours: Vec<&String> = ours
+            .keys()
+            .filter(|token| *token != END_OF_DOCUMENT_TEXT && !theirs.contains_key(*token))
+            .collect();
+        assert!(only_ours.is_empty(), "{only_ours:?}");
+        assert_eq!(ours.len(), theirs.len() + 1);
+    }
+
+    #[test]
+    fn learning_again_elsewhere_gives_the_same_and_the_cache_is_used() {
+        let (first, second) = (documents(0, 20, 20_000), documents(50, 20, 20_000));
+        let (a, b) = (open_files(first.path(), &["."]).unwrap(), open_files(second.path(), &["."]).unwrap());
+        let (here, there) = (folder(&[]), folder(&[]));
+        let choice = TokenizerChoice::Bpe(600);
+        let learnt = Tokenizer::prepare(choice, &[&a, &b], here.path()).unwrap();
+        let again = Tokenizer::prepare(choice, &[&b, &a, &b], there.path()).unwrap();
+        assert_eq!((learnt.hash(), learnt.to_json()), (again.hash(), again.to_json()));
+        let folders: Vec<_> = fs::read_dir(here.path().join("tokenizers")).unwrap().flatten().collect();
+        assert_eq!(folders.len(), 1);
+        // From the file, the text being gone.
+        drop((first, second));
+        let loaded = Tokenizer::prepare(choice, &[&a, &b], here.path()).unwrap();
+        assert_eq!((learnt.hash(), learnt.encode(TRICKY[3])), (loaded.hash(), loaded.encode(TRICKY[3])));
+        let file = folders[0].path().join("tokenizer.json");
+        let mut text = fs::read(&file).unwrap();
+        text.truncate(1000);
+        fs::write(&file, text).unwrap();
+        let error = Tokenizer::prepare(choice, &[&a, &b], here.path()).err().unwrap().to_string();
+        assert!(error.contains("tokenizer.json") && error.contains("delete it"), "{error}");
+    }
+
+    #[test]
+    fn a_vocabulary_that_cannot_be_is_refused() {
+        let (cache, base) = (folder(&[]), documents(0, 4, 100));
+        let corpus = open_files(base.path(), &["."]).unwrap();
+        for (vocab_size, why) in
+            [(0, "bytes"), (257, "bytes"), (65_537, "16 bits"), (30_000, "repeated pairs")]
+        {
+            let choice = TokenizerChoice::Bpe(vocab_size);
+            let error = Tokenizer::prepare(choice, &[&corpus], cache.path()).err().unwrap().to_string();
+            assert!(error.contains(why), "{vocab_size}: {error}");
+        }
+    }
 }
