@@ -6,6 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// Longest range: more is a slip, to be told before it fills the memory.
+const STEPS_MAX: usize = 100_000;
+
 /// The values of one swept quantity, spelt out in the order written. Integers are exact below 2^53.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
@@ -126,6 +129,9 @@ impl<'de> Visitor<'de> for AxisVisitor {
             (None, Some(from), Some(to)) => (from, to, false),
             _ => return Err(A::Error::custom("give either `log = [from, to]` or both `from` and `to`")),
         };
+        if steps > STEPS_MAX {
+            return Err(A::Error::custom(format!("`steps = {steps}`: a range has at most {STEPS_MAX}")));
+        }
         if steps < 2 {
             return Err(A::Error::custom(format!("`steps = {steps}`: a range needs at least 2")));
         }
@@ -209,6 +215,7 @@ mod tests {
             ("x = { log = [0, 1], steps = 3 }", "positive"),
             ("x = { from = 0, steps = 3 }", "either"),
             ("x = { log = [1, 2], steps = 1 }", "at least 2"),
+            ("x = { log = [1, 2], steps = 1000000000 }", "at most"),
             ("x = { log = [1, 2], stepz = 3 }", "stepz"),
             ("x = { log = [1, 2] }", "steps"),
             ("x = nan", "finite"),

@@ -30,6 +30,7 @@ pub mod record;
 pub mod table;
 
 mod error;
+mod place;
 
 pub use error::SchemaError;
 

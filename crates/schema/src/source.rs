@@ -1,12 +1,11 @@
 //! Reads a value from layered TOML: includes below, the file above them, overrides on top. An error shows
 //! the file, the line, a caret and, for a misspelt name, the nearest known one.
 
-use std::ops::Range;
-
 use serde::de::DeserializeOwned;
 use toml::Table;
 
 use crate::SchemaError;
+use crate::place::{find_span, is_inline_table, render_at};
 
 /// One TOML text with the name that errors show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,19 +43,20 @@ impl Layers {
         }
     }
 
-    /// Lays `text` over what is there. Tables merge, everything else is replaced.
+    /// Lays `text` over what is there. Tables written as sections (`[train]`) merge; everything else is replaced,
+    /// inline tables (`{ log = [1, 2], steps = 3 }`) too, since they are written as one value.
     ///
     /// # Errors
     /// `Toml` where the text is not TOML.
     pub fn push(&mut self, text: TomlText) -> Result<(), SchemaError> {
         let mut table = parse_table(&text)?;
         table.remove("include");
-        merge(&mut self.merged, table);
+        merge(&mut self.merged, table, "", &|path| is_inline_table(&text.text, path));
         self.texts.push(text);
         Ok(())
     }
 
-    /// Lays `key.path=value` over what is there. The value is TOML; where it is not, it is a string.
+    /// Replaces the value at `key.path` by that of `key.path=value`. It is TOML; where it is not, it is a string.
     ///
     /// # Errors
     /// `Toml` where there is no `=` or the key is empty.
@@ -73,13 +73,17 @@ impl Layers {
             Ok(mut table) => table.remove("x").expect("the text assigns x"),
             Err(_) => toml::Value::String(value.to_string()),
         };
-        let mut nested = value.clone();
-        for part in key.rsplit('.') {
-            nested = toml::Value::Table(Table::from_iter([(part.to_string(), nested)]));
+        let mut table = &mut self.merged;
+        let mut parts: Vec<&str> = key.split('.').collect();
+        let last = parts.pop().expect("a split has at least one part");
+        for part in parts {
+            let below = table.entry(part).or_insert_with(|| toml::Value::Table(Table::new()));
+            if !below.is_table() {
+                *below = toml::Value::Table(Table::new());
+            }
+            table = below.as_table_mut().expect("it was made a table");
         }
-        if let toml::Value::Table(table) = nested {
-            merge(&mut self.merged, table);
-        }
+        table.insert(last.to_string(), value.clone());
         self.overrides.push((key.to_string(), value));
         Ok(())
     }
@@ -94,15 +98,11 @@ impl Layers {
     /// # Errors
     /// `Toml` with place, line and suggestion.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, SchemaError> {
-        let value = toml::Value::Table(self.merged.clone());
-        serde_path_to_error::deserialize(value).map_err(|error| {
-            let path = error.path().to_string();
-            let message = error.into_inner().to_string();
-            let message = message.trim_end().to_string();
+        read(self.merged.clone()).map_err(|(path, message)| {
+            let path = culprit::<T>(&self.merged, path, &message);
             // Where the parser names an unknown key, point at the key rather than at its table.
             let path = match quoted_after(&message, "unknown field `") {
-                Some(key) if !path.ends_with(key) && path == "." => key.to_string(),
-                Some(key) if !path.ends_with(key) => format!("{path}.{key}"),
+                Some(key) if last_part(&path) != key => format!("{path}.{key}"),
                 _ => path,
             };
             self.error_at(&path, message)
@@ -111,15 +111,16 @@ impl Layers {
 
     /// An error about the value at a dotted path, shown where it was written last.
     pub fn error_at(&self, path: &str, message: String) -> SchemaError {
-        let message = match suggestion(&message) {
-            Some(hint) => format!("{message}\n  hint: did you mean `{hint}`?"),
+        let message = match hint(&message) {
+            Some(hint) => format!("{message}\n  hint: {hint}"),
             None => message,
         };
-        // A path below an override (`train.lr` for `train`) is an error of the override too.
-        if let Some((key, value)) = self.overrides.iter().rev().find(|(key, _)| {
-            path == key || path.starts_with(&format!("{key}.")) || key.starts_with(&format!("{path}."))
-        }) {
-            return SchemaError::Toml { rendered: format!("--set {key}={value}: {message}") };
+        let of_override = |(key, value): &(String, toml::Value)| SchemaError::Toml {
+            rendered: format!("--set {key}={value}: {message}"),
+        };
+        let overrides = || self.overrides.iter().rev();
+        if let Some(found) = overrides().find(|(key, _)| is_at_or_below(path, key)) {
+            return of_override(found);
         }
         let mut shorter = path;
         loop {
@@ -127,6 +128,10 @@ impl Layers {
                 if let Some(span) = find_span(&text.text, shorter) {
                     return render_at(text, Some(span), message);
                 }
+            }
+            // A table that only overrides have made.
+            if let Some(found) = overrides().find(|(key, _)| is_at_or_below(key, shorter)) {
+                return of_override(found);
             }
             match shorter.rsplit_once('.') {
                 Some((parent, _)) => shorter = parent,
@@ -140,78 +145,85 @@ impl Layers {
     }
 }
 
+/// Reads a table; an error comes as dotted path and message.
+fn read<T: DeserializeOwned>(table: Table) -> Result<T, (String, String)> {
+    serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        (path, error.into_inner().message().to_string())
+    })
+}
+
+/// The path of the value that an error is about, at `path` or below.
+///
+/// serde reads a table that is tagged by its `kind` as a whole before it looks at the fields, and the error then
+/// tells the table alone. The culprit is the one key without which the message changes.
+fn culprit<T: DeserializeOwned>(merged: &Table, mut path: String, message: &str) -> String {
+    if message.starts_with("missing field") {
+        return path;
+    }
+    loop {
+        let mut copy = merged.clone();
+        let Some(table) = table_at(&mut copy, &path) else { return path };
+        let keys: Vec<String> = table.keys().cloned().collect();
+        let is_culprit = |key: &String| {
+            let mut without = merged.clone();
+            if let Some(table) = table_at(&mut without, &path) {
+                table.remove(key);
+            }
+            read::<T>(without).err().is_none_or(|(_, other)| other != message)
+        };
+        let (tags, fields): (Vec<String>, Vec<String>) =
+            keys.into_iter().filter(is_culprit).partition(|key| key == "kind");
+        let key = match (fields.as_slice(), tags.as_slice()) {
+            ([field], _) => field,
+            // Without its tag nothing can be read, so the tag is it only where no field is.
+            ([], [tag]) => tag,
+            _ => return path,
+        };
+        path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+    }
+}
+
+/// The table at a dotted path with positions as `[0]`.
+fn table_at<'a>(root: &'a mut Table, path: &str) -> Option<&'a mut Table> {
+    let mut table = root;
+    for part in path.split('.').filter(|part| !part.is_empty()) {
+        let mut names = part.split('[');
+        let mut value = table.get_mut(names.next()?)?;
+        for position in names {
+            value = value.as_array_mut()?.get_mut(position.trim_end_matches(']').parse::<usize>().ok()?)?;
+        }
+        table = value.as_table_mut()?;
+    }
+    Some(table)
+}
+
+/// Whether `path` is `above` or lies below it.
+fn is_at_or_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
 fn parse_table(text: &TomlText) -> Result<Table, SchemaError> {
     text.text.parse::<Table>().map_err(|error| render_at(text, error.span(), error.message().to_string()))
 }
 
-fn merge(below: &mut Table, above: Table) {
+/// Lays `above` over `below`; a table at a path that `is_whole` replaces what is there.
+fn merge(below: &mut Table, above: Table, path: &str, is_whole: &dyn Fn(&str) -> bool) {
     for (key, value) in above {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         match (below.get_mut(&key), value) {
-            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => merge(old, new),
+            (Some(toml::Value::Table(old)), toml::Value::Table(new)) if !is_whole(&path) => {
+                merge(old, new, &path, is_whole);
+            }
             (_, value) => {
                 below.insert(key, value);
             }
         }
-    }
-}
-
-/// Bytes of the key at a dotted path (array positions as `[0]`), where the text has it.
-fn find_span(text: &str, path: &str) -> Option<Range<usize>> {
-    use toml::de::{DeTable, DeValue};
-    let document = DeTable::parse(text).ok()?;
-    let mut table = document.get_ref().clone();
-    let mut span = None;
-    let parts: Vec<&str> = path.split('.').filter(|part| !part.is_empty()).collect();
-    for (part_idx, part) in parts.iter().enumerate() {
-        let (name, positions) = match part.split_once('[') {
-            Some((name, rest)) => (name, rest.trim_end_matches(']').split("][").collect::<Vec<_>>()),
-            None => (*part, Vec::new()),
-        };
-        let (key, value) = table.iter().find(|(key, _)| key.get_ref().as_ref() == name)?;
-        span = Some(key.span());
-        let mut value = value.clone();
-        for position in positions {
-            let item = match value.get_ref() {
-                DeValue::Array(items) => items.get(position.parse::<usize>().ok()?)?.clone(),
-                _ => return span,
-            };
-            span = Some(item.span());
-            value = item;
-        }
-        match value.into_inner() {
-            DeValue::Table(inner) => table = inner,
-            _ if part_idx + 1 == parts.len() => return span,
-            _ => return span,
-        }
-    }
-    span
-}
-
-/// The message under a header with file, line and column, and the line itself with a caret.
-fn render_at(text: &TomlText, span: Option<Range<usize>>, message: String) -> SchemaError {
-    let Some(span) = span else {
-        return SchemaError::Toml { rendered: format!("{}: {message}", text.name) };
-    };
-    let before = &text.text[..span.start.min(text.text.len())];
-    let line_idx = before.matches('\n').count();
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let column = before[line_start..].chars().count();
-    let line = text.text.lines().nth(line_idx).unwrap_or("");
-    let width = text
-        .text
-        .get(span.clone())
-        .map_or(1, |marked| marked.lines().next().unwrap_or("").chars().count())
-        .max(1);
-    let number = (line_idx + 1).to_string();
-    let gutter = " ".repeat(number.len());
-    SchemaError::Toml {
-        rendered: format!(
-            "{message}\n{gutter}--> {}:{number}:{}\n{gutter} |\n{number} | {line}\n{gutter} | {}{}",
-            text.name,
-            column + 1,
-            " ".repeat(column),
-            "^".repeat(width)
-        ),
     }
 }
 
@@ -220,11 +232,17 @@ fn quoted_after<'a>(message: &'a str, start: &str) -> Option<&'a str> {
     rest.split('`').next()
 }
 
-/// The known name nearest to an unknown one, from serde's own message.
-fn suggestion(message: &str) -> Option<String> {
-    let name =
-        quoted_after(message, "unknown field `").or_else(|| quoted_after(message, "unknown variant `"))?;
-    let expected = &message[message.find("expected")?..];
+/// What a message that serde (or a planner) wrote in its usual form leaves to be said.
+fn hint(message: &str) -> Option<String> {
+    if message.starts_with("invalid type: floating point")
+        && ["u64", "u32", "usize"].iter().any(|whole| message.ends_with(whole))
+    {
+        return Some("a whole number, written without point and exponent".to_string());
+    }
+    // "unknown field `x`, expected one of `y`, `z`", and the same for a variant, a corpus, ...
+    let (_, rest) = message.split_once("unknown ")?;
+    let name = rest.split('`').nth(1)?;
+    let (_, expected) = rest.split_once("expected")?;
     expected
         .split('`')
         .skip(1)
@@ -233,5 +251,5 @@ fn suggestion(message: &str) -> Option<String> {
         // 0.75 keeps one or two slips in a short word and refuses a mere likeness.
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known.to_string())
+        .map(|(_, known)| format!("did you mean `{known}`?"))
 }
