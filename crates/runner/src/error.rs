@@ -105,7 +105,9 @@ impl RunnerError {
     pub fn is_fatal(&self) -> bool {
         match self {
             RunnerError::Io { source, .. } => is_storage(source),
-            RunnerError::NoFolder { .. } | RunnerError::Spawn { .. } | RunnerError::WorkerStart { .. } => true,
+            RunnerError::NoFolder { .. } | RunnerError::Spawn { .. } | RunnerError::WorkerStart { .. } => {
+                true
+            }
             _ => false,
         }
     }

@@ -226,7 +226,9 @@ pub(crate) mod tests {
 
     /// A record with the fields that are read here and one that is read past.
     pub(crate) fn record_text(id: &RunId, outcome: &str) -> String {
-        format!(r#"{{"run":"{id}","outcome":{outcome},"steps":200,"train_loss":1.5,"params":{{"mlp":[1,2]}}}}"#)
+        format!(
+            r#"{{"run":"{id}","outcome":{outcome},"steps":200,"train_loss":1.5,"params":{{"mlp":[1,2]}}}}"#
+        )
     }
 
     pub(crate) fn new_run_folder(sweep_dir: &Path, run: &RunSpec) -> PathBuf {
@@ -303,7 +305,7 @@ pub(crate) mod tests {
             text.insert_str(1, &format!(r#""provenance":"{}","#, "x".repeat(2000)));
             fs::write(folder.join(RECORD_JSON), text).unwrap();
         }
-        let clock = std::time::Instant::now();
+        let clock = Instant::now();
         assert_eq!(over(dir.path()).unwrap().len(), 10_000);
         let seconds = clock.elapsed().as_secs_f64();
         println!("10000 records in {seconds:.3} s");

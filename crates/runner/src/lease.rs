@@ -223,12 +223,8 @@ impl Leases {
     }
 
     fn keep(&self, path: PathBuf, file: File, holder: Holder) -> Lease {
-        let held = Arc::new(Held {
-            path,
-            file: Mutex::new(Some(file)),
-            holder,
-            is_lost: AtomicBool::new(false),
-        });
+        let held =
+            Arc::new(Held { path, file: Mutex::new(Some(file)), holder, is_lost: AtomicBool::new(false) });
         lock(&self.shared.held).leases.push(Arc::clone(&held));
         Lease { held, all: Arc::clone(&self.shared) }
     }
@@ -329,7 +325,10 @@ fn sight_by_clock(holder: Option<Holder>) -> Sight {
     if holder.released {
         return Sight::Free;
     }
-    let age = holder.at.parse::<jiff::Timestamp>().map(|at| jiff::Timestamp::now().duration_since(at).as_secs_f64());
+    let age = holder
+        .at
+        .parse::<jiff::Timestamp>()
+        .map(|at| jiff::Timestamp::now().duration_since(at).as_secs_f64());
     match age {
         Ok(age) if age < holder.heartbeat_seconds * f64::from(BEATS_UNTIL_STALE) => Sight::Held(Some(holder)),
         _ => Sight::Abandoned(holder),
@@ -346,8 +345,7 @@ fn beat_until_over(shared: &Shared, heartbeat: Duration) {
     let mut beat = 0;
     let mut kept = lock(&shared.held);
     while !kept.is_over {
-        let (guard, _) =
-            shared.changed.wait_timeout(kept, heartbeat).unwrap_or_else(PoisonError::into_inner);
+        let (guard, _) = shared.changed.wait_timeout(kept, heartbeat).unwrap_or_else(PoisonError::into_inner);
         kept = guard;
         if kept.is_over {
             return;

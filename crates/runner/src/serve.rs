@@ -54,7 +54,8 @@ impl TrainFailure {
 pub fn failure_in(message: &str) -> Failure {
     let message = message.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if has(&["out of memory", "outofmemory", "out_of_memory", "out_of_device_memory", "memory allocation of"]) {
+    if has(&["out of memory", "outofmemory", "out_of_memory", "out_of_device_memory", "memory allocation of"])
+    {
         Failure::OutOfMemory
     } else if has(&["device lost", "device is lost", "device was lost", "devicelost", "device_lost"]) {
         Failure::DeviceLost
@@ -210,7 +211,11 @@ fn is_alive(pid: u32) -> bool {
 fn kill_this_process() -> ! {
     let mut system = System::new();
     if let Ok(pid) = sysinfo::get_current_pid() {
-        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, ProcessRefreshKind::nothing());
+        system.refresh_processes_specifics(
+            ProcessesToUpdate::Some(&[pid]),
+            true,
+            ProcessRefreshKind::nothing(),
+        );
         if system.process(pid).is_some_and(sysinfo::Process::kill) {
             // The signal arrives before this is over.
             std::thread::sleep(Duration::from_millis(100));
