@@ -305,7 +305,7 @@ pub(crate) mod tests {
             text.insert_str(1, &format!(r#""provenance":"{}","#, "x".repeat(2000)));
             fs::write(folder.join(RECORD_JSON), text).unwrap();
         }
-        let clock = std::time::Instant::now();
+        let clock = Instant::now();
         assert_eq!(over(dir.path()).unwrap().len(), 10_000);
         let seconds = clock.elapsed().as_secs_f64();
         println!("10000 records in {seconds:.3} s");

@@ -15,7 +15,6 @@ use crate::error::RunnerError;
 use crate::folder::{ending, prepare, probe, run_folders};
 use crate::lease::{Holder, Lease, Leases, Take, Watch};
 use crate::progress::{Counts, FailedRun, Next, Progress, Summary};
-use crate::serve::failure_in;
 use crate::stop::Stop;
 use crate::worker::{End, Heard, Message, Worker, WorkerCommand};
 
@@ -386,11 +385,11 @@ impl<'a> Scheduler<'a, '_> {
         let busy = slot.busy.take();
         let end = slot.worker.take().map(|mut worker| worker.reap());
         *slot = Slot::default();
-        let (how, code, last_words, signal) = match end {
-            Some(Ok(End { status, last_words })) => {
-                (status.to_string(), status.code(), last_words, signal_of(status))
+        let (how, code, signal, last_words, lacked_memory) = match end {
+            Some(Ok(End { status, last_words, lacked_memory })) => {
+                (status.to_string(), status.code(), signal_of(status), last_words, lacked_memory)
             }
-            _ => ("in an unknown way".to_string(), None, String::new(), None),
+            _ => ("in an unknown way".to_string(), None, None, String::new(), false),
         };
         if !was_asked && self.phase == Phase::Running {
             (self.on_progress)(Progress::WorkerLeft { slot: slot_idx, why: how.clone() });
@@ -417,8 +416,7 @@ impl<'a> Scheduler<'a, '_> {
         let failure = match signal {
             Some(SIGINT | SIGTERM) => Failure::Interrupted,
             _ if self.phase != Phase::Running => Failure::Interrupted,
-            // The allocator says so and aborts; nobody is left to send an event.
-            _ if failure_in(&last_words) == Failure::OutOfMemory => Failure::OutOfMemory,
+            _ if lacked_memory => Failure::OutOfMemory,
             _ => Failure::WorkerDied,
         };
         let said = if last_words.is_empty() { String::new() } else { format!("; it said: {last_words}") };

@@ -54,8 +54,10 @@ pub(crate) struct Worker {
 #[derive(Debug)]
 pub(crate) struct End {
     pub status: ExitStatus,
-    /// The last lines of its standard error.
+    /// The last lines that it wrote, backtraces left out.
     pub last_words: String,
+    /// The allocator found no memory; it says so and aborts.
+    pub lacked_memory: bool,
 }
 
 /// Where its standard error goes.
@@ -65,10 +67,12 @@ struct Log {
     tail: Vec<u8>,
 }
 
-/// Kept for the message about a death.
-const TAIL_BYTES: usize = 4096;
+/// Kept for the message about a death; more than a backtrace.
+const TAIL_BYTES: usize = 1 << 15;
 /// Quoted in it.
 const N_LAST_LINES: usize = 5;
+/// How each line of the protocol begins.
+const EVENT_START: &[u8] = b"{\"event\":";
 /// How long a process may take to end after it has closed its output.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -165,7 +169,9 @@ impl Worker {
         // A grandchild may keep standard error open; what is there by then will do.
         let _ = self.stderr_end.recv_timeout(Duration::from_secs(1));
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(End { status, last_words: last_lines(&log.tail) })
+        let tail = String::from_utf8_lossy(&log.tail);
+        let lacked_memory = !status.success() && tail.contains("memory allocation of ");
+        Ok(End { status, last_words: last_lines(&tail), lacked_memory })
     }
 }
 
@@ -199,26 +205,31 @@ fn copy_to_log(mut stderr: impl Read, log: &Mutex<Log>) {
     }
 }
 
-/// A line that is no event was printed by some library: it belongs to the log.
+/// What stands beside an event was printed by some library, perhaps without a line feed: it belongs to the log.
 fn read_events(stdout: impl Read, log: &Mutex<Log>, worker_idx: u64, to: &Sender<Message>) {
     let mut stdout = BufReader::new(stdout);
     let mut line = Vec::new();
     while matches!(stdout.read_until(b'\n', &mut line), Ok(n) if n > 0) {
-        match serde_json::from_slice(&line) {
+        let start = line.windows(EVENT_START.len()).position(|bytes| bytes == EVENT_START).unwrap_or(0);
+        let (printed, event) = line.split_at(start);
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.add(printed);
+        match serde_json::from_slice(event) {
             Ok(event) => {
                 if to.send(Message { worker_idx, heard: Heard::Event(event) }).is_err() {
                     return;
                 }
             }
-            Err(_) => log.lock().unwrap_or_else(PoisonError::into_inner).add(&line),
+            Err(_) => log.add(event),
         }
+        drop(log);
         line.clear();
     }
     let _ = to.send(Message { worker_idx, heard: Heard::Gone });
 }
 
-fn last_lines(tail: &[u8]) -> String {
-    let text = String::from_utf8_lossy(tail);
+fn last_lines(tail: &str) -> String {
+    let text = tail.find("stack backtrace:").map_or(tail, |end| &tail[..end]);
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(N_LAST_LINES)..].join(" | ")
 }
