@@ -170,8 +170,9 @@ mod tests {
     fn the_interval_spans_the_middle_of_the_resampled_optima() {
         // In the order of the sorted names A, B, E, alpha, beta. N* grows as A^(1/(alpha+beta)), so A
         // from 0.5 to 1.5 of its value moves N* in a known way.
-        let resamples =
-            (0..=100).map(|i| vec![482.01 * (0.5 + i as f64 / 100.0), 2085.43, 1.8172, 0.3478, 0.3658]).collect();
+        let resamples = (0..=100)
+            .map(|i| vec![482.01 * (0.5 + i as f64 / 100.0), 2085.43, 1.8172, 0.3478, 0.3658])
+            .collect();
         let optimum = compute_optimal(&fit(resamples), 1e18, 0.9).unwrap();
         let interval = optimum.n.interval.unwrap();
         for (found, share) in [(interval.low, 0.55_f64), (interval.high, 1.45)] {

@@ -11,9 +11,26 @@ pub fn csv(input: &ReportInput) -> String {
     let corpora: BTreeSet<&str> =
         runs.iter().filter_map(|run| run.row).flat_map(|row| row.losses.keys().map(String::as_str)).collect();
     let mut head: Vec<String> = [
-        "run_id", "name", "outcome", "excluded", "n", "d", "c", "budget_flops", "loss", "fitted_loss",
-        "log_residual", "bpb", "lr", "seed", "n_layer", "d_model", "flops_spent", "wall_seconds",
-        "tokens_per_second", "device",
+        "run_id",
+        "name",
+        "outcome",
+        "excluded",
+        "n",
+        "d",
+        "c",
+        "budget_flops",
+        "loss",
+        "fitted_loss",
+        "log_residual",
+        "bpb",
+        "lr",
+        "seed",
+        "n_layer",
+        "d_model",
+        "flops_spent",
+        "wall_seconds",
+        "tokens_per_second",
+        "device",
     ]
     .map(String::from)
     .to_vec();
@@ -62,7 +79,11 @@ fn line(cells: &[String]) -> String {
 }
 
 fn quoted(cell: &str) -> String {
-    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_string() }
+    if cell.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.to_string()
+    }
 }
 
 #[cfg(test)]

@@ -34,8 +34,20 @@ pub fn charts(runs: &[Run], curves: &[MetricPoint]) -> Vec<Chart> {
     let flops: fn(&MetricPoint) -> f64 = |point| point.flops;
     let tokens: fn(&MetricPoint) -> f64 = |point| point.tokens as f64;
     [
-        ("learning-curves-flops", "Learning curves against compute", "Training FLOPs so far", TickText::Power, flops),
-        ("learning-curves-tokens", "Learning curves against data", "Training tokens so far", TickText::Si, tokens),
+        (
+            "learning-curves-flops",
+            "Learning curves against compute",
+            "Training FLOPs so far",
+            TickText::Power,
+            flops,
+        ),
+        (
+            "learning-curves-tokens",
+            "Learning curves against data",
+            "Training tokens so far",
+            TickText::Si,
+            tokens,
+        ),
     ]
     .into_iter()
     .filter_map(|(name, title, x_title, text, of)| {
@@ -67,7 +79,9 @@ fn chart(
         .collect();
     let ends: Vec<(usize, [f64; 2])> = lines
         .iter()
-        .filter_map(|(idx, line)| runs[*idx].loss.zip(line.last()).map(|(loss, last)| (*idx, [last[0], loss])))
+        .filter_map(|(idx, line)| {
+            runs[*idx].loss.zip(line.last()).map(|(loss, last)| (*idx, [last[0], loss]))
+        })
         .collect();
     x.scale = Scale::over(ScaleKind::Log, lines.iter().flat_map(|(_, line)| line.iter().map(|p| p[0])))?;
     // A diverged run would press all others together at the bottom; it may leave the frame instead.
@@ -87,7 +101,9 @@ fn chart(
         if let Status::Diverged { .. } = run.status {
             let last = line.last().copied();
             bad.push(line_of(*idx, line, Color::Bad, Stroke::Thin));
-            bad.extend(last.map(|at| point_of(*idx, run, at, Color::Bad, Shape::Cross)));
+            // Its last loss may lie far above the frame; the sign then stands at the frame's edge.
+            let end = last.map(|[x, loss]| [x, loss.min(y.value(0.97))]);
+            bad.extend(end.map(|at| point_of(*idx, run, at, Color::Bad, Shape::Cross)));
         } else {
             good.push(line_of(*idx, line, color(run), Stroke::Hair));
         }
@@ -97,13 +113,13 @@ fn chart(
         .filter(|(idx, _)| well(idx))
         .map(|(idx, at)| point_of(*idx, &runs[*idx], *at, color(&runs[*idx]), Shape::Circle))
         .collect();
-    let mut series = vec![Series::named(
-        "Training loss",
-        Swatch::Line(Color::Size(3), Stroke::Hair),
-        good,
-    )];
+    let mut series = vec![Series::named("Training loss", Swatch::Line(Color::Size(3), Stroke::Hair), good)];
     if !finals.is_empty() {
-        series.push(Series::named("Held-out loss at the end", Swatch::Point(Color::Size(3), Shape::Circle), finals));
+        series.push(Series::named(
+            "Held-out loss at the end",
+            Swatch::Point(Color::Size(3), Shape::Circle),
+            finals,
+        ));
     }
     if !bad.is_empty() {
         series.push(Series::named("Diverged", Swatch::Point(Color::Bad, Shape::Cross), bad));
@@ -178,7 +194,8 @@ mod tests {
 
     #[test]
     fn binning_keeps_the_ends_the_bound_and_the_mean() {
-        let points: Vec<[f64; 2]> = (1..=5000).map(|i| [i as f64, 3.0 + if i % 2 == 0 { 0.1 } else { -0.1 }]).collect();
+        let points: Vec<[f64; 2]> =
+            (1..=5000).map(|i| [i as f64, 3.0 + if i % 2 == 0 { 0.1 } else { -0.1 }]).collect();
         let binned = bin_means(&points, 200);
         assert!(binned.len() <= 200, "{}", binned.len());
         assert_eq!((binned[0], *binned.last().unwrap()), (points[0], points[4999]));

@@ -25,7 +25,8 @@ pub fn chart(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
         .collect();
     let points = || groups.iter().flat_map(|(_, members)| members);
     let minima = input.minima();
-    let x = Scale::over(ScaleKind::Log, points().map(|(_, run)| run.n).chain(minima.iter().filter_map(|m| m.n)))?;
+    let x =
+        Scale::over(ScaleKind::Log, points().map(|(_, run)| run.n).chain(minima.iter().filter_map(|m| m.n)))?;
     let y = Scale::over(
         ScaleKind::Linear,
         points().filter_map(|(_, run)| run.loss).chain(minima.iter().filter_map(|m| m.loss)),
@@ -34,9 +35,9 @@ pub fn chart(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
         .iter()
         .map(|(budget, members)| {
             let place = budgets.iter().position(|b| b == budget).unwrap_or(0);
-            let color = Color::Budget(Color::step(place, budgets.len()));
+            let (color, shape) = runs::budget_sign(place, budgets.len());
             let minimum = minima.iter().find(|minimum| runs::is_near(minimum.budget, *budget));
-            budget_series(*budget, members, minimum, color, Shape::of(place))
+            budget_series(*budget, members, minimum, color, shape)
         })
         .collect();
     if let Some(fit) = input.fit() {
@@ -44,7 +45,7 @@ pub fn chart(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
             .iter()
             .filter_map(|(budget, members)| {
                 let place = budgets.iter().position(|b| b == budget).unwrap_or(0);
-                let color = Color::Budget(Color::step(place, budgets.len()));
+                let (color, _) = runs::budget_sign(place, budgets.len());
                 law_along(fit, members).map(|points| Mark::line(points, color, Stroke::Thin))
             })
             .collect();
@@ -55,7 +56,7 @@ pub fn chart(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
     }
     Some(Chart {
         name: "isoflop",
-        title: "IsoFLOP curves".to_string(),
+        title: "Loss against size at constant compute".to_string(),
         caption: "Each curve holds compute constant. Full lines: parabola of log loss in log N for one budget; ring: its minimum, where it lies inside the sizes that were trained. Dotted: the chosen law at the same budget, with D between the runs interpolated.".to_string(),
         x: Axis { title: "N, parameters".to_string(), scale: x, text: TickText::Si },
         y: Axis { title: "Held-out loss, nats per token".to_string(), scale: y, text: TickText::Plain },
@@ -73,10 +74,8 @@ pub fn minima_table(input: &ReportInput) -> String {
     let rows: Vec<Vec<String>> = minima
         .iter()
         .map(|minimum| {
-            let law = input
-                .fit()
-                .and_then(|fit| fit.optimum.as_ref())
-                .map(|frontier| frontier.n(minimum.budget));
+            let law =
+                input.fit().and_then(|fit| fit.optimum.as_ref()).map(|frontier| frontier.n(minimum.budget));
             let parabola = match (minimum.n, &minimum.why_none) {
                 (Some(n), _) => format::si(n),
                 (None, Some(why)) => format!("<span class=\"why\">none: {}</span>", html::escape(why)),
@@ -96,7 +95,7 @@ pub fn minima_table(input: &ReportInput) -> String {
         "<h3>Best size at each budget</h3>{}<p class=\"note\">N in parameters, loss in nats per token. Parabola and Akima spline are two ways to read the minimum off the same points (approach 2); the law is fitted to all points at once (approach 3). Where the three differ much, the sizes of that budget do not bracket the minimum well.</p>",
         html::table(
             "plain",
-            &["#Budget, FLOPs", "#Sizes", "#N*, parabola", "#N*, Akima", "#N*, law", "#Loss at parabola's minimum"],
+            &["#Budget, FLOPs", "#Sizes", "#N*, parabola", "#N*, Akima", "#N*, law", "#Loss at N*"],
             &rows
         )
     )
@@ -106,7 +105,9 @@ fn members<'a, 'b>(runs: &'b [Run<'a>], budget: f64) -> Vec<(usize, &'b Run<'a>)
     let mut members: Vec<(usize, &Run)> = runs
         .iter()
         .enumerate()
-        .filter(|(_, run)| run.budget.is_some_and(|b| runs::is_near(b, budget)) && run.fitted_point().is_some())
+        .filter(|(_, run)| {
+            run.budget.is_some_and(|b| runs::is_near(b, budget)) && run.fitted_point().is_some()
+        })
         .collect();
     members.sort_by(|a, b| a.1.n.total_cmp(&b.1.n));
     members

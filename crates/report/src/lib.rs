@@ -140,7 +140,8 @@ impl<'a> ReportInput<'a> {
     /// The largest budget, or the largest compute of any fitted row.
     fn largest_compute(&self) -> Option<f64> {
         let budget = self.table.rows.iter().filter_map(|row| row.budget).fold(0.0, f64::max);
-        let largest = if budget > 0.0 { budget } else { self.table.rows.iter().map(|row| row.c).fold(0.0, f64::max) };
+        let largest =
+            if budget > 0.0 { budget } else { self.table.rows.iter().map(|row| row.c).fold(0.0, f64::max) };
         (largest > 0.0).then_some(largest)
     }
 }

@@ -56,12 +56,11 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
         text.push_str(&format!("**{headline}**\n\n"));
     }
     text.push_str(&format!("`{}`\n\n", fit.equation));
-    let rows: Vec<Vec<String>> = fit
-        .params
-        .iter()
+    let rows: Vec<Vec<String>> = summary::params_in_order(fit)
+        .into_iter()
         .map(|(name, value)| {
             let interval = fit.intervals.get(name);
-            vec![name.clone(), format::estimate(*value, interval), interval_text(interval)]
+            vec![name.to_string(), format::estimate(value, interval), interval_text(interval)]
         })
         .collect();
     text.push_str(&table(&["Parameter", "Value", "Interval"], &rows));
@@ -71,7 +70,11 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
         .map(|(name, frontier)| {
             let with = |value: f64, key: &str| {
                 let interval = frontier.intervals.get(key);
-                format!("{} {}", format::estimate(value, interval), interval.map_or(String::new(), format::interval))
+                format!(
+                    "{} {}",
+                    format::estimate(value, interval),
+                    interval.map_or(String::new(), format::interval)
+                )
             };
             vec![name, with(frontier.a, "a"), with(frontier.b, "b")]
         })
@@ -138,8 +141,10 @@ fn run_table(runs: &[Run]) -> String {
 fn figures(figures: &[Figure]) -> String {
     let mut text = String::new();
     for figure in figures {
-        let interval = figure.interval.as_ref().map_or(String::new(), |i| format!(" {}", format::interval(i)));
-        let note = if figure.note.is_empty() { String::new() } else { format!(" ({})", escape(&figure.note)) };
+        let interval =
+            figure.interval.as_ref().map_or(String::new(), |i| format!(" {}", format::interval(i)));
+        let note =
+            if figure.note.is_empty() { String::new() } else { format!(" ({})", escape(&figure.note)) };
         text.push_str(&format!("- {}: {}{interval}{note}\n", figure.label, escape(&figure.value)));
     }
     text.push('\n');

@@ -3,7 +3,7 @@
 use scalelaw_schema::plan::{CenterSource, Plan};
 
 use crate::format;
-use crate::html::{self, escape};
+use crate::html::{self, escape, prose};
 
 /// The HTML of the section.
 pub fn section(plan: &Plan) -> String {
@@ -17,7 +17,11 @@ pub fn section(plan: &Plan) -> String {
     facts.push(format!("{} of disk", format::bytes(total.disk_bytes)));
     facts.extend(total.kwh.map(|kwh| format!("{} kWh estimated", format::significant(kwh, 3))));
     facts.extend(total.money.map(|money| {
-        format!("{} {} estimated", format::significant(money, 3), total.currency.as_deref().unwrap_or("of money"))
+        format!(
+            "{} {} estimated",
+            format::significant(money, 3),
+            total.currency.as_deref().unwrap_or("of money")
+        )
     }));
     if !plan.dropped.is_empty() {
         facts.push(format!("{} dropped", format::counted(plan.dropped.len(), "cell")));
@@ -35,7 +39,11 @@ pub fn section(plan: &Plan) -> String {
                 vec![format::flops(budget.flops), format::si(budget.center_n), source.to_string()]
             })
             .collect();
-        body.push_str(&html::table("plain", &["#Budget, FLOPs", "#Sizes centred on N", "Centre from"], &rows));
+        body.push_str(&html::table(
+            "plain",
+            &["#Budget, FLOPs", "#Sizes centred on N", "Centre from"],
+            &rows,
+        ));
     }
     let rows: Vec<Vec<String>> = plan
         .runs
@@ -74,11 +82,14 @@ pub fn section(plan: &Plan) -> String {
     ));
     if !plan.dropped.is_empty() {
         let rows: Vec<Vec<String>> =
-            plan.dropped.iter().map(|cell| vec![escape(&cell.cell), escape(&cell.why)]).collect();
-        body.push_str(&format!("<h3>Dropped cells</h3>{}", html::table("plain", &["Cell", "Why it cannot be"], &rows)));
+            plan.dropped.iter().map(|cell| vec![prose(&cell.cell), prose(&cell.why)]).collect();
+        body.push_str(&format!(
+            "<h3>Dropped cells</h3>{}",
+            html::table("plain", &["Cell", "Why it cannot be"], &rows)
+        ));
     }
     for warning in &plan.warnings {
-        body.push_str(&format!("<p class=\"note\">{}</p>", escape(warning)));
+        body.push_str(&format!("<p class=\"note\">{}</p>", prose(warning)));
     }
     format!(
         "<p>A grid of kind <code>{}</code>, N and C counted by the rule <code>{}</code>: {}.</p><details><summary>All planned runs</summary>{body}</details>",

@@ -22,12 +22,21 @@ pub fn facts(input: &ReportInput) -> Vec<(&'static str, String)> {
         facts.push(("Devices", counted(input.rows.iter().map(|row| row.device.as_str()))));
         let seeds: BTreeSet<u64> = input.rows.iter().map(|row| row.seed).collect();
         facts.push(("Seeds", seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")));
-        let epochs = input.rows.iter().filter_map(|row| row.max_epochs).fold(None, |most: Option<f64>, x| {
-            Some(most.map_or(x, |most| most.max(x)))
-        });
-        facts.push(("Most often that a text was read", format::or_unknown(epochs, |x| {
-            format!("{} times{}", format::significant(x, 3), if x <= 1.0 { " (no token came twice)" } else { "" })
-        })));
+        let epochs = input
+            .rows
+            .iter()
+            .filter_map(|row| row.max_epochs)
+            .fold(None, |most: Option<f64>, x| Some(most.map_or(x, |most| most.max(x))));
+        facts.push((
+            "Most often that a text was read",
+            format::or_unknown(epochs, |x| {
+                format!(
+                    "{} times{}",
+                    format::significant(x, 3),
+                    if x <= 1.0 { " (no token came twice)" } else { "" }
+                )
+            }),
+        ));
     }
     if let Some(planned) = input.plan.and_then(|plan| plan.runs.first()) {
         let train = &planned.run.train;
@@ -64,11 +73,15 @@ pub fn section(input: &ReportInput) -> String {
     let texts = if corpora.is_empty() {
         String::new()
     } else {
-        let rows: Vec<Vec<String>> =
-            corpora.iter().map(|(name, hash)| vec![escape(name), format!("<code>{}</code>", escape(hash))]).collect();
+        let rows: Vec<Vec<String>> = corpora
+            .iter()
+            .map(|(name, hash)| vec![escape(name), format!("<code>{}</code>", escape(hash))])
+            .collect();
         html::table("plain", &["Text", "Content hash of its tokens"], &rows)
     };
-    format!("<dl class=\"facts\">{items}</dl>{texts}<p class=\"note\">Optimizer, schedule, context and batch are those of the first planned run; the plan and each run's own file have them for every run.</p>")
+    format!(
+        "<dl class=\"facts\">{items}</dl>{texts}<p class=\"note\">Optimizer, schedule, context and batch are those of the first planned run; the plan and each run's own file have them for every run.</p>"
+    )
 }
 
 /// Distinct texts, each with how often it stands where there are several.
@@ -80,7 +93,11 @@ fn counted<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     let is_one = counts.len() == 1;
     let texts: Vec<String> = counts
         .into_iter()
-        .map(|(text, n)| if is_one { text.to_string() } else { format!("{text} ({})", format::counted(n, "run")) })
+        .map(
+            |(text, n)| {
+                if is_one { text.to_string() } else { format!("{text} ({})", format::counted(n, "run")) }
+            },
+        )
         .collect();
     texts.join("; ")
 }
@@ -88,7 +105,10 @@ fn counted<'a>(texts: impl Iterator<Item = &'a str>) -> String {
 fn optimizer(optimizer: &Optimizer) -> String {
     match optimizer {
         Optimizer::AdamW { beta1, beta2, eps, weight_decay } => {
-            format!("AdamW, betas {beta1} and {beta2}, eps {}, weight decay {weight_decay}", format::significant(*eps, 1))
+            format!(
+                "AdamW, betas {beta1} and {beta2}, eps {}, weight decay {weight_decay}",
+                format::significant(*eps, 1)
+            )
         }
     }
 }
@@ -100,7 +120,10 @@ fn schedule(schedule: &Schedule) -> String {
             format!("warm-up, then cosine to {} of the peak", format::significant(*final_fraction, 2))
         }
         Schedule::Wsd { cooldown_steps } => {
-            format!("warm-up, constant, cool-down of {} steps as 1 \u{2212} √x", format::count(*cooldown_steps))
+            format!(
+                "warm-up, constant, cool-down of {} steps as 1 \u{2212} √x",
+                format::count(*cooldown_steps)
+            )
         }
     }
 }

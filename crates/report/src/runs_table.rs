@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::ReportInput;
 use crate::format;
-use crate::html::{self, escape};
+use crate::html::{self, escape, prose};
 use crate::runs::{Run, Status};
 
 /// More corpora than this would make the table unreadable; the CSV has them all.
@@ -26,7 +26,8 @@ fn table(runs: &[Run]) -> String {
         return "<p>There are no runs.</p>".to_string();
     }
     let corpora: Vec<String> = {
-        let names: BTreeSet<&String> = runs.iter().filter_map(|run| run.row).flat_map(|row| row.losses.keys()).collect();
+        let names: BTreeSet<&String> =
+            runs.iter().filter_map(|run| run.row).flat_map(|row| row.losses.keys()).collect();
         if names.len() > 1 { names.into_iter().take(MOST_CORPORA).cloned().collect() } else { Vec::new() }
     };
     let has_budgets = runs.iter().any(|run| run.budget.is_some());
@@ -51,7 +52,8 @@ fn table(runs: &[Run]) -> String {
         .iter()
         .enumerate()
         .map(|(idx, run)| {
-            let cells: String = cells(run, has_rows, has_budgets, &corpora).iter().zip(&head).map(cell_html).collect();
+            let cells: String =
+                cells(run, has_rows, has_budgets, &corpora).iter().zip(&head).map(cell_html).collect();
             format!("<tr data-r=\"{idx}\">{cells}</tr>\n")
         })
         .collect();
@@ -62,7 +64,8 @@ fn table(runs: &[Run]) -> String {
 
 fn cell_html((cell, title): (&Cell, &String)) -> String {
     let class = if title.starts_with('#') { " class=\"num\"" } else { "" };
-    let number = cell.number.filter(|x| x.is_finite()).map_or(String::new(), |x| format!(" data-v=\"{x:.6e}\""));
+    let number =
+        cell.number.filter(|x| x.is_finite()).map_or(String::new(), |x| format!(" data-v=\"{x:.6e}\""));
     format!("<td{class}{number}>{}</td>", cell.html)
 }
 
@@ -76,10 +79,14 @@ fn cells(run: &Run, has_rows: bool, has_budgets: bool, corpora: &[String]) -> Ve
     let mut cells = vec![text(name(run)), text(outcome(run))];
     if has_rows {
         let shape = row.map(|row| (row.n_layer, row.d_model)).or_else(|| {
-            run.planned.map(|planned| planned.run.train.model.shape()).map(|shape| (shape.n_layer, shape.d_model))
+            run.planned
+                .map(|planned| planned.run.train.model.shape())
+                .map(|shape| (shape.n_layer, shape.d_model))
         });
         cells.push(match shape {
-            Some((layers, width)) => Cell { html: format!("{layers}×{width}"), number: Some((layers * width) as f64) },
+            Some((layers, width)) => {
+                Cell { html: format!("{layers}×{width}"), number: Some((layers * width) as f64) }
+            }
             None => number(None, &format::si),
         });
     }
@@ -99,7 +106,9 @@ fn cells(run: &Run, has_rows: bool, has_budgets: bool, corpora: &[String]) -> Ve
     if has_rows {
         cells.push(number(row.and_then(|row| row.bpb), &format::loss));
         cells.push(number(run.lr, &|x| format::significant(x, 3)));
-        cells.push(number(run.seed.map(|seed| seed as f64), &|_| run.seed.map_or(String::new(), |s| s.to_string())));
+        cells.push(number(run.seed.map(|seed| seed as f64), &|_| {
+            run.seed.map_or(String::new(), |s| s.to_string())
+        }));
         cells.push(number(row.map(|row| row.wall_seconds), &format::duration));
         cells.push(number(row.and_then(|row| row.tokens_per_second), &format::si));
     }
@@ -170,9 +179,7 @@ fn left_out(input: &ReportInput, runs: &[Run]) -> String {
     }
     let cells: Vec<Vec<String>> = rows
         .iter()
-        .map(|[what, stage, why]| {
-            vec![format!("<code>{}</code>", escape(what)), escape(stage), escape(why)]
-        })
+        .map(|[what, stage, why]| vec![format!("<code>{}</code>", escape(what)), prose(stage), prose(why)])
         .collect();
     format!(
         "<h3>Left out, and why</h3>{}",

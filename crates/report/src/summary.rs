@@ -9,7 +9,7 @@ use scalelaw_fit::conclusion::{Conclusion, Disagreement, Fit, FitStatus, Frontie
 use crate::ReportInput;
 use crate::equation;
 use crate::format;
-use crate::html::{self, escape};
+use crate::html::{self, escape, prose};
 use crate::runs::{Run, Status};
 
 /// A named number with its unit and what is to be known of it.
@@ -34,8 +34,10 @@ pub fn section(input: &ReportInput, runs: &[Run]) -> String {
     html.push_str(&tiles(&effort(input, runs), "effort"));
     let warnings = warnings(input);
     if !warnings.is_empty() {
-        let items: String = warnings.iter().map(|text| format!("<li>{}</li>", escape(text))).collect();
-        html.push_str(&format!("<div class=\"warn\"><h3>Know before using these numbers</h3><ul>{items}</ul></div>"));
+        let items: String = warnings.iter().map(|text| format!("<li>{}</li>", prose(text))).collect();
+        html.push_str(&format!(
+            "<div class=\"warn\"><h3>Know before using these numbers</h3><ul>{items}</ul></div>"
+        ));
     }
     html
 }
@@ -51,9 +53,11 @@ fn refused(reason: &str) -> String {
     let paragraphs: String = reason
         .split('\n')
         .filter(|line| !line.trim().is_empty())
-        .map(|line| format!("<p>{}</p>", escape(line)))
+        .map(|line| format!("<p>{}</p>", prose(line)))
         .collect();
-    format!("<div class=\"refused\"><p class=\"lead\">No law is concluded from these runs.</p>{paragraphs}</div>")
+    format!(
+        "<div class=\"refused\"><p class=\"lead\">No law is concluded from these runs.</p>{paragraphs}</div>"
+    )
 }
 
 fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String {
@@ -71,7 +75,7 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
     ));
     html.push_str(&tiles(&exponents(input, fit), "key"));
     html.push_str(&approaches(input, conclusion, fit));
-    html.push_str(&format!("<p class=\"note\">{}</p>", escape(&method(fit, conclusion))));
+    html.push_str(&format!("<p class=\"note\">{}</p>", prose(&method(fit, conclusion))));
     html
 }
 
@@ -90,18 +94,26 @@ fn value_text(fit: &Fit, name: &str, value: f64) -> String {
 }
 
 fn parameters(fit: &Fit) -> String {
-    let rows: Vec<Vec<String>> = fit
-        .params
-        .iter()
+    let rows: Vec<Vec<String>> = params_in_order(fit)
+        .into_iter()
         .map(|(name, value)| {
             vec![
                 format!("<i>{}</i>", equation::symbol(name)),
-                value_text(fit, name, *value),
+                value_text(fit, name, value),
                 interval_html(fit.intervals.get(name)),
             ]
         })
         .collect();
     html::table("plain", &["Parameter", "#Value", "#Interval"], &rows)
+}
+
+/// Parameters in the order in which the equation names them.
+pub fn params_in_order(fit: &Fit) -> Vec<(&str, f64)> {
+    let names: Vec<&str> = fit.equation.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let mut params: Vec<(&str, f64)> =
+        fit.params.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    params.sort_by_key(|(name, _)| names.iter().position(|x| x == name).unwrap_or(usize::MAX));
+    params
 }
 
 /// An interval with its method in a tooltip.
@@ -120,8 +132,7 @@ pub fn interval_html(interval: Option<&Interval>) -> String {
 pub fn exponents(input: &ReportInput, fit: &Fit) -> Vec<Figure> {
     let mut figures = Vec::new();
     if let Some(frontier) = &fit.optimum {
-        for (name, label, value) in
-            [("a", "Exponent of N*", frontier.a), ("b", "Exponent of D*", frontier.b)]
+        for (name, label, value) in [("a", "Exponent of N*", frontier.a), ("b", "Exponent of D*", frontier.b)]
         {
             let interval = frontier.intervals.get(name);
             figures.push(Figure {
@@ -136,7 +147,10 @@ pub fn exponents(input: &ReportInput, fit: &Fit) -> Vec<Figure> {
         let at = format!("at {} FLOPs", format::flops(optimum.c));
         figures.push(Figure {
             label: "Tokens per parameter".to_string(),
-            value: format::estimate(optimum.tokens_per_param.value, optimum.tokens_per_param.interval.as_ref()),
+            value: format::estimate(
+                optimum.tokens_per_param.value,
+                optimum.tokens_per_param.interval.as_ref(),
+            ),
             interval: optimum.tokens_per_param.interval,
             note: format!("D*/N* {at}"),
         });
@@ -179,7 +193,11 @@ pub fn effort(input: &ReportInput, runs: &[Run]) -> Vec<Figure> {
         let seconds: f64 = input.rows.iter().map(|row| row.wall_seconds).sum();
         let devices: BTreeSet<&str> = input.rows.iter().map(|row| row.device.as_str()).collect();
         figures.push(figure("Compute", format::flops(flops), "FLOPs spent on training".to_string()));
-        figures.push(figure("Time", format::duration(seconds), "of training, summed over the runs".to_string()));
+        figures.push(figure(
+            "Time",
+            format::duration(seconds),
+            "of training, summed over the runs".to_string(),
+        ));
         let names = devices.into_iter().collect::<Vec<_>>();
         figures.push(figure(
             if names.len() == 1 { "Device" } else { "Devices" },
@@ -197,18 +215,18 @@ fn tiles(figures: &[Figure], class: &str) -> String {
     let tiles: String = figures
         .iter()
         .map(|figure| {
-            let interval = figure
-                .interval
-                .as_ref()
-                .map_or(String::new(), |interval| {
-                    // Counts of parameters are easier to compare with their prefix.
-                    let text = if figure.label == "Best size" {
-                        format!("[{}, {}]", format::si(interval.low), format::si(interval.high))
-                    } else {
-                        format::interval(interval)
-                    };
-                    format!("<span class=\"ci\" title=\"{}\">{text}</span>", escape(&format::interval_method(interval)))
-                });
+            let interval = figure.interval.as_ref().map_or(String::new(), |interval| {
+                // Counts of parameters are easier to compare with their prefix.
+                let text = if figure.label == "Best size" {
+                    format!("[{}, {}]", format::si(interval.low), format::si(interval.high))
+                } else {
+                    format::interval(interval)
+                };
+                format!(
+                    "<span class=\"ci\" title=\"{}\">{text}</span>",
+                    escape(&format::interval_method(interval))
+                )
+            });
             let long = if figure.value.chars().count() > 14 { " class=\"long\"" } else { "" };
             format!(
                 "<div><dt>{}</dt><dd{long}>{} {interval}</dd><dd class=\"sub\">{}</dd></div>",
@@ -228,14 +246,20 @@ fn approaches(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String
         .map(|(name, frontier)| {
             let with = |value: f64, key: &str| {
                 let interval = frontier.intervals.get(key);
-                format!("{} {}", format::estimate(value, interval), interval.map_or(String::new(), |i| interval_html(Some(i))))
+                format!(
+                    "{} {}",
+                    format::estimate(value, interval),
+                    interval.map_or(String::new(), |i| interval_html(Some(i)))
+                )
             };
             vec![
                 name,
                 with(frontier.a, "a"),
                 with(frontier.b, "b"),
                 format::or_unknown(largest.map(|c| frontier.n(c)), format::si),
-                format::or_unknown(largest.map(|c| frontier.d(c) / frontier.n(c)), |x| format::significant(x, 3)),
+                format::or_unknown(largest.map(|c| frontier.d(c) / frontier.n(c)), |x| {
+                    format::significant(x, 3)
+                }),
             ]
         })
         .collect();
@@ -247,7 +271,11 @@ fn approaches(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String
     let head_ratio = format!("#D*/N*{at}");
     format!(
         "<h3>Do the approaches agree?</h3>{}{}",
-        html::table("plain", &["Approach", "#Exponent of N*, a", "#Exponent of D*, b", &head_n, &head_ratio], &rows),
+        html::table(
+            "plain",
+            &["Approach", "#Exponent of N*, a", "#Exponent of D*, b", &head_n, &head_ratio],
+            &rows
+        ),
         disagreements(conclusion, fit)
     )
 }
@@ -270,7 +298,7 @@ fn disagreements(conclusion: &Conclusion, fit: &Fit) -> String {
         .disagreement
         .iter()
         .filter_map(|disagreement| disagreement_text(disagreement, fit))
-        .map(|text| format!("<li>{}</li>", escape(&text)))
+        .map(|text| format!("<li>{}</li>", prose(&text)))
         .collect();
     if items.is_empty() { items } else { format!("<ul class=\"agree\">{items}</ul>") }
 }
@@ -288,7 +316,11 @@ pub fn disagreement_text(disagreement: &Disagreement, fit: &Fit) -> Option<Strin
         .values
         .iter()
         .map(|(name, value)| {
-            let value = if is_exponent || value.abs() < 1e3 { format::significant(*value, 3) } else { format::si(*value) };
+            let value = if is_exponent || value.abs() < 1e3 {
+                format::significant(*value, 3)
+            } else {
+                format::si(*value)
+            };
             format!("{value} by {name}")
         })
         .collect();

@@ -246,7 +246,9 @@ fn result(planned: &PlannedRun, loss: Option<f64>, random: &mut Random) -> Resul
     let shape = train.model.shape();
     let by_corpus = |factor: f64| -> BTreeMap<String, f64> {
         loss.iter()
-            .flat_map(|loss| [("code".to_string(), loss * 0.93 * factor), ("prose".to_string(), loss * 1.07 * factor)])
+            .flat_map(|loss| {
+                [("code".to_string(), loss * 0.93 * factor), ("prose".to_string(), loss * 1.07 * factor)]
+            })
             .collect()
     };
     let seconds = planned.c / 1.4e10 * (1.0 + 0.1 * random.uniform());
@@ -288,8 +290,9 @@ fn result(planned: &PlannedRun, loss: Option<f64>, random: &mut Random) -> Resul
 /// What a fit of the table would conclude: the truth, with resamples scattered about it.
 fn conclude(table: &LossTable, random: &mut Random) -> Conclusion {
     let [e, a, b, alpha, beta] = TRUTH;
-    let params: BTreeMap<String, f64> =
-        [("E", e), ("A", a), ("B", b), ("alpha", alpha), ("beta", beta)].map(|(k, v)| (k.to_string(), v)).into();
+    let params: BTreeMap<String, f64> = [("E", e), ("A", a), ("B", b), ("alpha", alpha), ("beta", beta)]
+        .map(|(k, v)| (k.to_string(), v))
+        .into();
     // In the order of the keys: A, B, E, alpha, beta. The terms keep their size in the middle of the data.
     let resamples: Vec<Vec<f64>> = (0..400)
         .map(|_| {
@@ -317,7 +320,8 @@ fn conclude(table: &LossTable, random: &mut Random) -> Conclusion {
     let k: f64 = 7.6;
     let frontier_a = beta / (alpha + beta);
     let a_interval = interval(resamples.iter().map(|theta| theta[4] / (theta[3] + theta[4])).collect());
-    let b_interval = Interval { low: 1.0 - a_interval.high, high: 1.0 - a_interval.low, ..a_interval.clone() };
+    let b_interval =
+        Interval { low: 1.0 - a_interval.high, high: 1.0 - a_interval.low, ..a_interval.clone() };
     let optimum = Frontier {
         a: frontier_a,
         b: 1.0 - frontier_a,
@@ -338,7 +342,9 @@ fn conclude(table: &LossTable, random: &mut Random) -> Conclusion {
             residual: (row.loss / truth(row.n, row.d)).ln(),
         })
         .collect();
-    let rms = (residuals.iter().map(|r| r.residual * r.residual).sum::<f64>() / residuals.len().max(1) as f64).sqrt();
+    let rms = (residuals.iter().map(|r| r.residual * r.residual).sum::<f64>()
+        / residuals.len().max(1) as f64)
+        .sqrt();
     let minima = minima(table);
     let inside: Vec<(f64, f64)> = minima.iter().filter_map(|m| Some((m.budget.ln(), m.n?.ln()))).collect();
     let second = (inside.len() > 1).then(|| {
