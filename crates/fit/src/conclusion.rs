@@ -30,6 +30,9 @@ pub struct Conclusion {
     pub warnings: Vec<String>,
     /// Rows left out.
     pub excluded: Vec<ExcludedRow>,
+    /// How the first law was chosen, with `--law auto` or `all`.
+    #[serde(default)]
+    pub choice: Option<Choice>,
     /// Time it took; filled in by the caller, who has a clock.
     pub seconds: Option<f64>,
 }
@@ -63,6 +66,9 @@ pub struct Fit {
     pub holdout: Option<Holdout>,
     /// Predictions asked for.
     pub predictions: Vec<Prediction>,
+    /// What the fit rests on.
+    #[serde(default)]
+    pub diagnostics: Option<Diagnostics>,
     /// Parameters of each bootstrap resample, in the order of `params`' keys; for bands. Not printed.
     #[serde(skip)]
     pub resamples: Vec<Vec<f64>>,
@@ -111,6 +117,13 @@ pub struct Frontier {
 }
 
 impl Frontier {
+    /// Whether every number is one, and N* and D* can be computed from them.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.a.is_finite()
+            && self.b.is_finite()
+            && [self.n_coefficient, self.d_coefficient].iter().all(|x| x.is_normal())
+    }
+
     /// N* at `c` FLOPs.
     pub fn n(&self, c: f64) -> f64 {
         self.n_coefficient * c.powf(self.a)
@@ -218,4 +231,57 @@ pub enum PredictionKind {
     Interpolation,
     /// Beyond the largest row.
     Extrapolation,
+}
+
+/// How a law was chosen among several: by predicting larger compute from smaller, inside the rows given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// How, in words.
+    pub method: String,
+    /// Mean absolute relative error of each law's back-tests, best first.
+    pub backtests: Vec<LawBacktest>,
+}
+
+/// One law's rolling back-tests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LawBacktest {
+    /// Name of the law.
+    pub law: String,
+    /// Predictions made.
+    pub predictions: usize,
+    /// Mean absolute relative error, as a fraction.
+    pub are: f64,
+}
+
+/// What a fit rests on, and what would change it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Diagnostics {
+    /// Profile-likelihood intervals by parameter, beside the ones reported, as a check.
+    pub profiles: BTreeMap<String, Interval>,
+    /// Correlation of parameter estimates, such as `E, alpha`; near ±1 they cannot be told apart.
+    pub correlations: BTreeMap<String, f64>,
+    /// Condition number of the scaled information matrix; absent where it is singular.
+    pub condition: Option<f64>,
+    /// Standard deviation of log loss over repeated seeds, where there are any.
+    pub seed_noise: Option<f64>,
+    /// Leverage and influence of each row, in the order of `residuals`.
+    pub rows: Vec<RowInfluence>,
+    /// C as the frontier counts it: `C = k · N^kappa · D`, from the rows.
+    pub compute_k: Option<f64>,
+    /// See `compute_k`.
+    pub compute_kappa: Option<f64>,
+    /// Sentences: what would change the conclusion.
+    pub findings: Vec<String>,
+}
+
+/// How much one row decides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RowInfluence {
+    /// The row's name in the table.
+    pub name: String,
+    /// Share of its own fitted value that it decides, 0 to 1.
+    pub leverage: f64,
+    /// Change of the frontier's exponent (of the first exponent, for a law without frontier) when the
+    /// row is left out.
+    pub influence: Option<f64>,
 }

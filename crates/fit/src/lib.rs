@@ -1,3 +1,151 @@
-//! Fits scaling laws to tables of losses, with honest intervals. Pure `f64`: no files, no clock.
+//! Fits scaling laws to tables of losses, with honest intervals. Pure `f64`: no files, no clock, no
+//! random state but the seeds it is given.
+//!
+//! Reading order: what is asked ([`spec`], [`objective`]), the laws ([`laws`], [`jet`]), the search
+//! (`search`, `minimise`), what is concluded ([`conclusion`], [`text`]).
+
+// Matrices are indexed as in their formulas.
+#![allow(clippy::needless_range_loop)]
 
 pub mod conclusion;
+pub mod objective;
+pub mod spec;
+
+pub mod jet;
+pub mod laws;
+pub mod row;
+
+mod minimise;
+mod search;
+
+mod akima;
+mod bootstrap;
+pub mod csv_table;
+pub mod frontier;
+mod identify;
+pub mod isoflop;
+mod one_law;
+pub mod quantile;
+pub mod simulate;
+pub mod text;
+
+#[cfg(test)]
+mod published;
+#[cfg(test)]
+mod whatever;
+
+use std::collections::BTreeMap;
+
+use scalelaw_schema::SCHEMA_VERSION;
+use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable};
+
+use conclusion::{Approach2, Conclusion, Disagreement, Fit};
+pub use laws::{ScalingLaw, law};
+pub use objective::Objective;
+pub use simulate::{KnownLaw, parse_law_with_params};
+pub use spec::{FitError, FitSpec, LawChoice, PredictAt};
+pub use text::render;
+
+/// Fits what `spec` asks for to the rows of `table`. `seconds` is left to the caller, who has a clock.
+///
+/// # Errors
+/// [`FitError::Refused`] where the rows cannot tell, with the runs that would settle it;
+/// otherwise what is wrong with `spec`.
+pub fn fit(table: &LossTable, spec: &FitSpec) -> Result<Conclusion, FitError> {
+    check_spec(spec)?;
+    let table = finite_rows(table);
+    let mut fits = Vec::new();
+    match &spec.law {
+        LawChoice::Named(name) => fits.push(one_law::fit(laws::find(name)?, &table, spec)?),
+        LawChoice::Auto => fits.push(one_law::fit(&laws::Chinchilla, &table, spec)?),
+        LawChoice::All => {
+            let mut refusal = None;
+            for law in laws::ALL {
+                match one_law::fit(*law, &table, spec) {
+                    Ok(fit) => fits.push(fit),
+                    Err(error) => refusal = refusal.or(Some(error)),
+                }
+            }
+            if let (true, Some(refusal)) = (fits.is_empty(), refusal) {
+                return Err(refusal);
+            }
+        }
+    }
+    let approach2 = isoflop::approach2(&table);
+    let disagreement = disagreements(&table, &fits[0], approach2.as_ref());
+    Ok(Conclusion {
+        schema_version: SCHEMA_VERSION,
+        source: table.source.clone(),
+        count_rule: table.count_rule.clone(),
+        loss_name: table.loss_name.clone(),
+        n_rows: table.rows.len(),
+        warnings: Vec::new(),
+        fits,
+        approach1: None,
+        approach2,
+        disagreement,
+        excluded: table.excluded,
+        choice: None,
+        seconds: None,
+    })
+}
+
+fn check_spec(spec: &FitSpec) -> Result<(), FitError> {
+    let bad = |what, value, why| Err(FitError::BadSetting { what, value, why });
+    if !(spec.level > 0.0 && spec.level < 1.0) {
+        return bad("the level", spec.level, "it must lie between 0 and 1 (hint: 0.95)");
+    }
+    if let Some(share) = spec.holdout_compute
+        && !(share > 0.0 && share < 1.0)
+    {
+        return bad(
+            "the quantile of compute to hold out above",
+            share,
+            "it must lie between 0 and 1 (hint: 0.8)",
+        );
+    }
+    if let Objective::LogHuber(delta) | Objective::Huber(delta) = spec.objective
+        && !(delta > 0.0 && delta.is_finite())
+    {
+        return bad("the objective's delta", delta, "it must be positive (hint: 1e-3)");
+    }
+    for at in &spec.predict {
+        let numbers = match *at {
+            PredictAt::ND(n, d) => vec![n, d],
+            PredictAt::C(c) => vec![c],
+        };
+        if let Some(&number) = numbers.iter().find(|number| !(**number > 0.0 && number.is_finite())) {
+            return bad("a number to predict at", number, "it must be positive");
+        }
+    }
+    Ok(())
+}
+
+/// The table without rows that hold a number no logarithm takes; those are listed as left out.
+fn finite_rows(table: &LossTable) -> LossTable {
+    let is_good = |row: &LossRow| {
+        let optional = [row.budget, row.unique_tokens].into_iter().flatten();
+        [row.n, row.d, row.c, row.loss].into_iter().chain(optional).all(|x| x > 0.0 && x.is_finite())
+    };
+    let mut clean = table.clone();
+    clean.rows.retain(is_good);
+    clean.excluded.extend(table.rows.iter().filter(|row| !is_good(row)).map(|row| ExcludedRow {
+        name: row.name.clone(),
+        why: "a number of it is not finite and positive".into(),
+    }));
+    clean
+}
+
+/// The exponent and the best size at the largest budget, by each approach.
+fn disagreements(table: &LossTable, fit: &Fit, approach2: Option<&Approach2>) -> Vec<Disagreement> {
+    let Some(law) = &fit.optimum else { return Vec::new() };
+    let Some(minima) = approach2.and_then(|approach2| approach2.frontier.as_ref()) else { return Vec::new() };
+    let c = one_law::largest_budget(table);
+    let both = |of_law: f64, of_minima: f64| {
+        BTreeMap::from([(fit.law.clone(), of_law), ("isoflop".to_owned(), of_minima)])
+    };
+    vec![
+        Disagreement { quantity: "a".into(), values: both(law.a, minima.a) },
+        Disagreement { quantity: format!("N* at {c:.2e} FLOPs"), values: both(law.n(c), minima.n(c)) },
+    ]
+}

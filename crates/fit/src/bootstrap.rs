@@ -1,0 +1,103 @@
+//! Resamples clusters of rows (rows where no cluster is named) within their budget, and refits each.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use scalelaw_schema::table::LossTable;
+use std::collections::BTreeMap;
+
+use crate::minimise::Problem;
+
+/// What is drawn together, and from which stratum.
+#[derive(Debug, Clone)]
+pub(crate) struct Units {
+    /// Row indices of each unit, unit by unit, stratum by stratum.
+    strata: Vec<Vec<Vec<usize>>>,
+    n_rows: usize,
+    /// In words.
+    pub what: &'static str,
+}
+
+impl Units {
+    /// Clusters where the table names them, else rows; strata are budgets where every row has one.
+    pub fn of(table: &LossTable) -> Self {
+        let mut units: BTreeMap<(u64, String), Vec<usize>> = BTreeMap::new();
+        let stratified = table.rows.iter().all(|row| row.budget.is_some());
+        let clustered = table.rows.iter().any(|row| row.cluster.is_some());
+        // A trunk's branches may lie in several budgets: it stays one unit, so it cannot be stratified.
+        let mut budget_of: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut crossing = false;
+        for row in &table.rows {
+            if let (Some(cluster), Some(budget)) = (&row.cluster, row.budget) {
+                crossing |= *budget_of.entry(cluster).or_insert(budget.to_bits()) != budget.to_bits();
+            }
+        }
+        let stratified = stratified && !crossing;
+        for (idx, row) in table.rows.iter().enumerate() {
+            let stratum = if stratified { row.budget.map_or(0, f64::to_bits) } else { 0 };
+            let unit = row.cluster.clone().unwrap_or_else(|| format!("\u{0}{idx:09}"));
+            units.entry((stratum, unit)).or_default().push(idx);
+        }
+        let mut strata: BTreeMap<u64, Vec<Vec<usize>>> = BTreeMap::new();
+        for ((stratum, _), rows) in units {
+            strata.entry(stratum).or_default().push(rows);
+        }
+        let strata: Vec<Vec<Vec<usize>>> = strata.into_values().collect();
+        let what = match (clustered, stratified) {
+            (true, true) => "clusters within budgets",
+            (true, false) => "clusters",
+            (false, true) => "rows within budgets",
+            (false, false) => "rows",
+        };
+        Self { strata, n_rows: table.rows.len(), what }
+    }
+
+    /// Number of units.
+    pub fn len(&self) -> usize {
+        self.strata.iter().map(Vec::len).sum()
+    }
+
+    /// How often each row is drawn.
+    pub fn draw(&self, rng: &mut ChaCha8Rng) -> Vec<u32> {
+        let mut counts = vec![0; self.n_rows];
+        for stratum in &self.strata {
+            for _ in 0..stratum.len() {
+                for &row in &stratum[rng.random_range(0..stratum.len())] {
+                    counts[row] += 1;
+                }
+            }
+        }
+        counts
+    }
+}
+
+/// Theta of every resample, each refitted to its own minimum; resamples without one are left out.
+///
+/// Starts from the whole table's minimum: that the refits arrive where a search from nothing does is a
+/// test (`refits_from_the_minimum_equal_searches_from_nothing`).
+pub(crate) fn refits(problem: &Problem, theta: &[f64], units: &Units, n: usize, seed: u64) -> Vec<Vec<f64>> {
+    (0..n)
+        .into_par_iter()
+        .map(|resample| {
+            let mut rng = stream(seed, resample as u64);
+            let rows = problem.rows.counted(&units.draw(&mut rng));
+            let refit = Problem {
+                rows: &rows,
+                low: problem.low.clone(),
+                high: problem.high.clone(),
+                pull: None,
+                ..*problem
+            }
+            .minimise(theta);
+            refit.value.is_finite().then_some(refit.theta)
+        })
+        .flatten()
+        .collect()
+}
+
+/// An independent stream of random numbers for each draw, so that the order of threads is nothing.
+pub(crate) fn stream(seed: u64, idx: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(idx);
+    rng
+}

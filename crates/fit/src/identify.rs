@@ -1,0 +1,153 @@
+//! Whether the rows can tell a law's parameters at all; if not, why, and which runs would settle it.
+
+use crate::isoflop;
+use crate::laws::{ScalingLaw, Variable};
+use crate::row::Rows;
+use crate::spec::FitError;
+use scalelaw_schema::table::LossTable;
+
+/// Values nearer than this in the logarithm are one size, or one number of tokens.
+const SAME: f64 = 0.05;
+
+/// Least spread (standard deviation in natural logarithms) of N across D and of D across N. A digitised
+/// or rounded table wobbles by a few per cent; a design has at least a factor of two.
+const COLLINEAR: f64 = 0.15;
+
+/// Refuses where no fit of this law could be believed, before any search.
+pub(crate) fn check(law: &dyn ScalingLaw, rows: &Rows) -> Result<(), FitError> {
+    let name = law.name();
+    let p = law.n_params();
+    let n_points = distinct_points(rows);
+    if n_points < p + 2 {
+        return refuse(
+            format!("{n_points} distinct runs cannot tell the {p} parameters of `{name}`"),
+            vec![format!("add runs at {} or more other sizes or token counts", p + 2 - n_points)],
+        );
+    }
+    for &variable in law.variables() {
+        let (label, values) = values(variable, rows);
+        let has_floor = law.param_names().contains(&"E");
+        let least = if has_floor { 4 } else { 3 };
+        let n_distinct = distinct(values);
+        if n_distinct < least {
+            return refuse(
+                format!(
+                    "{n_distinct} distinct values of {label} cannot tell how the loss falls with it (`{name}` needs {least})"
+                ),
+                vec![format!(
+                    "add runs at {} or more other values of {label}, a factor of 2 or more apart",
+                    least - n_distinct
+                )],
+            );
+        }
+    }
+    let uses = |variable| law.variables().contains(&variable);
+    if uses(Variable::N) && uses(Variable::D) {
+        let (minor, slope) = minor_spread(rows);
+        if minor < COLLINEAR {
+            let (why, mend) = if slope < 0.0 {
+                (
+                    "all runs lie on one budget: N and D rise and fall against each other",
+                    "add the same sizes at a budget 3 to 10 times larger or smaller",
+                )
+            } else {
+                (
+                    "N and D are collinear: every run has nearly the same tokens per parameter at its size",
+                    "add runs with 4 times more and 4 times fewer tokens at two or more sizes",
+                )
+            };
+            return refuse(format!("{why}, so their effects cannot be told apart"), vec![mend.into()]);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a frontier when every budget's best size lies beyond its grid, by the losses and by the law.
+pub(crate) fn check_edges(table: &LossTable, ln_n_star: impl Fn(f64) -> Option<f64>) -> Result<(), FitError> {
+    let mut n_curves = 0;
+    let (mut n_below, mut n_above) = (0, 0);
+    for rows in isoflop::by_budget(table).values() {
+        let curve = isoflop::Curve::of(rows);
+        if curve.ln_n.len() < 3 {
+            continue;
+        }
+        n_curves += 1;
+        let (first, last) = (curve.ln_n[0], curve.ln_n[curve.ln_n.len() - 1]);
+        let Some(star) = ln_n_star(curve.ln_c) else { continue };
+        let least = (0..curve.ln_n.len()).min_by(|&x, &y| curve.ln_loss[x].total_cmp(&curve.ln_loss[y]));
+        if star <= first && least == Some(0) {
+            n_below += 1;
+        }
+        if star >= last && least == Some(curve.ln_n.len() - 1) {
+            n_above += 1;
+        }
+    }
+    if n_curves == 0 || n_below + n_above < n_curves {
+        return Ok(());
+    }
+    let settle = match (n_below, n_above) {
+        (_, 0) => "add sizes 2 to 4 times smaller at every budget",
+        (0, _) => "add sizes 2 to 4 times larger at every budget",
+        _ => "add smaller and larger sizes at every budget",
+    };
+    refuse(
+        format!("the best size of each of the {n_curves} budgets lies at or beyond the edge of its sizes"),
+        vec![settle.into()],
+    )
+}
+
+pub(crate) fn refuse<T>(why: String, settle: Vec<String>) -> Result<T, FitError> {
+    Err(FitError::Refused { why, settle })
+}
+
+fn values(variable: Variable, rows: &Rows) -> (&'static str, Vec<f64>) {
+    let of = |get: fn(&crate::row::Point) -> f64| rows.points.iter().map(get).collect();
+    match variable {
+        Variable::N => ("N", of(|p| p.ln_n)),
+        Variable::D => ("D", of(|p| p.ln_d)),
+        Variable::C => ("C", of(|p| p.ln_c)),
+        Variable::U => ("unique tokens", of(|p| p.ln_u)),
+    }
+}
+
+fn distinct(mut values: Vec<f64>) -> usize {
+    values.sort_by(f64::total_cmp);
+    let mut n = 0;
+    let mut last = f64::NEG_INFINITY;
+    for value in values {
+        if value - last > SAME {
+            n += 1;
+            last = value;
+        }
+    }
+    n
+}
+
+fn distinct_points(rows: &Rows) -> usize {
+    let mut cells: Vec<[i64; 4]> = rows
+        .points
+        .iter()
+        .map(|p| [p.ln_n, p.ln_d, p.ln_c, p.ln_u].map(|x| (x / 1e-3).round() as i64))
+        .collect();
+    cells.sort_unstable();
+    cells.dedup();
+    cells.len()
+}
+
+/// Standard deviation along the shorter axis of the cloud of (ln N, ln D), and the sign of its tilt.
+fn minor_spread(rows: &Rows) -> (f64, f64) {
+    let n = rows.len().max(1) as f64;
+    let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
+    // Centred already, unless these rows are part of a table.
+    let mean_n = rows.points.iter().map(|p| p.ln_n).sum::<f64>() / n;
+    let mean_d = rows.points.iter().map(|p| p.ln_d).sum::<f64>() / n;
+    for point in &rows.points {
+        let (x, y) = (point.ln_n - mean_n, point.ln_d - mean_d);
+        xx += x * x / n;
+        xy += x * y / n;
+        yy += y * y / n;
+    }
+    let half = 0.5 * (xx + yy);
+    let minor = half - (half * half - (xx * yy - xy * xy)).max(0.0).sqrt();
+    (minor.max(0.0).sqrt(), xy)
+}

@@ -1,0 +1,155 @@
+//! Variable projection: the outer parameters on a coarse grid with the coefficients solved inside, the
+//! best few polished on the true objective. There is nothing to start from, so nothing depends on it.
+
+use crate::laws::{MAX_PARAMS, ScalingLaw};
+use crate::minimise::{Minimum, Problem, cholesky, cholesky_solve};
+use crate::objective::Objective;
+use crate::row::Rows;
+
+/// Grid points that are polished.
+const N_POLISHED: usize = 4;
+
+/// The least value of the objective that the search finds.
+pub(crate) fn search(law: &dyn ScalingLaw, rows: &Rows, objective: Objective) -> Option<Minimum> {
+    let problem = Problem::new(law, rows, objective);
+    best_of(&problem, &starts(&problem, N_POLISHED))
+}
+
+/// Polishes each start, by rising sharpness of the objective, and takes the best.
+pub(crate) fn best_of(problem: &Problem, starts: &[Vec<f64>]) -> Option<Minimum> {
+    starts
+        .iter()
+        .map(|start| polish(problem, start))
+        .filter(|minimum| minimum.value.is_finite())
+        .min_by(|x, y| x.value.total_cmp(&y.value))
+}
+
+/// Newton's method on Huber losses of falling delta: each is nearly quadratic from where the last ended.
+pub(crate) fn polish(problem: &Problem, start: &[f64]) -> Minimum {
+    problem.minimise(start)
+}
+
+/// The best grid points with their coefficients: local minima of the grid, best first.
+pub(crate) fn starts(problem: &Problem, n_starts: usize) -> Vec<Vec<f64>> {
+    let Problem { law, rows, .. } = *problem;
+    let axes = law.axes();
+    let smallest = rows.ln_loss.iter().copied().fold(f64::INFINITY, f64::min).exp();
+    let sizes: Vec<usize> = axes.iter().map(|axis| axis.grid.len()).collect();
+    let n_cells: usize = sizes.iter().product();
+    let outer_of = |mut cell: usize| -> Vec<f64> {
+        axes.iter()
+            .map(|axis| {
+                let value = axis.grid[cell % axis.grid.len()];
+                cell /= axis.grid.len();
+                if axis.in_losses { value * smallest } else { value }
+            })
+            .collect()
+    };
+    let cells: Vec<Option<(f64, Vec<f64>)>> = (0..n_cells)
+        .map(|cell| {
+            let outer = outer_of(cell);
+            let (residual, coefficients) = coefficients(law, rows, &outer)?;
+            let theta: Vec<f64> = coefficients.into_iter().chain(outer).collect();
+            residual.is_finite().then_some((residual, theta))
+        })
+        .collect();
+    let value = |cell: usize| cells[cell].as_ref().map_or(f64::INFINITY, |(value, _)| *value);
+    let mut order: Vec<usize> = (0..n_cells).filter(|&cell| cells[cell].is_some()).collect();
+    order.sort_by(|&x, &y| value(x).total_cmp(&value(y)));
+    // Minima of the grid first, one for each valley; then the next best cells.
+    let is_minimum = |cell: usize| {
+        let mut stride = 1;
+        for &size in &sizes {
+            let position = cell / stride % size;
+            if position > 0 && value(cell - stride) < value(cell) {
+                return false;
+            }
+            if position + 1 < size && value(cell + stride) < value(cell) {
+                return false;
+            }
+            stride *= size;
+        }
+        true
+    };
+    let (mut minima, others): (Vec<usize>, Vec<usize>) =
+        order.into_iter().partition(|&cell| is_minimum(cell));
+    minima.extend(others);
+    minima.into_iter().take(n_starts).filter_map(|cell| cells[cell].clone()).map(|(_, theta)| theta).collect()
+}
+
+/// Non-negative coefficients of least relative squared error at given outer parameters, and that error.
+///
+/// With `L = floor + s^power`, the rows are `s = Σ c_k φ_k` weighted by `dlnL/ds`.
+pub(crate) fn coefficients(law: &dyn ScalingLaw, rows: &Rows, outer: &[f64]) -> Option<(f64, Vec<f64>)> {
+    let k = law.n_linear();
+    let link = law.link(outer);
+    let mut gram = [[0.0; MAX_PARAMS]; MAX_PARAMS];
+    let mut moment = [0.0; MAX_PARAMS];
+    let mut square = 0.0;
+    let mut phi = [0.0; MAX_PARAMS];
+    for ((point, ln_loss), weight) in rows.points.iter().zip(&rows.ln_loss).zip(&rows.weights) {
+        law.basis(outer, point, &mut phi);
+        let loss = ln_loss.exp();
+        let reducible = loss - link.floor;
+        if reducible.is_nan() || reducible <= 0.0 {
+            return None;
+        }
+        let (target, scale) = if link.power == 1.0 {
+            (reducible, 1.0 / loss)
+        } else {
+            let sum = reducible.powf(1.0 / link.power);
+            (sum, link.power * reducible / (sum * loss))
+        };
+        let weight = weight * scale * scale;
+        for i in 0..k {
+            for j in 0..=i {
+                gram[i][j] += weight * phi[i] * phi[j];
+            }
+            moment[i] += weight * phi[i] * target;
+        }
+        square += weight * target * target;
+    }
+    non_negative(&gram, &moment, square, k)
+}
+
+/// Least squares with non-negative coefficients by trying every support: at most `2^k − 1`, k ≤ 4.
+/// Returns the squared error and the coefficients.
+fn non_negative(
+    gram: &[[f64; MAX_PARAMS]; MAX_PARAMS],
+    moment: &[f64; MAX_PARAMS],
+    square: f64,
+    k: usize,
+) -> Option<(f64, Vec<f64>)> {
+    let mut best: Option<(f64, Vec<f64>)> = None;
+    for support in (1..1_usize << k).rev() {
+        let members: Vec<usize> = (0..k).filter(|i| support >> i & 1 == 1).collect();
+        let p = members.len();
+        let mut matrix = [[0.0; MAX_PARAMS]; MAX_PARAMS];
+        let mut vector = [0.0; MAX_PARAMS];
+        for (i, &mi) in members.iter().enumerate() {
+            vector[i] = moment[mi];
+            for (j, &mj) in members.iter().enumerate() {
+                matrix[i][j] = gram[mi.max(mj)][mi.min(mj)];
+            }
+        }
+        let Some(lower) = cholesky(&matrix, p) else { continue };
+        let solution = cholesky_solve(&lower, p, &vector);
+        if solution[..p].iter().any(|x| x.is_nan() || *x < 0.0) {
+            continue;
+        }
+        let error = square - (0..p).map(|i| solution[i] * vector[i]).sum::<f64>();
+        let mut coefficients = vec![0.0; k];
+        for (i, &mi) in members.iter().enumerate() {
+            coefficients[mi] = solution[i];
+        }
+        let is_whole = p == k;
+        if best.as_ref().is_none_or(|(least, _)| error < *least) {
+            best = Some((error, coefficients));
+        }
+        // With all coefficients positive the constraint does not bind.
+        if is_whole {
+            break;
+        }
+    }
+    best
+}
