@@ -170,8 +170,8 @@ pub enum Mark {
 /// Where a text stands from its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// To the right, centred in height.
-    Right,
+    /// At the right end of a falling line.
+    End,
     /// Below, centred.
     Below,
 }

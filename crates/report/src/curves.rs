@@ -101,7 +101,9 @@ fn chart(
         if let Status::Diverged { .. } = run.status {
             let last = line.last().copied();
             bad.push(line_of(*idx, line, Color::Bad, Stroke::Thin));
-            bad.extend(last.map(|at| point_of(*idx, run, at, Color::Bad, Shape::Cross)));
+            // Its last loss may lie far above the frame; the sign then stands at the frame's edge.
+            let end = last.map(|[x, loss]| [x, loss.min(y.value(0.97))]);
+            bad.extend(end.map(|at| point_of(*idx, run, at, Color::Bad, Shape::Cross)));
         } else {
             good.push(line_of(*idx, line, color(run), Stroke::Hair));
         }

@@ -19,6 +19,23 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// A sentence of ours or of a user's: escaped, its first letter large, and what stands in backticks as code.
+pub fn prose(text: &str) -> String {
+    let mut letters = text.chars();
+    let text: String =
+        letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
+    let parts: Vec<&str> = text.split('`').collect();
+    // An odd number of backticks is no code.
+    if parts.len().is_multiple_of(2) {
+        return escape(&text);
+    }
+    parts
+        .iter()
+        .enumerate()
+        .map(|(idx, part)| if idx % 2 == 1 { format!("<code>{}</code>", escape(part)) } else { escape(part) })
+        .collect()
+}
+
 /// A table that scrolls inside its own box. `head` are column titles, already HTML; a title that starts
 /// with `#` is a column of numbers.
 pub fn table(class: &str, head: &[&str], rows: &[Vec<String>]) -> String {
@@ -57,6 +74,13 @@ mod tests {
             escape("<script>alert('a & b')</script>\u{0}\""),
             "&lt;script&gt;alert(&#39;a &amp; b&#39;)&lt;/script&gt;&quot;"
         );
+    }
+
+    #[test]
+    fn prose_shows_backticks_as_code_and_is_escaped() {
+        assert_eq!(prose("law `<b>` fits"), "Law <code>&lt;b&gt;</code> fits");
+        assert_eq!(prose("a ` alone"), "A ` alone");
+        assert_eq!(prose(""), "");
     }
 
     #[test]

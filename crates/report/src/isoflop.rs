@@ -35,9 +35,9 @@ pub fn chart(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
         .iter()
         .map(|(budget, members)| {
             let place = budgets.iter().position(|b| b == budget).unwrap_or(0);
-            let color = Color::Budget(Color::step(place, budgets.len()));
+            let (color, shape) = runs::budget_sign(place, budgets.len());
             let minimum = minima.iter().find(|minimum| runs::is_near(minimum.budget, *budget));
-            budget_series(*budget, members, minimum, color, Shape::of(place))
+            budget_series(*budget, members, minimum, color, shape)
         })
         .collect();
     if let Some(fit) = input.fit() {
@@ -45,7 +45,7 @@ pub fn chart(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
             .iter()
             .filter_map(|(budget, members)| {
                 let place = budgets.iter().position(|b| b == budget).unwrap_or(0);
-                let color = Color::Budget(Color::step(place, budgets.len()));
+                let (color, _) = runs::budget_sign(place, budgets.len());
                 law_along(fit, members).map(|points| Mark::line(points, color, Stroke::Thin))
             })
             .collect();
@@ -56,7 +56,7 @@ pub fn chart(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
     }
     Some(Chart {
         name: "isoflop",
-        title: "IsoFLOP curves".to_string(),
+        title: "Loss against size at constant compute".to_string(),
         caption: "Each curve holds compute constant. Full lines: parabola of log loss in log N for one budget; ring: its minimum, where it lies inside the sizes that were trained. Dotted: the chosen law at the same budget, with D between the runs interpolated.".to_string(),
         x: Axis { title: "N, parameters".to_string(), scale: x, text: TickText::Si },
         y: Axis { title: "Held-out loss, nats per token".to_string(), scale: y, text: TickText::Plain },
@@ -95,14 +95,7 @@ pub fn minima_table(input: &ReportInput) -> String {
         "<h3>Best size at each budget</h3>{}<p class=\"note\">N in parameters, loss in nats per token. Parabola and Akima spline are two ways to read the minimum off the same points (approach 2); the law is fitted to all points at once (approach 3). Where the three differ much, the sizes of that budget do not bracket the minimum well.</p>",
         html::table(
             "plain",
-            &[
-                "#Budget, FLOPs",
-                "#Sizes",
-                "#N*, parabola",
-                "#N*, Akima",
-                "#N*, law",
-                "#Loss at parabola's minimum"
-            ],
+            &["#Budget, FLOPs", "#Sizes", "#N*, parabola", "#N*, Akima", "#N*, law", "#Loss at N*"],
             &rows
         )
     )

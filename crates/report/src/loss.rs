@@ -14,6 +14,8 @@ use crate::scale::{Scale, ScaleKind, TickText};
 const SAMPLES: usize = 48;
 /// Values at which the other variable is held where the runs have many of them.
 const N_LEVELS: usize = 4;
+/// Heights at which the name of a line has room below it.
+const LABEL_ROOM: std::ops::RangeInclusive<f64> = 0.13..=1.0;
 
 /// What stands on the horizontal axis.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,10 +65,10 @@ fn along(input: &ReportInput, runs: &[Run], along: Along) -> Option<Chart> {
                 .filter_map(|x| surface::fitted_loss(fit, at(x).0, at(x).1).map(|loss| [x, loss]))
                 .collect();
             bands.push(Mark::Band { points: band(fit, level, x, at), color: color(value) });
-            let Some(end) = line.last().copied() else { continue };
+            let end = line.iter().rev().find(|point| LABEL_ROOM.contains(&y.share(point[1]))).copied();
             lines.push(Mark::line(line, color(value), Stroke::Solid));
             let text = format!("{held_name} = {}", format::si(value));
-            lines.push(Mark::Label { at: end, text, color: color(value), side: Side::Right });
+            lines.extend(end.map(|at| Mark::Label { at, text, color: color(value), side: Side::End }));
         }
         bands.retain(|mark| matches!(mark, Mark::Band { points, .. } if !points.is_empty()));
         if !bands.is_empty() {
@@ -120,10 +122,8 @@ fn band(fit: &Fit, level: f64, x: Scale, at: impl Fn(f64) -> (f64, f64)) -> Vec<
 }
 
 fn along_compute(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
-    let budgets = runs::budgets(runs);
-    let measured: Vec<(usize, &Run, f64)> =
-        runs.iter().enumerate().filter_map(|(idx, run)| Some((idx, run, run.fitted_point()?))).collect();
-    let x = Scale::over(ScaleKind::Log, measured.iter().map(|(_, run, _)| run.c))?;
+    let measured: Vec<(&Run, f64)> = runs.iter().filter_map(|run| Some((run, run.fitted_point()?))).collect();
+    let x = Scale::over(ScaleKind::Log, measured.iter().map(|(run, _)| run.c))?;
     let mut series = Vec::new();
     let (mut line, mut band) = (Vec::new(), Vec::new());
     if let Some(fit) = input.fit() {
@@ -135,7 +135,7 @@ fn along_compute(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
     }
     let y = Scale::over(
         ScaleKind::Log,
-        measured.iter().map(|(_, _, loss)| *loss).chain(line.iter().map(|point| point[1])),
+        measured.iter().map(|(_, loss)| *loss).chain(line.iter().map(|point| point[1])),
     )?;
     if !band.is_empty() {
         let marks = vec![Mark::Band { points: band, color: Color::Law }];
@@ -149,20 +149,7 @@ fn along_compute(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
             marks,
         ));
     }
-    let points = measured
-        .iter()
-        .map(|(idx, run, loss)| Mark::Point {
-            at: [run.c, *loss],
-            shape: run
-                .budget
-                .and_then(|b| budgets.iter().position(|x| runs::is_near(*x, b)))
-                .map_or(Shape::Circle, Shape::of),
-            color: runs::budget_color(run, &budgets),
-            run: Some(*idx),
-            title: run.title(),
-        })
-        .collect();
-    series.push(Series::named("Runs", Swatch::Point(Color::Budget(3), Shape::Circle), points));
+    series.extend(runs::series_by_budget(runs, |run| Some([run.c, run.fitted_point()?])));
     Some(Chart {
         name: "loss-c",
         title: "Loss against C".to_string(),

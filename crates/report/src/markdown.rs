@@ -56,12 +56,11 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
         text.push_str(&format!("**{headline}**\n\n"));
     }
     text.push_str(&format!("`{}`\n\n", fit.equation));
-    let rows: Vec<Vec<String>> = fit
-        .params
-        .iter()
+    let rows: Vec<Vec<String>> = summary::params_in_order(fit)
+        .into_iter()
         .map(|(name, value)| {
             let interval = fit.intervals.get(name);
-            vec![name.clone(), format::estimate(*value, interval), interval_text(interval)]
+            vec![name.to_string(), format::estimate(value, interval), interval_text(interval)]
         })
         .collect();
     text.push_str(&table(&["Parameter", "Value", "Interval"], &rows));

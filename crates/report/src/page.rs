@@ -13,6 +13,8 @@ use crate::{
 struct Section {
     id: &'static str,
     title: &'static str,
+    /// Its name in the table of contents, one or two words.
+    link: &'static str,
     html: String,
 }
 
@@ -21,7 +23,7 @@ pub fn page(input: &ReportInput) -> String {
     let runs = runs::join(input);
     let sections = sections(input, &runs);
     let links: String =
-        sections.iter().map(|section| format!("<a href=\"#{}\">{}</a>", section.id, section.title)).collect();
+        sections.iter().map(|section| format!("<a href=\"#{}\">{}</a>", section.id, section.link)).collect();
     let body: String = sections
         .iter()
         .map(|section| {
@@ -44,21 +46,21 @@ pub fn page(input: &ReportInput) -> String {
 
 fn sections(input: &ReportInput, runs: &[Run]) -> Vec<Section> {
     let mut sections = Vec::new();
-    let mut add = |id, title, html: String| {
+    let mut add = |id, link, title, html: String| {
         if !html.is_empty() {
-            sections.push(Section { id, title, html });
+            sections.push(Section { id, title, link, html });
         }
     };
-    add("results", "What came out", summary::section(input, runs));
-    add("plan", "Plan", input.plan.map_or(String::new(), plan_table::section));
-    add("curves", "Learning curves", figures(&curves::charts(runs, input.curves)));
-    add("isoflop", "IsoFLOP curves", isoflop_section(input, runs));
-    add("loss", "Loss against N, D and C", figures(&loss::charts(input, runs)));
-    add("residuals", "Residuals", figures(&residuals::charts(input, runs)));
-    add("frontier", "Compute-optimal frontier", figures(&frontier::charts(input, runs)));
-    add("runs", "Runs", runs_table::section(input, runs));
-    add("provenance", "Provenance", provenance::section(input));
-    add("reading", "How to read this", reading::section().to_string());
+    add("results", "Results", "What came out", summary::section(input, runs));
+    add("plan", "Plan", "Plan", input.plan.map_or(String::new(), plan_table::section));
+    add("curves", "Curves", "Learning curves", figures(&curves::charts(runs, input.curves)));
+    add("isoflop", "IsoFLOP", "IsoFLOP curves", isoflop_section(input, runs));
+    add("loss", "Loss", "Loss against N, D and C", figures(&loss::charts(input, runs)));
+    add("residuals", "Residuals", "Residuals", figures(&residuals::charts(input, runs)));
+    add("frontier", "Frontier", "Compute-optimal frontier", figures(&frontier::charts(input, runs)));
+    add("runs", "Runs", "Runs", runs_table::section(input, runs));
+    add("provenance", "Provenance", "Provenance", provenance::section(input));
+    add("reading", "How to read", "How to read this", reading::section().to_string());
     sections
 }
 
@@ -72,7 +74,8 @@ fn figures(charts: &[Chart]) -> String {
     if charts.is_empty() {
         return String::new();
     }
-    format!("<div class=\"charts\">{}</div>", charts.iter().map(figure).collect::<String>())
+    let class = if charts.len() % 3 == 0 { "charts three" } else { "charts" };
+    format!("<div class=\"{class}\">{}</div>", charts.iter().map(figure).collect::<String>())
 }
 
 fn figure(chart: &Chart) -> String {

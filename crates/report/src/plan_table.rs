@@ -3,7 +3,7 @@
 use scalelaw_schema::plan::{CenterSource, Plan};
 
 use crate::format;
-use crate::html::{self, escape};
+use crate::html::{self, escape, prose};
 
 /// The HTML of the section.
 pub fn section(plan: &Plan) -> String {
@@ -82,14 +82,14 @@ pub fn section(plan: &Plan) -> String {
     ));
     if !plan.dropped.is_empty() {
         let rows: Vec<Vec<String>> =
-            plan.dropped.iter().map(|cell| vec![escape(&cell.cell), escape(&cell.why)]).collect();
+            plan.dropped.iter().map(|cell| vec![prose(&cell.cell), prose(&cell.why)]).collect();
         body.push_str(&format!(
             "<h3>Dropped cells</h3>{}",
             html::table("plain", &["Cell", "Why it cannot be"], &rows)
         ));
     }
     for warning in &plan.warnings {
-        body.push_str(&format!("<p class=\"note\">{}</p>", escape(warning)));
+        body.push_str(&format!("<p class=\"note\">{}</p>", prose(warning)));
     }
     format!(
         "<p>A grid of kind <code>{}</code>, N and C counted by the rule <code>{}</code>: {}.</p><details><summary>All planned runs</summary>{body}</details>",

@@ -1,7 +1,7 @@
 //! Residuals of the chosen law, against compute and by size: whether anything is left to explain.
 
 use crate::ReportInput;
-use crate::chart::{Axis, Chart, Mark, Series, Shape, Swatch};
+use crate::chart::{Axis, Chart, Mark, Series, Swatch};
 use crate::color::Color;
 use crate::format;
 use crate::runs::{self, Run};
@@ -10,7 +10,6 @@ use crate::scale::{Scale, ScaleKind, TickText};
 /// The two charts, or none without a fit.
 pub fn charts(input: &ReportInput, runs: &[Run]) -> Vec<Chart> {
     let Some(fit) = input.fit() else { return Vec::new() };
-    let budgets = runs::budgets(runs);
     let of_compute: fn(&Run) -> f64 = |run| run.c;
     let of_size: fn(&Run) -> f64 = |run| run.n;
     [
@@ -19,28 +18,19 @@ pub fn charts(input: &ReportInput, runs: &[Run]) -> Vec<Chart> {
     ]
     .into_iter()
     .filter_map(|(name, title, x_title, text, of)| {
-        let points: Vec<(usize, &Run, f64)> = runs
-            .iter()
-            .enumerate()
-            .filter_map(|(idx, run)| Some((idx, run, 100.0 * run.residual?.exp_m1())))
-            .collect();
-        let x = Scale::over(ScaleKind::Log, points.iter().map(|(_, run, _)| of(run)))?;
-        let largest = points.iter().map(|(_, _, r)| r.abs()).fold(0.0, f64::max);
+        let at = |run: &Run| Some([of(run), 100.0 * run.residual?.exp_m1()]);
+        let x = Scale::over(ScaleKind::Log, runs.iter().filter_map(at).map(|point| point[0]))?;
+        let largest = runs.iter().filter_map(at).map(|point| point[1].abs()).fold(0.0, f64::max);
         let rms = 100.0 * fit.rms_log_residual;
         let half = largest.max(rms).max(1e-6);
         // The same distance up and down, so that zero is in the middle.
         let y = Scale::over(ScaleKind::Linear, [-half, half])?;
         let band = Mark::Band { points: vec![[x.low, -rms, rms], [x.high, -rms, rms]], color: Color::Muted };
-        let marks = points
-            .iter()
-            .map(|(idx, run, residual)| Mark::Point {
-                at: [of(run), *residual],
-                shape: run.budget.and_then(|b| budgets.iter().position(|x| runs::is_near(*x, b))).map_or(Shape::Circle, Shape::of),
-                color: runs::budget_color(run, &budgets),
-                run: Some(*idx),
-                title: run.title(),
-            })
-            .collect();
+        let mut series = vec![
+            Series::named("± root mean square", Swatch::Band(Color::Muted), vec![band]),
+            Series::unnamed(vec![Mark::Rule { y: 0.0, color: Color::Muted }]),
+        ];
+        series.extend(runs::series_by_budget(runs, at));
         Some(Chart {
             name,
             title: title.to_string(),
@@ -50,11 +40,7 @@ pub fn charts(input: &ReportInput, runs: &[Run]) -> Vec<Chart> {
             ),
             x: Axis { title: x_title.to_string(), scale: x, text },
             y: Axis { title: "Residual, percent of the fitted loss".to_string(), scale: y, text: TickText::Plain },
-            series: vec![
-                Series::named("± root mean square", Swatch::Band(Color::Muted), vec![band]),
-                Series::unnamed(vec![Mark::Rule { y: 0.0, color: Color::Muted }]),
-                Series::named("Runs", Swatch::Point(Color::Budget(3), Shape::Circle), marks),
-            ],
+            series,
             ramp: None,
         })
     })

@@ -8,6 +8,7 @@ use scalelaw_schema::record::Outcome;
 use scalelaw_schema::table::{LossRow, ResultRow};
 
 use crate::ReportInput;
+use crate::chart::{Mark, Series, Shape, Swatch};
 use crate::color::Color;
 use crate::format;
 
@@ -153,12 +154,51 @@ pub fn budgets(runs: &[Run]) -> Vec<f64> {
     budgets
 }
 
-/// Colour of a run: its budget's, or one for all where there are no budgets.
-pub fn budget_color(run: &Run, budgets: &[f64]) -> Color {
-    match run.budget.and_then(|budget| budgets.iter().position(|b| is_near(*b, budget))) {
-        Some(idx) => Color::Budget(Color::step(idx, budgets.len())),
-        None => Color::Budget(Color::step(0, 1)),
+/// Colour and form of the budget at `idx` of `n`.
+pub fn budget_sign(idx: usize, n: usize) -> (Color, Shape) {
+    (Color::Budget(Color::step(idx, n)), Shape::of(idx))
+}
+
+/// The runs that `at` gives a place, as one series per budget; as a single one where there are no budgets
+/// or more than a legend could hold.
+pub fn series_by_budget(runs: &[Run], at: impl Fn(&Run) -> Option<[f64; 2]>) -> Vec<Series> {
+    const MOST: usize = 9;
+    let budgets = budgets(runs);
+    // The last group is of the runs without a budget.
+    let mut groups: Vec<Vec<Mark>> = vec![Vec::new(); budgets.len() + 1];
+    for (idx, run) in runs.iter().enumerate() {
+        let Some(at) = at(run) else { continue };
+        let place = run.budget.and_then(|budget| budgets.iter().position(|b| is_near(*b, budget)));
+        let (color, shape) = place.map_or((Color::Budget(Color::step(0, 1)), Shape::Circle), |place| {
+            budget_sign(place, budgets.len())
+        });
+        groups[place.unwrap_or(budgets.len())].push(Mark::Point {
+            at,
+            shape,
+            color,
+            run: Some(idx),
+            title: run.title(),
+        });
     }
+    let sign = |idx: usize| {
+        let (color, shape) = budget_sign(idx, budgets.len());
+        Swatch::Point(color, shape)
+    };
+    if budgets.is_empty() || budgets.len() > MOST {
+        let marks = groups.into_iter().flatten().collect();
+        return vec![Series::named("Runs", sign(0), marks)];
+    }
+    groups
+        .into_iter()
+        .enumerate()
+        .filter(|(_, marks)| !marks.is_empty())
+        .map(|(idx, marks)| match budgets.get(idx) {
+            Some(budget) => Series::named(format!("{} FLOPs", format::flops(*budget)), sign(idx), marks),
+            None => {
+                Series::named("Runs without a budget", Swatch::Point(Color::Budget(3), Shape::Circle), marks)
+            }
+        })
+        .collect()
 }
 
 /// Whether two budgets are the same number, rounding aside.

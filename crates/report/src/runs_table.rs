@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::ReportInput;
 use crate::format;
-use crate::html::{self, escape};
+use crate::html::{self, escape, prose};
 use crate::runs::{Run, Status};
 
 /// More corpora than this would make the table unreadable; the CSV has them all.
@@ -179,7 +179,7 @@ fn left_out(input: &ReportInput, runs: &[Run]) -> String {
     }
     let cells: Vec<Vec<String>> = rows
         .iter()
-        .map(|[what, stage, why]| vec![format!("<code>{}</code>", escape(what)), escape(stage), escape(why)])
+        .map(|[what, stage, why]| vec![format!("<code>{}</code>", escape(what)), prose(stage), prose(why)])
         .collect();
     format!(
         "<h3>Left out, and why</h3>{}",

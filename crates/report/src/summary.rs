@@ -9,7 +9,7 @@ use scalelaw_fit::conclusion::{Conclusion, Disagreement, Fit, FitStatus, Frontie
 use crate::ReportInput;
 use crate::equation;
 use crate::format;
-use crate::html::{self, escape};
+use crate::html::{self, escape, prose};
 use crate::runs::{Run, Status};
 
 /// A named number with its unit and what is to be known of it.
@@ -34,7 +34,7 @@ pub fn section(input: &ReportInput, runs: &[Run]) -> String {
     html.push_str(&tiles(&effort(input, runs), "effort"));
     let warnings = warnings(input);
     if !warnings.is_empty() {
-        let items: String = warnings.iter().map(|text| format!("<li>{}</li>", escape(text))).collect();
+        let items: String = warnings.iter().map(|text| format!("<li>{}</li>", prose(text))).collect();
         html.push_str(&format!(
             "<div class=\"warn\"><h3>Know before using these numbers</h3><ul>{items}</ul></div>"
         ));
@@ -53,7 +53,7 @@ fn refused(reason: &str) -> String {
     let paragraphs: String = reason
         .split('\n')
         .filter(|line| !line.trim().is_empty())
-        .map(|line| format!("<p>{}</p>", escape(line)))
+        .map(|line| format!("<p>{}</p>", prose(line)))
         .collect();
     format!(
         "<div class=\"refused\"><p class=\"lead\">No law is concluded from these runs.</p>{paragraphs}</div>"
@@ -75,7 +75,7 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
     ));
     html.push_str(&tiles(&exponents(input, fit), "key"));
     html.push_str(&approaches(input, conclusion, fit));
-    html.push_str(&format!("<p class=\"note\">{}</p>", escape(&method(fit, conclusion))));
+    html.push_str(&format!("<p class=\"note\">{}</p>", prose(&method(fit, conclusion))));
     html
 }
 
@@ -94,18 +94,26 @@ fn value_text(fit: &Fit, name: &str, value: f64) -> String {
 }
 
 fn parameters(fit: &Fit) -> String {
-    let rows: Vec<Vec<String>> = fit
-        .params
-        .iter()
+    let rows: Vec<Vec<String>> = params_in_order(fit)
+        .into_iter()
         .map(|(name, value)| {
             vec![
                 format!("<i>{}</i>", equation::symbol(name)),
-                value_text(fit, name, *value),
+                value_text(fit, name, value),
                 interval_html(fit.intervals.get(name)),
             ]
         })
         .collect();
     html::table("plain", &["Parameter", "#Value", "#Interval"], &rows)
+}
+
+/// Parameters in the order in which the equation names them.
+pub fn params_in_order(fit: &Fit) -> Vec<(&str, f64)> {
+    let names: Vec<&str> = fit.equation.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let mut params: Vec<(&str, f64)> =
+        fit.params.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    params.sort_by_key(|(name, _)| names.iter().position(|x| x == name).unwrap_or(usize::MAX));
+    params
 }
 
 /// An interval with its method in a tooltip.
@@ -290,7 +298,7 @@ fn disagreements(conclusion: &Conclusion, fit: &Fit) -> String {
         .disagreement
         .iter()
         .filter_map(|disagreement| disagreement_text(disagreement, fit))
-        .map(|text| format!("<li>{}</li>", escape(&text)))
+        .map(|text| format!("<li>{}</li>", prose(&text)))
         .collect();
     if items.is_empty() { items } else { format!("<ul class=\"agree\">{items}</ul>") }
 }

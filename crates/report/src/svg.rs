@@ -81,10 +81,10 @@ pub fn legend(chart: &Chart) -> String {
     for (idx, series) in chart.series.iter().enumerate() {
         let Some(label) = &series.label else { continue };
         let mut pen = Pen { chart, paper: Paper::Page, out: String::new() };
-        pen.swatch(series.swatch, 0.0, 6.0);
+        pen.swatch(series.swatch, 0.0, 8.0);
         let _ = write!(
             html,
-            "<button type=\"button\" aria-pressed=\"true\" data-s=\"{idx}\"><svg viewBox=\"-1 0 26 12\" aria-hidden=\"true\">{}</svg>{}</button>",
+            "<button type=\"button\" aria-pressed=\"true\" data-s=\"{idx}\"><svg viewBox=\"-1 0 26 16\" aria-hidden=\"true\">{}</svg>{}</button>",
             pen.out,
             escape(label)
         );
@@ -189,7 +189,7 @@ impl Pen<'_> {
             ));
         }
         self.put(format_args!(
-            "<path d=\"M{left},{bottom}H{right}\" stroke=\"{muted}\"/><text fill=\"{ink}\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><text fill=\"{ink}\" x=\"4\" y=\"14\">{}</text></g>\n",
+            "<path d=\"M{left},{bottom}H{right}\" stroke=\"{muted}\"/><text fill=\"{ink}\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><text fill=\"{ink}\" x=\"0\" y=\"14\">{}</text></g>\n",
             right,
             bottom + 42.0,
             escape(&chart.x.title),
@@ -265,9 +265,10 @@ impl Pen<'_> {
                 }
                 let (color, paper) = (self.color(*color), self.color(Color::Paper));
                 let (dx, dy, anchor) = match side {
-                    // At the right edge the text would leave the drawing.
-                    Side::Right if x > right - 60.0 => (-2.0, -8.0, "end"),
-                    Side::Right => (8.0, 4.0, "start"),
+                    // A falling line leaves room below its right end, and above it everywhere else.
+                    Side::End if x > right - 80.0 => (-2.0, 16.0, "end"),
+                    Side::End => (5.0, -5.0, "start"),
+                    Side::Below if y > bottom - 24.0 => (0.0, -13.0, "middle"),
                     Side::Below => (0.0, 20.0, "middle"),
                 };
                 self.put(format_args!(
@@ -360,9 +361,9 @@ fn shape_path(shape: Shape, x: f64, y: f64) -> (String, Fill) {
     let circle =
         |r: f64| format!("M{:.1},{y:.1}a{r},{r} 0 1 0 {d},0a{r},{r} 0 1 0 -{d},0z", x - r, d = 2.0 * r);
     match shape {
-        Shape::Circle => (circle(4.5), Fill::Full),
-        Shape::Square => (polygon(&[[-4.0, -4.0], [4.0, -4.0], [4.0, 4.0], [-4.0, 4.0]]), Fill::Full),
-        Shape::Triangle => (polygon(&[[0.0, -5.4], [5.0, 3.6], [-5.0, 3.6]]), Fill::Full),
+        Shape::Circle => (circle(5.0), Fill::Full),
+        Shape::Square => (polygon(&[[-4.5, -4.5], [4.5, -4.5], [4.5, 4.5], [-4.5, 4.5]]), Fill::Full),
+        Shape::Triangle => (polygon(&[[0.0, -6.0], [5.6, 4.0], [-5.6, 4.0]]), Fill::Full),
         Shape::Diamond => (polygon(&[[0.0, -5.6], [5.6, 0.0], [0.0, 5.6], [-5.6, 0.0]]), Fill::Full),
         Shape::Ring => (circle(6.5), Fill::Open),
         Shape::Cross => {
