@@ -47,7 +47,7 @@ impl Batches {
     /// The data of a run with this mixture and this seed; `sets` by content hash, more than needed allowed.
     ///
     /// # Errors
-    /// `NoTokenSet`, `WeightTooSmall`, `MixedVocabularies`.
+    /// `NotOpened`, `WeightTooSmall`, `MixedVocabularies`.
     pub fn new(
         mixture: &Mixture,
         sets: &BTreeMap<String, TokenSet>,
@@ -56,10 +56,10 @@ impl Batches {
         let shares = shares_of(mixture)?;
         let mut sources: Vec<Source> = Vec::new();
         for (source, share) in mixture.sources.iter().zip(shares) {
-            let set = sets.get(&source.tokens).cloned().ok_or_else(|| DataError::NoTokenSet {
-                hash: source.tokens.clone(),
-                folder: "the sets that were opened".into(),
-            })?;
+            let set = sets
+                .get(&source.tokens)
+                .cloned()
+                .ok_or_else(|| DataError::NotOpened { hash: source.tokens.clone() })?;
             if let Some(first) = sources.first()
                 && first.set.vocab_size() != set.vocab_size()
             {
@@ -391,7 +391,7 @@ mod tests {
         let (_cache, a, b) = two_corpora(9);
         let sets = BTreeMap::from([(a.hash().to_string(), a.clone())]);
         let error = Batches::new(&mixture(&[(&a, 1.0), (&b, 1.0)]), &sets, 0).unwrap_err();
-        assert!(matches!(error, DataError::NoTokenSet { .. }), "{error}");
+        assert!(matches!(error, DataError::NotOpened { .. }), "{error}");
         let sets = BTreeMap::from([(a.hash().to_string(), a.clone()), (b.hash().to_string(), b.clone())]);
         let error = Batches::new(&mixture(&[(&a, 1e6), (&b, 1.0)]), &sets, 0).unwrap_err();
         assert!(matches!(error, DataError::WeightTooSmall { .. }), "{error}");

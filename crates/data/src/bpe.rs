@@ -99,8 +99,11 @@ pub(crate) struct Bpe {
     /// What each token stands for; nothing for the end of a document.
     token_bytes: Vec<Vec<u8>>,
     /// Words cut before, one table per thread that is at work.
-    caches: Mutex<Vec<HashMap<Box<str>, Box<[u16]>>>>,
+    caches: Mutex<Vec<Cache>>,
 }
+
+/// Words with the tokens that they are cut into.
+type Cache = HashMap<Box<str>, Box<[u16]>>;
 
 /// Longer words are rare and not worth their place in the cache.
 const MAX_CACHED_WORD_BYTES: usize = 64;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::DataError;
-use crate::document::{Digest, Document, Place, order_of};
+use crate::document::{Digest, Document, Listed, Place, order_of};
 use crate::registry::{self, PinnedCrates};
 use crate::split::{self, DEFAULT_SHARE};
 use crate::{files, jsonl, rust_docs};
@@ -83,7 +83,7 @@ impl Corpus {
             return Err(DataError::BadShare { corpus: name.to_string(), share });
         }
         let mut note = None;
-        let places: Vec<Place> = match &spec.source {
+        let listed = match &spec.source {
             CorpusSource::Registry { extensions, crates } => {
                 if let Some(found) = registry::find(name, &folders.registry, crates)? {
                     return Ok(Corpus::of_crates(name, spec, share, (extensions, crates), found));
@@ -101,24 +101,26 @@ impl Corpus {
                      losses cannot be compared with those on the crates",
                     folders.registry.display()
                 ));
-                rust_docs::pages(name, &root, &stand_in)?.into_iter().map(Place::Html).collect()
+                look_at(rust_docs::pages(name, &root, &stand_in)?.into_iter().map(Place::Html).collect())?
             }
             CorpusSource::RustDocs { folders: pages } => {
                 let root = (folders.rust_docs)().ok_or(DataError::NoRustDocs { corpus: name.to_string() })?;
-                rust_docs::pages(name, &root, pages)?.into_iter().map(Place::Html).collect()
+                look_at(rust_docs::pages(name, &root, pages)?.into_iter().map(Place::Html).collect())?
             }
             CorpusSource::Files(entries) => {
-                files::list(name, entries, base)?.into_iter().map(Place::File).collect()
+                let places: Result<Vec<_>, _> =
+                    files::list(name, entries, base)?.into_par_iter().map(files::places_of).collect();
+                look_at(places?.into_iter().flatten().collect())?
             }
             CorpusSource::Jsonl { files: entries, field } => {
                 let field = field.as_str().into();
                 let files = files::list(name, entries, base)?;
-                let lines: Result<Vec<_>, _> =
-                    files.iter().map(|path| jsonl::lines_of(path, &field)).collect();
-                lines?.into_iter().flatten().collect()
+                let listed: Result<Vec<_>, _> =
+                    files.iter().map(|path| jsonl::documents_of(path, &field)).collect();
+                listed?.into_iter().flatten().collect()
             }
         };
-        Corpus::of_documents(name, spec, share, places, note)
+        Corpus::of_documents(name, spec, share, listed, note)
     }
 
     fn of_crates(
@@ -148,25 +150,18 @@ impl Corpus {
         name: &str,
         spec: &CorpusSpec,
         share: f64,
-        places: Vec<Place>,
+        listed: Vec<Listed>,
         note: Option<String>,
     ) -> Result<Corpus, DataError> {
         let empty = |why: String| DataError::EmptyCorpus { corpus: name.to_string(), why };
-        let Some(first) = places.first().map(|place| place.path().to_path_buf()) else {
+        let Some(first) = listed.first().map(|listed| listed.place.path().to_path_buf()) else {
             return Err(empty("there is no file, or only empty ones".to_string()));
         };
-        let read: Result<Vec<_>, DataError> = places
-            .into_par_iter()
-            .map(|place| {
-                let found = place.read()?.map(|text| (text.content, text.text.len() as u64));
-                Ok((place, found))
-            })
-            .collect();
         let mut left_out = LeftOut::default();
         let mut documents = Vec::new();
         let mut seen: HashSet<Digest> = HashSet::new();
-        for (place, found) in read? {
-            match found {
+        for Listed { place, text } in listed {
+            match text {
                 None => left_out.not_text += 1,
                 Some((_, bytes)) if spec.max_document_bytes.is_some_and(|most| bytes > most) => {
                     left_out.too_long += 1;
@@ -270,6 +265,17 @@ impl Corpus {
         };
         Ok(Split { train: in_order(train), held_out: in_order(units), left_out })
     }
+}
+
+/// Reads every place once, for its hash.
+fn look_at(places: Vec<Place>) -> Result<Vec<Listed>, DataError> {
+    places
+        .into_par_iter()
+        .map(|place| {
+            let text = place.read()?;
+            Ok(Listed::new(place, text))
+        })
+        .collect()
 }
 
 /// 64 hex digits of blake3 over the canonical JSON of `value`.

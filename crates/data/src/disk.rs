@@ -4,8 +4,6 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
 use crate::DataError;
 
 /// Writes a file under a temporary name, then renames it: a reader never sees a part of it.
@@ -15,7 +13,7 @@ use crate::DataError;
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), DataError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(DataError::io("create", folder))?;
-    let mut file = NamedTempFile::new_in(folder).map_err(DataError::io("write in", folder))?;
+    let mut file = temporary().tempfile_in(folder).map_err(DataError::io("write in", folder))?;
     let written = file.write_all(content).and_then(|()| file.as_file().sync_data());
     written.map_err(DataError::io("write", path))?;
     file.persist(path).map_err(|error| DataError::io("write", path)(error.error))?;
@@ -31,5 +29,23 @@ pub(crate) fn lock(folder: &Path) -> Result<File, DataError> {
     let path = folder.join("lock");
     let file = File::create(&path).map_err(DataError::io("create", &path))?;
     file.lock().map_err(DataError::io("lock", &path))?;
+    // What a process that was killed left behind: nobody else writes here now.
+    for entry in fs::read_dir(folder).map_err(DataError::io("list", folder))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
     Ok(file)
+}
+
+/// Beginning of the name of a file that is not whole yet.
+const TEMPORARY: &str = ".part-";
+
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
+    // As other files are made, readable for others: a cache can be shared.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
 }

@@ -29,6 +29,8 @@ pub(crate) struct Document {
 pub(crate) enum Place {
     /// A file, which is the document.
     File(PathBuf),
+    /// A part of a long file.
+    Piece { path: Arc<Path>, offset: u64, bytes: u64 },
     /// A page, whose text is the document.
     Html(PathBuf),
     /// A line of a JSONL file, whose field is the document.
@@ -41,6 +43,19 @@ pub(crate) struct Text {
     pub content: Digest,
 }
 
+/// A place that was looked at.
+pub(crate) struct Listed {
+    pub place: Place,
+    /// Hash and length in bytes of the text there, where there is one.
+    pub text: Option<(Digest, u64)>,
+}
+
+impl Listed {
+    pub(crate) fn new(place: Place, text: Option<Text>) -> Listed {
+        Listed { place, text: text.map(|text| (text.content, text.text.len() as u64)) }
+    }
+}
+
 impl Place {
     /// The text; nothing where there is none: a binary file, not UTF-8, or white space alone.
     ///
@@ -48,30 +63,41 @@ impl Place {
     /// `Io`; `BadLine` for a line that is no document (any longer).
     pub(crate) fn read(&self) -> Result<Option<Text>, DataError> {
         let bytes = match self {
-            Place::File(path) => read_file(path)?,
-            Place::Html(path) => html_to_text(&String::from_utf8_lossy(&read_file(path)?))
-                .map_or(Vec::new(), String::into_bytes),
-            Place::Line { path, field, offset, bytes, line } => {
+            Place::File(path) | Place::Html(path) => fs::read(path),
+            Place::Piece { path, offset, bytes } | Place::Line { path, offset, bytes, .. } => {
                 let mut buffer = vec![0; *bytes as usize];
-                File::open(path)
-                    .and_then(|mut file| {
-                        file.seek(SeekFrom::Start(*offset))?;
-                        file.read_exact(&mut buffer)
-                    })
-                    .map_err(DataError::io("read", path))?;
-                text_of_line(&buffer, field)
-                    .map_err(|why| DataError::BadLine { path: path.to_path_buf(), line: *line, why })?
-                    .into_bytes()
+                File::open(path).and_then(|mut file| {
+                    file.seek(SeekFrom::Start(*offset))?;
+                    file.read_exact(&mut buffer)?;
+                    Ok(buffer)
+                })
             }
         };
-        Ok(text_of_bytes(bytes))
+        self.text_of(bytes.map_err(DataError::io("read", self.path()))?)
+    }
+
+    /// The text that the bytes at this place are.
+    ///
+    /// # Errors
+    /// `BadLine`.
+    pub(crate) fn text_of(&self, bytes: Vec<u8>) -> Result<Option<Text>, DataError> {
+        Ok(match self {
+            Place::File(_) | Place::Piece { .. } => text_of_bytes(bytes),
+            Place::Html(_) => html_to_text(&String::from_utf8_lossy(&bytes))
+                .and_then(|text| text_of_bytes(text.into_bytes())),
+            Place::Line { path, field, line, .. } => {
+                let text = text_of_line(&bytes, field);
+                let bad = |why| DataError::BadLine { path: path.to_path_buf(), line: *line, why };
+                text_of_bytes(text.map_err(bad)?.into_bytes())
+            }
+        })
     }
 
     /// The file.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Place::File(path) | Place::Html(path) => path,
-            Place::Line { path, .. } => path,
+            Place::Piece { path, .. } | Place::Line { path, .. } => path,
         }
     }
 }
@@ -108,8 +134,4 @@ pub(crate) fn text_of_bytes(bytes: Vec<u8>) -> Option<Text> {
 /// Rank of a document by what identifies it.
 pub(crate) fn order_of(identity: &[u8]) -> Digest {
     blake3::derive_key("scalelaw data v1: order of the documents", identity)
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
-    fs::read(path).map_err(DataError::io("read", path))
 }

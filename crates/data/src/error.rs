@@ -75,6 +75,9 @@ pub enum DataError {
     /// Tokens that were never made.
     #[error("the token set {hash} is not in `{folder}` (hint: `scalelaw data` makes it)")]
     NoTokenSet { hash: String, folder: PathBuf },
+    /// A mixture of sets that were not opened.
+    #[error("source {hash} of the mixture is not among the token sets that were opened")]
+    NotOpened { hash: String },
     /// Batches reach beyond what is tokenised.
     #[error(
         "token set {hash}: block {block} is not tokenised yet, only {available} are (hint: `scalelaw data`)"

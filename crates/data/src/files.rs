@@ -1,9 +1,18 @@
 //! Files that a person names: plainly, by folder or by glob.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::DataError;
+use crate::document::Place;
+
+/// A longer file is many documents: a part of it can be held out, and it need not fit into memory.
+const MAX_WHOLE_BYTES: u64 = 1 << 20;
+
+/// A piece ends with the first line that reaches this length.
+const PIECE_BYTES: u64 = 1 << 16;
 
 /// All files that `entries` name, sorted. A folder stands for all files below it, hidden ones (a leading
 /// dot) left out, links to folders not followed.
@@ -44,6 +53,35 @@ pub(crate) fn list(corpus: &str, entries: &[String], base: &Path) -> Result<Vec<
     Ok(files)
 }
 
+/// The documents in a file: itself, or where it is long its pieces, cut at the ends of lines.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn places_of(path: PathBuf) -> Result<Vec<Place>, DataError> {
+    let total = fs::metadata(&path).map_err(DataError::io("look at", &path))?.len();
+    if total <= MAX_WHOLE_BYTES {
+        return Ok(vec![Place::File(path)]);
+    }
+    let ends = piece_ends(&path, total).map_err(DataError::io("read", &path))?;
+    let path: Arc<Path> = path.into();
+    let offsets = std::iter::once(0).chain(ends.iter().copied());
+    let piece = |(offset, &end)| Place::Piece { path: path.clone(), offset, bytes: end - offset };
+    Ok(offsets.zip(&ends).map(piece).collect())
+}
+
+fn piece_ends(path: &Path, total: u64) -> io::Result<Vec<u64>> {
+    let mut reader = BufReader::new(File::open(path)?);
+    let mut ends = Vec::new();
+    let mut end = 0;
+    while end < total {
+        end = (end + PIECE_BYTES).min(total);
+        reader.seek(SeekFrom::Start(end))?;
+        end += reader.skip_until(b'\n')? as u64;
+        ends.push(end);
+    }
+    Ok(ends)
+}
+
 fn add(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
     if path.is_dir() {
         files.extend(below(path, &|name| !name.starts_with('.'))?);
@@ -78,4 +116,35 @@ pub(crate) fn below(folder: &Path, is_wanted: &dyn Fn(&str) -> bool) -> Result<V
     }
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{documents, folder, open_files, text};
+
+    #[test]
+    fn a_long_file_is_cut_into_pieces_that_are_the_file() {
+        let whole = text(1, 3 << 20);
+        let base =
+            folder(&[("long.txt", &whole), ("no_lines.txt", &"x".repeat(3 << 20)), ("short.txt", "short")]);
+        let places = |name: &str| places_of(base.path().join(name)).unwrap();
+        assert_eq!((places("short.txt").len(), places("no_lines.txt").len()), (1, 1));
+        let pieces: Vec<String> =
+            places("long.txt").iter().map(|place| place.read().unwrap().unwrap().text).collect();
+        assert!(pieces.len() > 40 && pieces[..pieces.len() - 1].iter().all(|piece| piece.ends_with('\n')));
+        assert!(pieces.concat() == whole);
+        assert!(open_files(base.path(), &["long.txt"]).is_ok());
+    }
+
+    #[test]
+    fn folders_are_walked_without_what_is_hidden_and_files_are_named_once() {
+        let base = documents(0, 3, 10);
+        fs::create_dir(base.path().join(".git")).unwrap();
+        fs::write(base.path().join(".git/config"), "x").unwrap();
+        let entries = ["0.txt", "*.txt", "."].map(String::from);
+        let listed = list("mine", &entries, base.path()).unwrap();
+        let names: Vec<_> = listed.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["0.txt", "1.txt", "2.txt"]);
+    }
 }

@@ -63,6 +63,26 @@ mod tests {
     }
 
     #[test]
+    fn the_builtin_corpora_are_on_this_machine_with_enough_held_out_text() {
+        let cache = tempfile::TempDir::new().unwrap();
+        for (name, spec) in builtin_manifests() {
+            let corpus = match crate::Corpus::open(name, &spec, std::path::Path::new("")) {
+                // A vendored build has no registry folder; a missing crate, on the other hand, is a wrong pin.
+                Err(DataError::NoRegistry { .. }) => {
+                    println!("skipped: cargo's registry folder is absent");
+                    return;
+                }
+                opened => opened.unwrap(),
+            };
+            let needed = crate::Needed { train_tokens: 1, held_out_tokens: 1 << 16 };
+            let bytes = crate::testing::bytes();
+            let facts = crate::ensure_tokens(&corpus, &bytes, cache.path(), needed, &mut |_, _| {}).unwrap();
+            assert_eq!(facts.train_tokens, 1 << 20, "{name}");
+            assert!(facts.corpus_tokens > 3e6, "{name}: {}", facts.corpus_tokens);
+        }
+    }
+
+    #[test]
     fn a_misspelt_key_is_shown_with_its_line_and_a_hint() {
         let error = parse_manifest("my.toml", "licens = \"MIT\"\n[source]\nfiles = [\"a\"]\n").unwrap_err();
         let text = error.to_string();

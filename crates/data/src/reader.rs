@@ -15,8 +15,6 @@ use crate::document::{Digest, Document};
 pub(crate) struct Met {
     /// Places in the list, whatever was there.
     pub listed: usize,
-    /// Sizes of what was listed, bytes.
-    pub bytes: u64,
     /// Documents that were read.
     pub documents: u64,
     /// Equal to an earlier one or to a held-out one.
@@ -57,9 +55,8 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// `Io`, `Changed`.
     pub(crate) fn next_text(&mut self) -> Result<Option<String>, DataError> {
-        while let Some(document) = self.documents.next() {
+        for document in self.documents.by_ref() {
             self.met.listed += 1;
-            self.met.bytes += document.bytes;
             let Some(text) = document.read()? else {
                 self.met.not_text += 1;
                 continue;
@@ -86,7 +83,6 @@ impl<'a> Reader<'a> {
     fn pass(&mut self) -> Result<bool, DataError> {
         let Some(document) = self.documents.next() else { return Ok(false) };
         self.met.listed += 1;
-        self.met.bytes += document.bytes;
         let content = match document.content {
             Some(content) => Some(content),
             None => document.read()?.map(|text| text.content),

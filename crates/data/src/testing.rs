@@ -67,8 +67,11 @@ pub(crate) fn open_files(base: &Path, entries: &[&str]) -> Result<Corpus, DataEr
     Corpus::open_in("mine", &spec(CorpusSource::Files(entries)), base, &no_folders())
 }
 
+/// Names and contents.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
 /// A registry folder with these crates (name, version, files), and the spec that pins all of them.
-pub(crate) fn registry(crates: &[(&str, &str, &[(&str, &str)])]) -> (TempDir, CorpusSpec) {
+pub(crate) fn registry(crates: &[(&str, &str, Files)]) -> (TempDir, CorpusSpec) {
     let registry = TempDir::new().unwrap();
     let mut pins = BTreeMap::new();
     for (name, version, files) in crates {

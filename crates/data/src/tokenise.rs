@@ -452,9 +452,17 @@ mod tests {
         // Every run holds such hashes in its identity. A change here orphans finished runs: raise FORMAT.
         let base = folder(&[("a.txt", "first"), ("b.txt", "second")]);
         let corpus = open_files(base.path(), &["."]).unwrap();
+        let file: &[(&str, &str)] = &[("lib.rs", "fn a() {}")];
+        let (registry, spec) = registry(&[("aa", "1.0.0", file), ("bb", "2.0.0", file)]);
+        let folders = Folders { registry: registry.path().to_path_buf(), ..no_folders() };
+        let crates = Corpus::open_in("code", &spec, Path::new(""), &folders).unwrap();
+        let hashes = [&corpus, &crates].map(|corpus| token_set_hash(corpus, &bytes()));
         assert_eq!(
-            token_set_hash(&corpus, &bytes()),
-            "25c8dd3d99dc21dd55672f7801f11f277d8cd0f01b69d57473c0bc34e611eabd"
+            hashes,
+            [
+                "25c8dd3d99dc21dd55672f7801f11f277d8cd0f01b69d57473c0bc34e611eabd",
+                "6f95eb80a4f423179517e0d4bad1631fdc9f2083d527fb201e77f1e0e1de4d72"
+            ]
         );
     }
 }

@@ -44,7 +44,8 @@ pub enum CorpusSource {
         /// Folders below `share/doc/rust/html`.
         folders: Vec<String>,
     },
-    /// Plain text: files, folders (all files below) and globs; one document each, split by document hash.
+    /// Plain text: files, folders (all files below) and globs; one document each (a file above 1 MiB is cut at
+    /// line ends into many), split by document hash.
     Files(Vec<String>),
     /// One JSON object per line, the text in a named field; one document per line, split by document hash.
     Jsonl {
