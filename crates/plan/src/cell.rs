@@ -11,9 +11,9 @@ use crate::error::PlanError;
 use crate::resolve::{Setting, counts, numbers};
 use crate::shapes::Family;
 
-/// Farthest that a shape made by rule may lie from the size asked for, in ln N: half of the widest gap between
-/// two neighbours of the family where a vocabulary is a few hundred entries.
-const N_ERROR_MAX: f64 = 0.2;
+/// Farthest that a shape made by rule may lie from the size asked for, in ln N: as far as the family goes to avoid a
+/// model of one block.
+const N_ERROR_MAX: f64 = 0.3;
 
 /// Tokens and FLOPs beyond this are no longer counted exactly.
 const COUNT_MAX: f64 = 9_007_199_254_740_992.0; // 2^53

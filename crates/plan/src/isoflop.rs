@@ -75,7 +75,7 @@ pub(crate) fn budgets(
                 PlanError::at(
                     "grid.budgets",
                     format!(
-                        "budget {flops:.2e} has no optimum at {} tokens per parameter among models of N {} to {}",
+                        "budget {flops:.2e} has no optimum at {} tokens per parameter among models of N {} to {} (hint: `width-range`, `tokens-per-param`)",
                         grid.tokens_per_param,
                         si(smallest),
                         si(largest)
@@ -161,12 +161,12 @@ pub(crate) fn cells(grid: &Isoflop, budget: &PlannedBudget, setting: &Setting) -
             let shape = shape_of_size(family, target, &label)?;
             let length = HorizonValue::Flops(budget.flops);
             let mut cell = cell(family.rule(), &shape, setting, length, label.clone())?;
-            if let Some(other) = taken.insert(family.rule().n(&shape).to_bits(), si(target)) {
-                return Err(drop(
-                    label,
-                    format!("its shape is that of N {other} too (hint: fewer sizes, or a wider span)"),
-                ));
+            let n = family.rule().n(&shape).to_bits();
+            if let Some(other) = taken.get(&n) {
+                let why = format!("its shape is that of N {other} too (hint: fewer sizes, or a wider span)");
+                return Err(drop(label, why));
             }
+            taken.insert(n, si(target));
             if cell.steps < grid.min_steps {
                 return Err(drop(label, format!("{} steps are fewer than {}", cell.steps, grid.min_steps)));
             }

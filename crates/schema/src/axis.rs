@@ -46,15 +46,23 @@ impl From<Vec<f64>> for Axis {
 
 /// `steps` values from `from` to `to`, both included: equal ratios where `log`, else equal differences.
 fn spread(from: f64, to: f64, steps: usize, log: bool) -> Vec<f64> {
-    let at = |x: f64| {
-        if log { (from.ln() + x * (to.ln() - from.ln())).exp() } else { from + x * (to - from) }
+    let at = |step_idx: usize| {
+        let (i, n) = (step_idx as f64, (steps - 1) as f64);
+        if log {
+            let x = (from.ln() + (to.ln() - from.ln()) * i / n).exp();
+            // To 12 digits: whole numbers come out whole, and ids do not hang on a machine's last bit of exp.
+            format!("{x:.11e}").parse().unwrap_or(x)
+        } else {
+            // Multiplied first, so that whole numbers stay whole.
+            from + (to - from) * i / n
+        }
     };
     (0..steps)
         .map(|step_idx| match step_idx {
             // The ends are exactly as written.
             0 => from,
             _ if step_idx + 1 == steps => to,
-            _ => at(step_idx as f64 / (steps - 1) as f64),
+            _ => at(step_idx),
         })
         .collect()
 }
@@ -204,6 +212,16 @@ mod tests {
             for (a, b) in found.iter().zip(&expected) {
                 assert!((a - b).abs() < 1e-12, "{text}: {found:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_range_over_whole_numbers_has_whole_numbers() {
+        for (text, expected) in [
+            ("x = { from = 0, to = 99, steps = 100 }", (0..100).collect::<Vec<u64>>()),
+            ("x = { log = [4, 4096], steps = 11 }", (2..13).map(|power| 1 << power).collect()),
+        ] {
+            assert_eq!(Axis::from(parse(text).unwrap()).counts(), Ok(expected), "{text}");
         }
     }
 

@@ -199,7 +199,7 @@ pub enum Length {
 
 /// Learning-rate schedule as written.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum ScheduleChoice {
     /// Stays at the peak.
     Constant,
