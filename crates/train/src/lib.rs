@@ -24,6 +24,8 @@ mod time;
 mod error;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod wgpu_test;
 
 pub use device::{OpenDevice, Program, list_devices, open_device};
 pub use error::TrainError;
