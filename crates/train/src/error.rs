@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::path::{Path, PathBuf};
 
+use scalelaw_data::DataError;
 use scalelaw_schema::SchemaError;
 use scalelaw_schema::record::Failure;
 use thiserror::Error;
@@ -28,12 +29,15 @@ pub enum TrainError {
     /// A file holds something else than it should.
     #[error("`{path}` {why} (hint: {hint})")]
     Corrupt { path: PathBuf, why: String, hint: &'static str },
-    /// Text that a run asks for is not there.
-    #[error("the text of the run cannot be read: {why}")]
-    Text { why: String },
+    /// Text that a run asks for is not there or damaged.
+    #[error(transparent)]
+    Text(#[from] DataError),
+    /// An evaluation on text that was not opened with the run.
+    #[error("token set {tokens} was not opened: it is neither in the run's mixture nor in its evaluations")]
+    NotOpened { tokens: String },
     /// A token that the model's vocabulary does not have.
     #[error(
-        "token set {tokens} has {tokens_vocab} tokens, the model only {model_vocab} (hint: `vocab-size` of the model must be at least the tokenizer's)"
+        "corpus `{tokens}` has {tokens_vocab} tokens, the model only {model_vocab} (hint: `vocab-size` of the model must be at least the tokenizer's)"
     )]
     Vocabulary { tokens: String, tokens_vocab: usize, model_vocab: usize },
     /// The run's own description is impossible.

@@ -1,10 +1,34 @@
-//! Trains and judges language models: the only crate that names burn.
-pub mod device;
-pub mod error;
+//! Trains and judges language models, on the processor or through WGPU: the only crate that names burn.
+//! Knows nothing of sweeps: it is given one run and that run's folder.
+//!
+//! Reading order: what is computed ([`layout`], [`init`], [`model`], [`optimizer`]), how often and on what
+//! ([`steps`], [`device`], [`speed`]), and what is left on the disk ([`run`], [`eval`], with their private
+//! neighbours `text`, `folder` and `checkpoint`).
+
 pub mod init;
 pub mod layout;
 pub mod model;
 pub mod optimizer;
+
+pub mod device;
+pub mod speed;
 pub mod steps;
+
+mod checkpoint;
+pub mod eval;
+mod folder;
+pub mod run;
+mod text;
+mod time;
+
+mod error;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod wgpu_test;
+
+pub use device::{OpenDevice, Program, list_devices, open_device};
+pub use error::TrainError;
+pub use eval::{EvalJob, evaluate};
+pub use run::{TrainJob, train};
+pub use speed::measure_speed;

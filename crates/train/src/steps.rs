@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor};
+use scalelaw_data::Batch;
 use scalelaw_schema::count::{self, FlopCount};
 use scalelaw_schema::metrics::{self, MetricsRow};
 use scalelaw_schema::record::Outcome;
@@ -100,15 +101,6 @@ impl Progress {
             tail: LossSum::default(),
         }
     }
-}
-
-/// Tokens of one step, row-major `[B, T]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
-    /// Token ids.
-    pub inputs: Vec<u16>,
-    /// The token after each input.
-    pub targets: Vec<u16>,
 }
 
 /// What the loop needs to know and does not change.
@@ -248,7 +240,7 @@ pub fn run_steps(
 
 /// Gradient and update of one step. Returns the loss of the batch and the norm of its gradient, `[1]` each,
 /// still on the device.
-fn take_step(
+pub(crate) fn take_step(
     setup: &StepSetup,
     state: &mut TrainState,
     batch: &Batch,

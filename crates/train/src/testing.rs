@@ -1,10 +1,16 @@
 //! Small runs and synthetic text for the tests of this crate.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
+use scalelaw_data::{Batch, Corpus, Needed, Tokenizer, ensure_tokens};
 use scalelaw_schema::SCHEMA_VERSION;
+use scalelaw_schema::corpus::{CorpusSource, CorpusSpec};
+use scalelaw_schema::device::DeviceChoice;
+use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
+use scalelaw_schema::event::Event;
 use scalelaw_schema::metrics::MetricsRow;
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Recipe, Schedule};
@@ -12,12 +18,16 @@ use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run::{Cadence, Cell, CorpusRef, Keep, RunSpec};
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
+use scalelaw_schema::sweep::TokenizerChoice;
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
+use crate::device::{OpenDevice, Program, open_device};
 use crate::error::TrainError;
+use crate::eval::{EvalJob, evaluate};
 use crate::model::Model;
 use crate::optimizer::Moments;
-use crate::steps::{Batch, Hooks, Output, Progress, StepSetup, TrainState, run_steps};
+use crate::run::{TrainJob, train};
+use crate::steps::{Hooks, Output, Progress, StepSetup, TrainState, run_steps};
 
 pub fn shape(head: Head) -> ModelShape {
     ModelShape { n_layer: 2, d_model: 16, n_head: 2, d_ff: 24, vocab_size: 29, head }
@@ -111,4 +121,113 @@ pub fn weights(model: &Model) -> Vec<Vec<f32>> {
         .zip(model.weights())
         .map(|(spec, tensor)| crate::model::to_host(tensor, spec).unwrap())
         .collect()
+}
+
+/// A folder with a real token set of bytes, a run on it, and a device.
+pub struct Fixture {
+    dir: tempfile::TempDir,
+    pub run: RunSpec,
+    pub micro_batch: Option<usize>,
+    device: OpenDevice,
+}
+
+pub fn held_out(tokens: &str, n_tokens: u64, context_len: usize) -> EvalSpec {
+    EvalSpec::HeldOut { tokens: tokens.to_string(), n_tokens, context_len }
+}
+
+impl Fixture {
+    pub fn new(steps: u64) -> Fixture {
+        let dir = tempfile::tempdir().unwrap();
+        let text = dir.path().join("text");
+        std::fs::create_dir(&text).unwrap();
+        for document in 0..40 {
+            let words = (0..400).map(|word| format!("{} ", (word * word + document) % 97));
+            std::fs::write(text.join(format!("{document}.txt")), words.collect::<String>()).unwrap();
+        }
+        let spec = CorpusSpec {
+            description: None,
+            licence: None,
+            how_to_obtain: None,
+            source: CorpusSource::Files(vec!["text".to_string()]),
+            max_document_bytes: None,
+            held_out: Some(0.2),
+        };
+        let corpus = Corpus::open("prose", &spec, dir.path()).unwrap();
+        let cache = dir.path().join("cache");
+        let tokenizer = Tokenizer::prepare(TokenizerChoice::Bytes, &[], &cache).unwrap();
+        let needed = Needed { train_tokens: 10_000, held_out_tokens: 1024 };
+        let hash = ensure_tokens(&corpus, &tokenizer, &cache, needed, &mut |_, _| {}).unwrap().hash;
+        let mut run = run_spec(steps);
+        let ModelSpec::Transformer(shape) = &mut run.train.model;
+        shape.vocab_size = tokenizer.vocab_size() as usize;
+        run.train.mixture = Mixture::new(vec![MixtureSource { tokens: hash.clone(), weight: 1.0 }]).unwrap();
+        run.id = RunId::of(&run.train);
+        run.corpora = vec![CorpusRef { name: "prose".to_string(), tokens: hash.clone() }];
+        run.evals = vec![EvalRequest { name: "prose".to_string(), spec: held_out(&hash, 512, 16) }];
+        Fixture { dir, run, micro_batch: None, device: open_device(DeviceChoice::Cpu, 1).unwrap() }
+    }
+
+    /// A run folder of this name.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.dir.path().join("runs").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    pub fn train(
+        &self,
+        folder: &Path,
+        on_event: &mut (dyn FnMut(Event) + Send),
+    ) -> Result<Outcome, TrainError> {
+        self.train_until(folder, &AtomicBool::new(false), on_event)
+    }
+
+    pub fn train_until(
+        &self,
+        folder: &Path,
+        stop: &AtomicBool,
+        on_event: &mut (dyn FnMut(Event) + Send),
+    ) -> Result<Outcome, TrainError> {
+        self.train_run(&self.run, folder, stop, on_event)
+    }
+
+    pub fn train_run(
+        &self,
+        run: &RunSpec,
+        folder: &Path,
+        stop: &AtomicBool,
+        on_event: &mut (dyn FnMut(Event) + Send),
+    ) -> Result<Outcome, TrainError> {
+        let job = TrainJob {
+            run,
+            folder,
+            cache: &self.dir.path().join("cache"),
+            device: &self.device,
+            micro_batch: self.micro_batch,
+            matmul_peak: Some(1e12),
+            program: &program(),
+        };
+        train(&job, stop, on_event)
+    }
+
+    /// Judges finished weights: 0 as in the run, 1 in longer windows.
+    pub fn evaluate(&self, folder: &Path, which: usize) -> Result<EvalRecord, TrainError> {
+        let mut request = self.run.evals[0].clone();
+        if which == 1 {
+            let EvalSpec::HeldOut { context_len, .. } = &mut request.spec;
+            *context_len = 32;
+        }
+        let job = EvalJob {
+            run: &self.run,
+            folder,
+            cache: &self.dir.path().join("cache"),
+            device: &self.device,
+            program: &program(),
+        };
+        evaluate(&job, &request)
+    }
+}
+
+fn program() -> Program {
+    Program { version: "0".to_string(), git_commit: None, host: "here".to_string() }
 }

@@ -1,0 +1,260 @@
+//! Checkpoints and final weights, as safetensors files.
+//!
+//! A checkpoint holds every weight under its name and its moments under `first/…` and `second/…`, and in the
+//! header's metadata the progress of the run and a checksum over all of it. The last two are kept: should
+//! the newest be damaged, the one before it is taken.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use scalelaw_schema::folder::{CHECKPOINT_DIR, WEIGHTS_SAFETENSORS};
+use scalelaw_schema::run_id::RunId;
+use scalelaw_schema::shape::ModelShape;
+use scalelaw_schema::{SCHEMA_VERSION, canonical};
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+use crate::folder::write_atomically;
+use crate::layout::{self, TensorSpec};
+use crate::model::{Model, to_device, to_host};
+use crate::optimizer::Moments;
+use crate::steps::{Progress, TrainState};
+
+/// Checkpoints that stay.
+const KEPT: usize = 2;
+/// Key of the header's metadata under which the description stands.
+const HEAD_KEY: &str = "scalelaw";
+/// Prefixes of the tensors' names.
+const PARTS: [&str; 3] = ["", "first/", "second/"];
+
+/// What a checkpoint says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckpointHead {
+    schema_version: u32,
+    run: RunId,
+    progress: Progress,
+    /// blake3 over the other fields and then, in the order of the model, each tensor's name and bytes.
+    blake3: String,
+}
+
+/// Checkpoints of one run.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    dir: PathBuf,
+    run: RunId,
+}
+
+impl Checkpoints {
+    /// Those in a run's folder; nothing is touched yet.
+    pub fn of(run_folder: &Path, run: &RunId) -> Checkpoints {
+        Checkpoints { dir: run_folder.join(CHECKPOINT_DIR), run: run.clone() }
+    }
+
+    /// Saves the state, then removes all but the last two.
+    ///
+    /// # Errors
+    /// `File`, or what the device says when it is read.
+    pub fn save(&self, state: &TrainState) -> Result<(), TrainError> {
+        let specs = state.model.specs();
+        let parts = [state.model.weights(), &state.moments.first, &state.moments.second];
+        let mut tensors = Vec::new();
+        for (prefix, part) in PARTS.iter().zip(parts) {
+            for (spec, tensor) in specs.iter().zip(part) {
+                tensors.push((format!("{prefix}{}", spec.name), spec.saved_shape(), to_host(tensor, spec)?));
+            }
+        }
+        let mut head = CheckpointHead {
+            schema_version: SCHEMA_VERSION,
+            run: self.run.clone(),
+            progress: state.progress.clone(),
+            blake3: String::new(),
+        };
+        head.blake3 =
+            checksum(&head, tensors.iter().map(|(name, _, values)| (&**name, bytemuck::cast_slice(values))));
+        let text = serde_json::to_string(&head).expect("a head is plain data");
+        write_safetensors(&self.path(state.progress.step), &tensors, (HEAD_KEY, text))?;
+        for (step, path) in self.steps()?.into_iter().rev().skip(KEPT) {
+            // One that cannot be removed is in nobody's way.
+            let _ = (step, fs::remove_file(path));
+        }
+        Ok(())
+    }
+
+    /// The newest state that is whole. Each damaged one is told to `warn` and passed over.
+    ///
+    /// # Errors
+    /// `File` where the folder cannot be read.
+    pub fn load_newest(
+        &self,
+        shape: &ModelShape,
+        device: &Device,
+        warn: &mut dyn FnMut(String),
+    ) -> Result<Option<TrainState>, TrainError> {
+        for (_, path) in self.steps()?.into_iter().rev() {
+            match self.load(&path, shape, device) {
+                Ok(state) => return Ok(Some(state)),
+                Err(why) => warn(format!(
+                    "checkpoint `{}` cannot be used, {why}; the run goes back to the one before it, or to its start",
+                    path.display()
+                )),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The state after `step` steps.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn load_step(&self, step: u64, shape: &ModelShape, device: &Device) -> Result<TrainState, String> {
+        self.load(&self.path(step), shape, device)
+    }
+
+    /// Removes them all with their folder.
+    ///
+    /// # Errors
+    /// `File`.
+    pub fn remove_all(&self) -> Result<(), TrainError> {
+        match fs::remove_dir_all(&self.dir) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(TrainError::file("remove", &self.dir, e)),
+            _ => Ok(()),
+        }
+    }
+
+    fn path(&self, step: u64) -> PathBuf {
+        self.dir.join(format!("step-{step:08}.safetensors"))
+    }
+
+    /// Checkpoints by step, the oldest first.
+    fn steps(&self) -> Result<Vec<(u64, PathBuf)>, TrainError> {
+        let entries = match fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(TrainError::file("read", &self.dir, e)),
+        };
+        let mut steps: Vec<(u64, PathBuf)> = entries
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let name = path.file_name()?.to_str()?;
+                let step = name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()?;
+                Some((step, path))
+            })
+            .collect();
+        steps.sort();
+        Ok(steps)
+    }
+
+    fn load(&self, path: &Path, shape: &ModelShape, device: &Device) -> Result<TrainState, String> {
+        let bytes = fs::read(path).map_err(|e| e.to_string())?;
+        let damaged = |e: safetensors::SafeTensorError| format!("it is damaged ({e})");
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+        let text = metadata.metadata().as_ref().and_then(|map| map.get(HEAD_KEY));
+        let head: CheckpointHead = text
+            .and_then(|text| serde_json::from_str(text).ok())
+            .ok_or("it does not say what it is".to_string())?;
+        let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+        let specs = layout::tensors(shape);
+        let mut tensors = Vec::new();
+        for prefix in PARTS {
+            for spec in &specs {
+                let name = format!("{prefix}{}", spec.name);
+                let view = file.tensor(&name).map_err(damaged)?;
+                tensors.push((name, spec, view));
+            }
+        }
+        let found = CheckpointHead { blake3: String::new(), ..head.clone() };
+        if checksum(&found, tensors.iter().map(|(name, _, view)| (&**name, view.data()))) != head.blake3 {
+            return Err("its checksum is wrong".to_string());
+        }
+        if head.run != self.run {
+            return Err(format!("it belongs to run {}", head.run));
+        }
+        let mut values = tensors
+            .iter()
+            .map(|(name, spec, view)| values_of(view, spec).map_err(|why| format!("tensor `{name}` {why}")));
+        let mut held = |n: usize| -> Result<Vec<Vec<f32>>, String> { values.by_ref().take(n).collect() };
+        let (weights, first, second) = (held(specs.len())?, held(specs.len())?, held(specs.len())?);
+        let on_device = |part: Vec<Vec<f32>>| -> Vec<Tensor<2>> {
+            part.into_iter().zip(&specs).map(|(values, spec)| to_device(values, spec, device)).collect()
+        };
+        let mut weights = weights.into_iter();
+        let model = Model::build(shape, device, |_| Ok(weights.next().unwrap_or_default()))
+            .map_err(|e| e.to_string())?;
+        let moments = Moments { first: on_device(first), second: on_device(second) };
+        Ok(TrainState { model, moments, progress: head.progress })
+    }
+}
+
+/// Writes `weights.safetensors`, with names and shapes as in `transformers`' Llama.
+///
+/// # Errors
+/// `File`, or what the device says when it is read.
+pub fn save_weights(run_folder: &Path, model: &Model) -> Result<(), TrainError> {
+    let mut tensors = Vec::new();
+    for (spec, tensor) in model.specs().iter().zip(model.weights()) {
+        tensors.push((spec.name.clone(), spec.saved_shape(), to_host(tensor, spec)?));
+    }
+    let format = ("format", "pt".to_string());
+    write_safetensors(&run_folder.join(WEIGHTS_SAFETENSORS), &tensors, format)
+}
+
+/// Reads `weights.safetensors`.
+///
+/// # Errors
+/// `File`, `Corrupt`.
+pub fn load_weights(run_folder: &Path, shape: &ModelShape, device: &Device) -> Result<Model, TrainError> {
+    let path = run_folder.join(WEIGHTS_SAFETENSORS);
+    let bytes = fs::read(&path).map_err(|e| TrainError::file("read", &path, e))?;
+    let corrupt = |why: String| TrainError::Corrupt {
+        path: path.clone(),
+        why,
+        hint: "the weights are lost: delete the run's record.json to train it again",
+    };
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| corrupt(format!("is damaged ({e})")))?;
+    Model::build(shape, device, |spec| {
+        let view = file.tensor(&spec.name).map_err(|e| corrupt(format!("is damaged ({e})")))?;
+        values_of(&view, spec).map_err(|why| corrupt(format!("has a tensor `{}` that {why}", spec.name)))
+    })
+}
+
+fn values_of(view: &TensorView, spec: &TensorSpec) -> Result<Vec<f32>, String> {
+    if view.dtype() != Dtype::F32 || view.shape() != spec.saved_shape() {
+        return Err(format!(
+            "is {:?} of {:?} instead of F32 of {:?}",
+            view.dtype(),
+            view.shape(),
+            spec.saved_shape()
+        ));
+    }
+    // The bytes of a file need not be aligned.
+    Ok(bytemuck::pod_collect_to_vec(view.data()))
+}
+
+fn checksum<'a>(head: &CheckpointHead, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(canonical::to_canonical_json(head).as_bytes());
+    for (name, bytes) in tensors {
+        hasher.update(name.as_bytes());
+        hasher.update(bytes);
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+fn write_safetensors(
+    path: &Path,
+    tensors: &[(String, Vec<usize>, Vec<f32>)],
+    (key, text): (&str, String),
+) -> Result<(), TrainError> {
+    let views = tensors.iter().map(|(name, shape, values)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values));
+        (name, view.expect("the values fill the shape"))
+    });
+    let bytes = safetensors::serialize(views, Some(HashMap::from([(key.to_string(), text)])))
+        .expect("the tensors have different names");
+    write_atomically(path, &bytes)
+}

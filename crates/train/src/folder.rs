@@ -1,0 +1,241 @@
+//! The files of one run's folder. Whatever others read is written beside its place and renamed into it, so
+//! that a reader, or a machine that loses its power, finds it whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use scalelaw_schema::eval::{EvalRecord, EvalSpec};
+use scalelaw_schema::folder;
+use scalelaw_schema::metrics::MetricsRow;
+use scalelaw_schema::record::RunRecord;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+
+/// Name of the file in the checkpoint folder that counts attempts.
+const ATTEMPTS_FILE: &str = "attempts.json";
+
+/// How often a run was taken up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempts {
+    /// Start of the first, RFC 3339.
+    pub started: String,
+    /// Their number, this one included.
+    pub n: u32,
+}
+
+/// `metrics.jsonl`, open for appending.
+#[derive(Debug)]
+pub struct MetricsFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsFile {
+    /// Cuts the file back to the rows up to `step` and opens it. Returns the last row that was there before,
+    /// which tells how far the run had come. A line that was torn by a crash goes as well.
+    ///
+    /// # Errors
+    /// `File`.
+    pub fn cut_back(run_folder: &Path, step: u64) -> Result<(MetricsFile, Option<MetricsRow>), TrainError> {
+        let path = run_folder.join(folder::METRICS_JSONL);
+        let rows = read_rows(&path)?;
+        let kept: String = rows.iter().filter(|row| row.step <= step).map(to_line).collect();
+        if fs::read_to_string(&path).is_ok_and(|text| text != kept) {
+            write_atomically(&path, kept.as_bytes())?;
+        }
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|e| TrainError::file("open", &path, e))?;
+        Ok((MetricsFile { path, file }, rows.last().cloned()))
+    }
+
+    /// Appends a row.
+    ///
+    /// # Errors
+    /// `File`.
+    pub fn append(&mut self, row: &MetricsRow) -> Result<(), TrainError> {
+        self.file.write_all(to_line(row).as_bytes()).map_err(|e| TrainError::file("write", &self.path, e))
+    }
+
+    /// Makes sure that the rows so far survive a loss of power.
+    ///
+    /// # Errors
+    /// `File`.
+    pub fn sync(&self) -> Result<(), TrainError> {
+        self.file.sync_data().map_err(|e| TrainError::file("write", &self.path, e))
+    }
+
+    /// All rows.
+    ///
+    /// # Errors
+    /// `File`.
+    pub fn rows(&self) -> Result<Vec<MetricsRow>, TrainError> {
+        read_rows(&self.path)
+    }
+}
+
+/// Rows up to the first line that is none; none where there is no file.
+fn read_rows(path: &Path) -> Result<Vec<MetricsRow>, TrainError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(TrainError::file("read", path, e)),
+    };
+    Ok(bytes
+        .split_inclusive(|&byte| byte == b'\n')
+        .map_while(|line| line.strip_suffix(b"\n").and_then(|line| serde_json::from_slice(line).ok()))
+        .collect())
+}
+
+fn to_line(row: &MetricsRow) -> String {
+    serde_json::to_string(row).expect("a row is plain data") + "\n"
+}
+
+/// Notes that the run is taken up now.
+///
+/// # Errors
+/// `File`.
+pub fn begin_attempt(run_folder: &Path, now: &str) -> Result<Attempts, TrainError> {
+    let path = run_folder.join(folder::CHECKPOINT_DIR).join(ATTEMPTS_FILE);
+    // A damaged count is no reason to stop: it starts again.
+    let before = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Attempts>(&bytes).ok());
+    let attempts = match before {
+        Some(before) => Attempts { n: before.n + 1, ..before },
+        None => Attempts { started: now.to_string(), n: 1 },
+    };
+    write_json(&path, &attempts)?;
+    Ok(attempts)
+}
+
+/// The record, where the run is over.
+///
+/// # Errors
+/// `File`, `Corrupt`.
+pub fn read_record(run_folder: &Path) -> Result<Option<RunRecord>, TrainError> {
+    read_json(&run_folder.join(folder::RECORD_JSON), "delete it to train the run again")
+}
+
+/// Writes the record: the run is over.
+///
+/// # Errors
+/// `File`.
+pub fn write_record(run_folder: &Path, record: &RunRecord) -> Result<(), TrainError> {
+    write_json(&run_folder.join(folder::RECORD_JSON), record)
+}
+
+/// An evaluation that was made before.
+///
+/// # Errors
+/// `File`, `Corrupt`.
+pub fn read_eval(run_folder: &Path, spec: &EvalSpec) -> Result<Option<EvalRecord>, TrainError> {
+    read_json(&eval_path(run_folder, spec), "delete it to evaluate again")
+}
+
+/// Writes an evaluation.
+///
+/// # Errors
+/// `File`.
+pub fn write_eval(run_folder: &Path, record: &EvalRecord) -> Result<(), TrainError> {
+    write_json(&eval_path(run_folder, &record.request.spec), record)
+}
+
+fn eval_path(run_folder: &Path, spec: &EvalSpec) -> PathBuf {
+    run_folder.join(folder::EVALS_DIR).join(format!("{}.json", spec.hash()))
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path, hint: &'static str) -> Result<Option<T>, TrainError> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| TrainError::Corrupt {
+            path: path.to_path_buf(),
+            why: format!("cannot be understood: {e}"),
+            hint,
+        }),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(TrainError::file("read", path, e)),
+    }
+}
+
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), TrainError> {
+    let text = serde_json::to_string_pretty(value).expect("records are plain data") + "\n";
+    write_atomically(path, text.as_bytes())
+}
+
+/// Writes a file so that its old or its new content is found under its name, never a part: into a file
+/// beside it, to the disk, renamed, and the folder to the disk. Makes the folder where it is missing.
+///
+/// # Errors
+/// `File`. What was written by then is removed, so that a full disk is not made fuller.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(|e| TrainError::file("make", parent, e))?;
+    // One name, so that a crash leaves at most one such file; the lease keeps other writers away.
+    let partial = path.with_extension("partial");
+    let write = || {
+        let mut file = File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)?;
+        sync_folder(parent)
+    };
+    write().map_err(|e| {
+        let _ = fs::remove_file(&partial);
+        TrainError::file("write", path, e)
+    })
+}
+
+/// Makes a rename survive a loss of power. Elsewhere than on Unix a folder cannot be synchronised.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn row(step: u64) -> MetricsRow {
+        MetricsRow { step, tokens: step, flops: 1.0, wall_seconds: 0.5, values: BTreeMap::new() }
+    }
+
+    #[test]
+    fn metrics_are_cut_back_to_a_step_and_a_torn_line_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(folder::METRICS_JSONL);
+        let (mut file, last) = MetricsFile::cut_back(folder.path(), 0).unwrap();
+        assert_eq!(last, None);
+        for step in [5, 10, 15] {
+            file.append(&row(step)).unwrap();
+        }
+        file.file.write_all(b"{\"step\": 20, \"tok").unwrap();
+        let (mut file, last) = MetricsFile::cut_back(folder.path(), 10).unwrap();
+        assert_eq!(last, Some(row(15)));
+        file.append(&row(11)).unwrap();
+        assert_eq!(file.rows().unwrap(), [row(5), row(10), row(11)]);
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 3);
+    }
+
+    #[test]
+    fn attempts_are_counted_from_the_first_start() {
+        let folder = tempfile::tempdir().unwrap();
+        begin_attempt(folder.path(), "monday").unwrap();
+        let second = begin_attempt(folder.path(), "tuesday").unwrap();
+        assert_eq!(second, Attempts { started: "monday".to_string(), n: 2 });
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named_with_the_mend_and_leaves_no_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        // A folder in the file's place: the last step, the rename, fails.
+        fs::create_dir(&path).unwrap();
+        let error = write_atomically(&path, b"x").unwrap_err().to_string();
+        assert!(error.contains("a.json") && error.contains("hint"), "{error}");
+        assert!(!folder.path().join("a.partial").exists());
+    }
+}

@@ -1,0 +1,458 @@
+//! One run from its folder to its record: the step loop with files around it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use scalelaw_schema::SCHEMA_VERSION;
+use scalelaw_schema::eval::EvalRequest;
+use scalelaw_schema::event::Event;
+use scalelaw_schema::metrics::{self, MetricsRow};
+use scalelaw_schema::record::{Outcome, RunRecord};
+use scalelaw_schema::run::{Keep, RunSpec};
+use scalelaw_schema::train_spec::Start;
+
+use crate::checkpoint::{self, Checkpoints};
+use crate::device::{OpenDevice, Program};
+use crate::error::TrainError;
+use crate::eval::{self, EvalJob, Judgement};
+use crate::folder::{self, Attempts, MetricsFile};
+use crate::model::Model;
+use crate::optimizer::Moments;
+use crate::steps::{self, Hooks, Output, Progress, StepSetup, TrainState};
+use crate::text::Text;
+use crate::time::now;
+
+/// What [`train`] needs.
+#[derive(Debug, Clone, Copy)]
+pub struct TrainJob<'a> {
+    /// The run.
+    pub run: &'a RunSpec,
+    /// Its folder, on which the caller holds the lease.
+    pub folder: &'a Path,
+    /// Where token sets are cached; those of the run are there.
+    pub cache: &'a Path,
+    /// What to compute on.
+    pub device: &'a OpenDevice,
+    /// Sequences computed at once; the whole batch where absent.
+    pub micro_batch: Option<usize>,
+    /// The device's measured rate of matrix products, FLOP/s; without it there is no MFU.
+    pub matmul_peak: Option<f64>,
+    /// For the provenance.
+    pub program: &'a Program,
+}
+
+/// Trains a run from where its folder stands to its record, and judges it. A run with a record is not trained
+/// again.
+///
+/// `stop` may become true at any moment: the run is then saved and ends as `Interrupted`. Events tell how far
+/// it is; the last one is `Done` where the record is written.
+///
+/// # Errors
+/// Whatever keeps the run from going on; the folder is as its last checkpoint left it.
+pub fn train(
+    job: &TrainJob,
+    stop: &AtomicBool,
+    on_event: &mut (dyn FnMut(Event) + Send),
+) -> Result<Outcome, TrainError> {
+    let run = job.run;
+    run.train.check()?;
+    let checkpoints = Checkpoints::of(job.folder, &run.id);
+    let outcome = match folder::read_record(job.folder)? {
+        Some(record) => record.outcome,
+        None => {
+            let (outcome, record) = job.device.run(|| train_to_record(job, &checkpoints, stop, on_event))?;
+            folder::write_record(job.folder, &record)?;
+            outcome
+        }
+    };
+    // From here on nothing may fail: the run is over.
+    if let Err(error) = checkpoints.remove_all() {
+        on_event(Event::Warning { text: error.to_string() });
+    }
+    on_event(Event::Done { run: run.id.clone(), outcome: outcome.clone() });
+    Ok(outcome)
+}
+
+/// Everything but writing the record.
+fn train_to_record(
+    job: &TrainJob,
+    checkpoints: &Checkpoints,
+    stop: &AtomicBool,
+    on_event: &mut (dyn FnMut(Event) + Send),
+) -> Result<(Outcome, RunRecord), TrainError> {
+    let run = job.run;
+    let text = Text::of_run(job.cache, run)?;
+    let batches = text.batches(run)?;
+    reset_peak_bytes();
+
+    let mut state = take_up(job, checkpoints, on_event)?;
+    let (mut metrics_file, last_row) = MetricsFile::cut_back(job.folder, state.progress.step)?;
+    // Steps that an earlier attempt took beyond its last checkpoint were computed and are computed again.
+    if let Some(last) = last_row.filter(|last| last.step > state.progress.step) {
+        let lost = steps::flops_between(&run.train, state.progress.step, last.step);
+        state.progress.flops_spent = state.progress.flops_spent.plus(&lost);
+        state.progress.wall_seconds = state.progress.wall_seconds.max(last.wall_seconds);
+    }
+    let attempts = folder::begin_attempt(job.folder, &now())?;
+    let total_steps = run.train.total_steps();
+    on_event(Event::Started { run: run.id.clone(), step: state.progress.step, total_steps });
+
+    let largest = run.train.phases.iter().map(|phase| phase.batch_sequences).max().unwrap_or(1);
+    let micro_batch = job.micro_batch.unwrap_or(largest).clamp(1, largest);
+    let setup = StepSetup {
+        train: &run.train,
+        cadence: &run.cadence,
+        micro_batch,
+        matmul_peak: job.matmul_peak,
+        device: &job.device.device,
+    };
+    let hooks = Hooks {
+        batch: &mut |cursor, phase| Ok(batches.at(cursor, phase)?),
+        evaluate: &mut |model| {
+            let mut values = BTreeMap::new();
+            for request in &run.evals {
+                let judgement = eval::judge(model, &request.spec, &text, &job.device.device)?;
+                values.insert(metrics::eval_loss(&request.name), judgement.loss);
+                values.insert(metrics::eval_bpb(&request.name), judgement.bpb);
+            }
+            Ok(values)
+        },
+        sink: &mut |state, output| {
+            match output {
+                Output::Row(row) => {
+                    metrics_file.append(&row)?;
+                    on_event(step_event(run, &row));
+                }
+                Output::Checkpoint => {
+                    // The rows first: a checkpoint promises that they are there up to its step.
+                    metrics_file.sync()?;
+                    checkpoints.save(state)?;
+                    on_event(Event::Checkpoint { run: run.id.clone(), step: state.progress.step });
+                }
+                Output::Skipped(step) => {
+                    let text = format!("run {}: step {step} is skipped, its gradient is not finite", run.id);
+                    on_event(Event::Warning { text });
+                }
+            }
+            Ok(())
+        },
+    };
+    let outcome = steps::run_steps(setup, &mut state, hooks, stop)?;
+    if outcome == Outcome::Finished {
+        for request in &run.evals {
+            write_eval(job, request, &state.model, &text)?;
+        }
+        if run.keep == Keep::Weights {
+            checkpoint::save_weights(job.folder, &state.model)?;
+        }
+    }
+    metrics_file.sync()?;
+    let rows = metrics_file.rows()?;
+    let epochs =
+        batches.epochs(state.progress.cursor, run.train.phase_at(state.progress.step.saturating_sub(1)));
+    let epochs = epochs.iter().map(|(hash, n)| (run.corpus_name(hash).to_string(), *n)).collect();
+    let record = record(job, &outcome, &state, Facts { rows: &rows, epochs, micro_batch, attempts });
+    Ok((outcome, record))
+}
+
+/// The newest checkpoint, or the trunk's for a branch, or initial weights.
+fn take_up(
+    job: &TrainJob,
+    checkpoints: &Checkpoints,
+    on_event: &mut (dyn FnMut(Event) + Send),
+) -> Result<TrainState, TrainError> {
+    let train = &job.run.train;
+    let (shape, device) = (train.model.shape(), &job.device.device);
+    let mut warn = |text| on_event(Event::Warning { text });
+    if let Some(state) = checkpoints.load_newest(shape, device, &mut warn)? {
+        return Ok(state);
+    }
+    match &train.start {
+        Start::Init => {
+            let model = Model::new(shape, train.recipe.init, train.seed, device);
+            let moments = Moments::zeros(&model);
+            Ok(TrainState { model, moments, progress: Progress::new(0, 0) })
+        }
+        Start::Branch { parent, step } => {
+            let no_trunk = |why: String| TrainError::NoTrunk { parent: parent.to_string(), step: *step, why };
+            // The trunk is a run of the same sweep; its folder's name ends with its id.
+            let sweep = job.folder.parent().unwrap_or(Path::new("."));
+            let trunk = std::fs::read_dir(sweep)
+                .map_err(|e| no_trunk(e.to_string()))?
+                .filter_map(|entry| Some(entry.ok()?.path()))
+                .find(|path| path.to_string_lossy().ends_with(&format!("-{parent}")))
+                .ok_or_else(|| no_trunk("it has no folder beside this one".to_string()))?;
+            let state = Checkpoints::of(&trunk, parent).load_step(*step, shape, device).map_err(no_trunk)?;
+            let progress = Progress::new(*step, state.progress.cursor);
+            Ok(TrainState { progress, ..state })
+        }
+    }
+}
+
+/// Judges the final weights. The metrics' last row has the same numbers; computing them twice keeps a run
+/// that was resumed after its last step as simple as any other.
+fn write_eval(job: &TrainJob, request: &EvalRequest, model: &Model, text: &Text) -> Result<(), TrainError> {
+    if folder::read_eval(job.folder, &request.spec)?.is_some() {
+        return Ok(());
+    }
+    let started = now();
+    let judgement: Judgement = eval::judge(model, &request.spec, text, &job.device.device)?;
+    let eval_job = EvalJob {
+        run: job.run,
+        folder: job.folder,
+        cache: job.cache,
+        device: job.device,
+        program: job.program,
+    };
+    folder::write_eval(job.folder, &eval::record(&eval_job, request, judgement, &started))
+}
+
+fn step_event(run: &RunSpec, row: &MetricsRow) -> Event {
+    let value = |name: &str| row.values.get(name).copied();
+    Event::Step {
+        run: run.id.clone(),
+        step: row.step,
+        loss: value(metrics::TRAIN_LOSS).unwrap_or(f64::NAN),
+        tokens_per_second: value(metrics::TOKENS_PER_SECOND).unwrap_or(0.0),
+    }
+}
+
+/// What a record needs beside the state.
+struct Facts<'a> {
+    rows: &'a [MetricsRow],
+    epochs: BTreeMap<String, f64>,
+    micro_batch: usize,
+    attempts: Attempts,
+}
+
+fn record(job: &TrainJob, outcome: &Outcome, state: &TrainState, facts: Facts) -> RunRecord {
+    let run = job.run;
+    let progress = &state.progress;
+    let values = |name: &str| -> Vec<f64> {
+        facts.rows.iter().filter_map(|row| row.values.get(name).copied()).collect()
+    };
+    let mut rates = values(metrics::TOKENS_PER_SECOND);
+    rates.sort_by(f64::total_cmp);
+    let peak = values(metrics::PEAK_BYTES).into_iter().max_by(f64::total_cmp);
+    RunRecord {
+        schema_version: SCHEMA_VERSION,
+        run: run.id.clone(),
+        train: run.train.clone(),
+        outcome: outcome.clone(),
+        params: state.model.params(),
+        steps: progress.step,
+        tokens: run.train.tokens_until(progress.step),
+        flops_path: steps::flops_between(&run.train, 0, progress.step),
+        flops_spent: progress.flops_spent,
+        cluster: run.cell.cluster.clone().unwrap_or_else(|| run.id.clone()),
+        train_loss: progress.tail.mean().filter(|_| *outcome == Outcome::Finished),
+        epochs: facts.epochs,
+        skipped_steps: progress.skipped_steps.clone(),
+        wall_seconds: progress.wall_seconds,
+        tokens_per_second: rates.get(rates.len() / 2).copied(),
+        peak_bytes: peak.map(|bytes| bytes as u64),
+        micro_batch: facts.micro_batch,
+        attempts: facts.attempts.n,
+        provenance: job.device.provenance(job.program, &facts.attempts.started, &now()),
+    }
+}
+
+/// A worker trains run after run: the peak must be this one's. Where the system does not know how, the peak is
+/// that of the process.
+fn reset_peak_bytes() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Fixture};
+    use scalelaw_schema::folder::{
+        CHECKPOINT_DIR, EVALS_DIR, METRICS_JSONL, RECORD_JSON, WEIGHTS_SAFETENSORS,
+    };
+    use std::fs;
+    use std::sync::atomic::Ordering;
+
+    /// What must be equal between two ways to train the same run.
+    fn results(folder: &Path) -> (Vec<u8>, Vec<(u64, BTreeMap<String, f64>)>) {
+        let weights = fs::read(folder.join(WEIGHTS_SAFETENSORS)).unwrap();
+        let (file, _) = MetricsFile::cut_back(folder, u64::MAX).unwrap();
+        let rows = file.rows().unwrap().into_iter().map(|mut row| {
+            row.values.retain(|name, _| name.starts_with("train/") || name.starts_with("eval/"));
+            (row.step, row.values)
+        });
+        (weights, rows.collect())
+    }
+
+    #[test]
+    fn a_run_leaves_weights_metrics_evaluations_and_a_record() {
+        let fixture = Fixture::new(20);
+        let folder = fixture.folder("a");
+        let mut events = Vec::new();
+        let outcome = fixture.train(&folder, &mut |event| events.push(event)).unwrap();
+        assert_eq!(outcome, Outcome::Finished);
+        let record = folder::read_record(&folder).unwrap().unwrap();
+        let run = &fixture.run;
+        assert_eq!(record.params, scalelaw_schema::count::params(run.train.model.shape()));
+        assert_eq!((record.steps, record.tokens), (20, run.train.tokens()));
+        assert_eq!((record.flops_path, record.flops_spent), (run.train.flops(), run.train.flops()));
+        assert_eq!((record.attempts, record.micro_batch), (1, 6));
+        assert!(record.train_loss.unwrap() < 5.5 && record.tokens_per_second.unwrap() > 0.0);
+        assert!(record.epochs["prose"] > 0.0, "{:?}", record.epochs);
+        assert_eq!(record.provenance.backend, "cpu");
+        let (_, rows) = results(&folder);
+        assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), [5, 10, 15, 20]);
+        // The last row's evaluation is that of the record, and of the weights on the disk.
+        let eval = folder::read_eval(&folder, &run.evals[0].spec).unwrap().unwrap();
+        assert_eq!(rows[3].1["eval/prose/loss"], eval.loss);
+        assert_eq!(rows[3].1["eval/prose/bpb"], eval.bpb);
+        assert!((eval.bpb - eval.loss * 512.0 / (2f64.ln() * eval.n_bytes as f64)).abs() < 1e-12);
+        fs::remove_dir_all(folder.join(EVALS_DIR)).unwrap();
+        assert_eq!(fixture.evaluate(&folder, 0).unwrap().loss, eval.loss);
+        // Another one, made later, on other windows; the second time it is read.
+        let later = fixture.evaluate(&folder, 1).unwrap();
+        assert!(later.loss > 0.0 && later.loss != eval.loss);
+        assert_eq!(fixture.evaluate(&folder, 1).unwrap(), later);
+
+        assert!(!folder.join(CHECKPOINT_DIR).exists());
+        assert!(matches!(events.first(), Some(Event::Started { step: 0, total_steps: 20, .. })));
+        assert!(matches!(events.last(), Some(Event::Done { outcome: Outcome::Finished, .. })));
+        // Again: nothing is trained and nothing changes.
+        let before = fs::read(folder.join(RECORD_JSON)).unwrap();
+        fixture.train(&folder, &mut |event| assert!(matches!(event, Event::Done { .. }))).unwrap();
+        assert_eq!(fs::read(folder.join(RECORD_JSON)).unwrap(), before);
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_or_killed_ends_with_the_bits_of_one_that_was_not() {
+        for micro_batch in [None, Some(4)] {
+            let mut fixture = Fixture::new(30);
+            fixture.micro_batch = micro_batch;
+            let whole = fixture.folder("whole");
+            fixture.train(&whole, &mut |_| {}).unwrap();
+            let expected = results(&whole);
+
+            let broken = fixture.folder("broken");
+            // Asked to stop after step 5, which is between two checkpoints.
+            let stop = AtomicBool::new(false);
+            let stopped = fixture.train_until(&broken, &stop, &mut |event| {
+                if matches!(event, Event::Step { step: 5, .. }) {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            });
+            assert!(matches!(stopped, Err(TrainError::Interrupted { step: 5 })), "{stopped:?}");
+            // Killed after step 15 and later after step 25: the steps since 8 and since 24 are lost.
+            for at in [15, 25] {
+                let killed = fixture.train(&broken, &mut |event| {
+                    assert!(!matches!(event, Event::Step { step, .. } if step == at), "killed");
+                });
+                assert!(killed.is_err());
+            }
+            fixture.train(&broken, &mut |_| {}).unwrap();
+            assert_eq!(results(&broken), expected, "micro-batch {micro_batch:?}");
+            let record = folder::read_record(&broken).unwrap().unwrap();
+            assert_eq!(record.attempts, 4);
+            let (spent, path) = (record.flops_spent.total(), record.flops_path.total());
+            // Repeated: 9 to 15, and 25.
+            assert!((spent / path - 38.0 / 30.0).abs() < 1e-12, "{}", spent / path * 30.0);
+        }
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_passed_over_with_a_warning() {
+        let fixture = Fixture::new(30);
+        let whole = fixture.folder("whole");
+        fixture.train(&whole, &mut |_| {}).unwrap();
+        let expected = results(&whole);
+        type Damage = fn(&Path);
+        let flip: Damage = |path| {
+            let mut bytes = fs::read(path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(path, bytes).unwrap();
+        };
+        let truncate: Damage = |path| {
+            let bytes = fs::read(path).unwrap();
+            fs::write(path, &bytes[..bytes.len() / 3]).unwrap();
+        };
+        let garbage: Damage = |path| fs::write(path, [0xff; 100]).unwrap();
+        for (name, damage, files, resumed_at) in [
+            ("flip", flip, &[24][..], 16),
+            ("truncate", truncate, &[24], 16),
+            ("garbage", garbage, &[24, 16], 0),
+        ] {
+            let folder = fixture.folder(name);
+            let killed = fixture.train(&folder, &mut |event| {
+                assert!(!matches!(event, Event::Step { step: 25, .. }), "killed");
+            });
+            assert!(killed.is_err());
+            let checkpoint = |step| folder.join(CHECKPOINT_DIR).join(format!("step-{step:08}.safetensors"));
+            assert!(!checkpoint(8).exists() && checkpoint(16).exists());
+            for &step in files {
+                damage(&checkpoint(step));
+            }
+            let (mut warnings, mut started) = (0, None);
+            fixture
+                .train(&folder, &mut |event| match event {
+                    Event::Warning { .. } => warnings += 1,
+                    Event::Started { step, .. } => started = Some(step),
+                    _ => {}
+                })
+                .unwrap();
+            assert_eq!((warnings, started), (files.len(), Some(resumed_at)), "{name}");
+            assert_eq!(results(&folder), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_diverges_leaves_a_record_and_no_weights() {
+        let mut fixture = Fixture::new(300);
+        fixture.run.train.recipe.lr_peak = 1e4;
+        fixture.run.id = scalelaw_schema::run_id::RunId::of(&fixture.run.train);
+        let folder = fixture.folder("a");
+        let outcome = fixture.train(&folder, &mut |_| {}).unwrap();
+        let record = folder::read_record(&folder).unwrap().unwrap();
+        assert_eq!(record.outcome, outcome);
+        assert!(matches!(outcome, Outcome::Diverged { step } if step == record.steps && step < 300));
+        assert_eq!(record.train_loss, None);
+        assert!(!folder.join(WEIGHTS_SAFETENSORS).exists() && folder.join(METRICS_JSONL).exists());
+    }
+
+    #[test]
+    fn a_branch_takes_up_its_trunks_checkpoint() {
+        let trunk = Fixture::new(30);
+        let folder = trunk.folder(&trunk.run.folder_name());
+        let killed = trunk.train(&folder, &mut |event| {
+            assert!(!matches!(event, Event::Step { step: 20, .. }), "killed");
+        });
+        assert!(killed.is_err());
+        // The same schedule from the trunk's step 16 on: it must end as the trunk would.
+        let mut branch = trunk.run.clone();
+        branch.train.start = Start::Branch { parent: trunk.run.id.clone(), step: 16 };
+        branch.id = scalelaw_schema::run_id::RunId::of(&branch.train);
+        let branch_folder = trunk.folder("branch");
+        trunk.train_run(&branch, &branch_folder, &AtomicBool::new(false), &mut |_| {}).unwrap();
+        trunk.train(&folder, &mut |_| {}).unwrap();
+        assert_eq!(results(&branch_folder).0, results(&folder).0);
+        let record = folder::read_record(&branch_folder).unwrap().unwrap();
+        assert_eq!(record.flops_path, trunk.run.train.flops());
+        assert_eq!(record.flops_spent, steps::flops_between(&branch.train, 16, 30));
+        // Without the trunk's checkpoint, which is gone by now, it says so.
+        branch.train.seed += 1;
+        let error = trunk.train_run(&branch, &trunk.folder("lost"), &AtomicBool::new(false), &mut |_| {});
+        assert!(matches!(error, Err(TrainError::NoTrunk { step: 16, .. })), "{error:?}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_before_anything_is_trained() {
+        let mut fixture = Fixture::new(20);
+        let scalelaw_schema::shape::ModelSpec::Transformer(shape) = &mut fixture.run.train.model;
+        shape.vocab_size = 100;
+        let error = fixture.train(&fixture.folder("a"), &mut |_| {}).unwrap_err().to_string();
+        assert!(error.contains("`prose`") && error.contains("100"), "{error}");
+        let mut fixture = Fixture::new(20);
+        fixture.run.evals[0].spec = testing::held_out("no-such-hash", 512, 16);
+        assert!(matches!(fixture.train(&fixture.folder("a"), &mut |_| {}), Err(TrainError::Text(_))));
+    }
+}

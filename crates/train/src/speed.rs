@@ -1,0 +1,119 @@
+//! How fast a device is, measured in a few seconds: for estimates before training and for MFU.
+
+use std::time::{Duration, Instant};
+
+use burn::tensor::{Tensor, TensorData};
+use scalelaw_data::Batch;
+use scalelaw_schema::count;
+use scalelaw_schema::device::{DeviceSpeed, TrainingSpeed};
+use scalelaw_schema::mixture::{Mixture, MixtureSource};
+use scalelaw_schema::recipe::{InitRule, Optimizer, Recipe, Schedule};
+use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
+use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
+
+use crate::device::OpenDevice;
+use crate::error::TrainError;
+use crate::model::{self, Model};
+use crate::optimizer::Moments;
+use crate::steps::{Progress, StepSetup, TrainState, take_step};
+
+/// Sides of the square products that are tried.
+const MATMUL_SIDES: [usize; 3] = [256, 512, 1024];
+/// Shapes that are timed: n_layer, d_model, n_head. Small ones, because there the rate depends on the size.
+const SHAPES: [(usize, usize, usize); 3] = [(2, 32, 1), (3, 64, 2), (4, 128, 4)];
+/// Vocabulary of the timed models.
+const VOCAB_SIZE: usize = 257;
+/// Context and batch of the timed models.
+const PHASE: Phase = Phase { context_len: 128, batch_sequences: 8, steps: u64::MAX };
+/// Time for each measurement after one warm-up call.
+const TIME_FOR_EACH: Duration = Duration::from_millis(400);
+
+/// Measures the rate of matrix products (the best of a few sides) and of training at three sizes. `slots`
+/// says how many processes do so at once, which the caller arranges: it is only noted.
+///
+/// # Errors
+/// What the device says.
+pub fn measure_speed(device: &OpenDevice, slots: usize) -> Result<DeviceSpeed, TrainError> {
+    device.run(|| {
+        let mut matmul_flops_per_second: f64 = 0.0;
+        for side in MATMUL_SIDES {
+            matmul_flops_per_second = matmul_flops_per_second.max(matmul_rate(device, side)?);
+        }
+        let training = SHAPES.iter().map(|&shape| training_rate(device, shape)).collect::<Result<_, _>>()?;
+        Ok(DeviceSpeed { matmul_flops_per_second, training, slots })
+    })
+}
+
+fn matmul_rate(device: &OpenDevice, side: usize) -> Result<f64, TrainError> {
+    let values: Vec<f32> = (0..side * side).map(|idx| (idx % 7) as f32 * 0.1).collect();
+    let a = Tensor::<2>::from_data(TensorData::new(values, [side, side]), &device.device);
+    let seconds = seconds_per_call(|| {
+        // One number is read, which waits for the product.
+        model::read(a.clone().matmul(a.clone()).narrow(0, 0, 1).narrow(1, 0, 1)).map(drop)
+    })?;
+    Ok(2.0 * (side as f64).powi(3) / seconds)
+}
+
+fn training_rate(
+    device: &OpenDevice,
+    (n_layer, d_model, n_head): (usize, usize, usize),
+) -> Result<TrainingSpeed, TrainError> {
+    let shape = ModelShape {
+        n_layer,
+        d_model,
+        n_head,
+        d_ff: (8 * d_model / 3).next_multiple_of(8),
+        vocab_size: VOCAB_SIZE,
+        head: Head::Tied,
+    };
+    let n = PHASE.batch_tokens() as usize;
+    let tokens: Vec<u16> = (0..=n).map(|idx| (idx * 31 % VOCAB_SIZE) as u16).collect();
+    let batch = Batch { inputs: tokens[..n].to_vec(), targets: tokens[1..].to_vec() };
+    let train = TrainSpec {
+        model: ModelSpec::Transformer(shape.clone()),
+        phases: vec![PHASE],
+        recipe: Recipe {
+            optimizer: Optimizer::AdamW { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 },
+            lr_peak: 1e-3,
+            warmup_steps: 0,
+            schedule: Schedule::Constant,
+            grad_clip_norm: 1.0,
+            init: InitRule::ScaledNormal { std: 0.02 },
+        },
+        mixture: Mixture { sources: vec![MixtureSource { tokens: String::new(), weight: 1.0 }] },
+        seed: 0,
+        start: Start::Init,
+    };
+    let model = Model::new(&shape, train.recipe.init, 0, &device.device);
+    let moments = Moments::zeros(&model);
+    let positions = model.positions(PHASE.context_len);
+    let mut state = TrainState { model, moments, progress: Progress::new(0, 0) };
+    let setup = StepSetup {
+        train: &train,
+        cadence: &scalelaw_schema::run::Cadence { log_steps: 0, checkpoint_steps: 0, eval_steps: 0 },
+        micro_batch: PHASE.batch_sequences,
+        matmul_peak: None,
+        device: &device.device,
+    };
+    let seconds = seconds_per_call(|| {
+        let (_, norm) = take_step(&setup, &mut state, &batch, &positions);
+        model::read(norm).map(drop)
+    })?;
+    let per_step =
+        count::train_flops_per_sequence(&shape, PHASE.context_len).total() * PHASE.batch_sequences as f64;
+    Ok(TrainingSpeed { n_total: count::params(&shape).total() as f64, flops_per_second: per_step / seconds })
+}
+
+/// Median time of a call after one that is not counted, which compiles kernels and fills caches.
+fn seconds_per_call(mut call: impl FnMut() -> Result<(), TrainError>) -> Result<f64, TrainError> {
+    call()?;
+    let began = Instant::now();
+    let mut seconds = Vec::new();
+    while seconds.is_empty() || began.elapsed() < TIME_FOR_EACH {
+        let start = Instant::now();
+        call()?;
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok(seconds[seconds.len() / 2])
+}
