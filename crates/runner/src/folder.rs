@@ -294,9 +294,9 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn ten_thousand_finished_runs_are_seen_to_be_over_in_under_a_second() {
+    fn two_thousand_finished_runs_are_seen_to_be_over_in_under_a_fifth_of_a_second() {
         let dir = tempfile::tempdir().unwrap();
-        for seed in 0..10_000u64 {
+        for seed in 0..2_000u64 {
             let id = scalelaw_schema::canonical::hash12(&seed);
             let folder = dir.path().join(format!("n1.20M-L4-d128-t30.0M-s{seed}-{id}"));
             fs::create_dir(&folder).unwrap();
@@ -306,9 +306,9 @@ pub(crate) mod tests {
             fs::write(folder.join(RECORD_JSON), text).unwrap();
         }
         let clock = Instant::now();
-        assert_eq!(over(dir.path()).unwrap().len(), 10_000);
+        assert_eq!(over(dir.path()).unwrap().len(), 2_000);
         let seconds = clock.elapsed().as_secs_f64();
-        println!("10000 records in {seconds:.3} s");
-        assert!(seconds < 1.0, "{seconds} s");
+        println!("2000 records in {seconds:.3} s");
+        assert!(seconds < 0.2, "{seconds} s");
     }
 }

@@ -1,22 +1,21 @@
-//! The scheduler: a slot per worker, a queue of runs, and what follows from each thing that a worker says.
+//! The scheduler: a slot per worker, a queue of runs, and the loop that ends when all are over.
+
+mod conclude;
+mod dispatch;
 
 use std::collections::VecDeque;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use scalelaw_schema::event::{Command, Event};
-use scalelaw_schema::record::{Failure, Outcome};
 use scalelaw_schema::run::RunSpec;
 
-use crate::attempts::{self, batch_sequences, failed_attempts, next_micro_batch};
 use crate::error::RunnerError;
-use crate::folder::{ending, prepare, probe, run_folders};
-use crate::lease::{Holder, Lease, Leases, Take, Watch};
-use crate::progress::{Counts, FailedRun, Next, Progress, Summary};
+use crate::folder::run_folders;
+use crate::lease::{Lease, Leases, Watch};
+use crate::progress::{Counts, FailedRun, Progress, Summary};
 use crate::stop::Stop;
-use crate::worker::{End, Heard, Message, Worker, WorkerCommand};
+use crate::worker::{Message, Worker, WorkerCommand};
 
 /// How to run a sweep.
 #[derive(Debug, Clone)]
@@ -41,19 +40,13 @@ pub const MAX_ATTEMPTS: u32 = 3;
 
 /// How long the scheduler sleeps where no worker speaks; so late is a Ctrl-C heard.
 const TICK: Duration = Duration::from_millis(200);
-/// Until a run that another launcher holds is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Times the number of fruitless attempts: until a failed run is tried again.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How long a worker may take to leave once it has nothing to do.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
-/// Workers in a row that may end before their device is open.
-const MAX_START_FAILURES: u32 = 3;
 
 /// Runs `runs` in this order, to the end of each: here, or in the hands of another launcher on the same folder.
 /// A run that fails for good is in the summary and stops no other.
 ///
-/// Call it from a thread that is there until it returns. `stop` asked once: workers write checkpoints and leave;
+/// `stop` asked once: workers write checkpoints and leave;
 /// twice: they are killed. `on_progress` is called in this thread and should be quick.
 ///
 /// # Errors
@@ -89,7 +82,6 @@ pub fn run_all(
         leases: Leases::new(launch.heartbeat),
         sender,
         n_workers: 0,
-        n_start_failures: 0,
         was_ever_ready: false,
         phase: Phase::Running,
         fatal: None,
@@ -141,6 +133,10 @@ struct Slot<'a> {
     is_working: bool,
     leaving_since: Option<Instant>,
     busy: Option<Busy<'a>>,
+    /// Workers in a row that ended before their device was open.
+    n_start_failures: u32,
+    /// No further worker is started here.
+    is_given_up: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,7 +155,6 @@ struct Scheduler<'a, 'p> {
     leases: Leases,
     sender: Sender<Message>,
     n_workers: u64,
-    n_start_failures: u32,
     was_ever_ready: bool,
     phase: Phase,
     fatal: Option<RunnerError>,
@@ -168,7 +163,7 @@ struct Scheduler<'a, 'p> {
     on_progress: &'p mut dyn FnMut(Progress),
 }
 
-impl<'a> Scheduler<'a, '_> {
+impl Scheduler<'_, '_> {
     fn work(&mut self, receiver: &Receiver<Message>, stop: &Stop) {
         loop {
             if stop.is_asked() || self.fatal.is_some() {
@@ -200,307 +195,6 @@ impl<'a> Scheduler<'a, '_> {
         }
     }
 
-    fn fill_slots(&mut self) {
-        for slot_idx in 0..self.slots.len() {
-            let slot = &self.slots[slot_idx];
-            if slot.is_working || slot.busy.is_some() || slot.leaving_since.is_some() {
-                continue;
-            }
-            match self.next_run() {
-                Ok(Some((queued, lease))) => {
-                    if let Err(error) = self.dispatch(slot_idx, queued, lease) {
-                        self.fatal = Some(error);
-                        return;
-                    }
-                }
-                Ok(None) => return,
-                Err(error) => {
-                    self.fatal = Some(error);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// The first run of the queue that can be begun now, with its lease. Runs that are found to be over, or that
-    /// cannot be tried, leave the queue on the way.
-    fn next_run(&mut self) -> Result<Option<(Queued<'a>, Lease)>, RunnerError> {
-        let mut idx = 0;
-        while idx < self.queue.len() {
-            if self.queue[idx].not_before.is_some_and(|at| Instant::now() < at) {
-                idx += 1;
-                continue;
-            }
-            let mut queued = self.queue.remove(idx).expect("the index is below the length");
-            match self.lease_of(&mut queued) {
-                Ok(Look::Ours(lease)) => {
-                    queued.is_elsewhere = false;
-                    return Ok(Some((queued, lease)));
-                }
-                Ok(Look::Over(outcome)) => self.count_elsewhere(&queued, outcome),
-                Ok(Look::Theirs(holder)) => {
-                    if !queued.is_elsewhere {
-                        let holder = holder.map(|holder| format!("{} pid {}", holder.host, holder.pid));
-                        (self.on_progress)(Progress::Elsewhere { run: queued.run.id.clone(), holder });
-                    }
-                    queued.is_elsewhere = true;
-                    queued.not_before = Some(Instant::now() + LOOK_AGAIN.min(self.launch.heartbeat));
-                    self.queue.insert(idx, queued);
-                    idx += 1;
-                }
-                Err(error) if error.is_fatal() => {
-                    self.queue.insert(idx, queued);
-                    return Err(error);
-                }
-                Err(error) => {
-                    let why = error.to_string();
-                    (self.on_progress)(Progress::Refused { run: queued.run.id.clone(), why: why.clone() });
-                    self.give_up(&queued, why);
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    fn lease_of(&self, queued: &mut Queued) -> Result<Look, RunnerError> {
-        let (run, folder) = (queued.run, &queued.folder);
-        if let Some(ending) = ending(folder, &run.id)? {
-            return Ok(Look::Over(ending.outcome));
-        }
-        fs::create_dir_all(folder)
-            .map_err(|source| RunnerError::NoFolder { path: folder.clone(), source })?;
-        let lease = match self.leases.take(folder, &mut queued.watch)? {
-            Take::Taken(lease) => lease,
-            Take::Held(holder) => return Ok(Look::Theirs(holder)),
-        };
-        queued.watch = None;
-        // Its last holder may have ended it just before.
-        if let Some(ending) = ending(folder, &run.id)? {
-            lease.finish();
-            return Ok(Look::Over(ending.outcome));
-        }
-        prepare(folder, run)?;
-        Ok(Look::Ours(lease))
-    }
-
-    fn dispatch(&mut self, slot_idx: usize, queued: Queued<'a>, lease: Lease) -> Result<(), RunnerError> {
-        let micro_batch = failed_attempts(&queued.folder)
-            .map(|attempts| next_micro_batch(&attempts, batch_sequences(&queued.run.train)));
-        let micro_batch = match micro_batch {
-            Ok(micro_batch) => micro_batch,
-            Err(error) => {
-                self.queue.push_front(queued);
-                return Err(error);
-            }
-        };
-        let slot = &mut self.slots[slot_idx];
-        if slot.worker.is_none() {
-            self.n_workers += 1;
-            match Worker::spawn(&self.launch.worker, self.n_workers, self.sender.clone()) {
-                Ok(worker) => {
-                    *slot = Slot { worker: Some(worker), worker_idx: self.n_workers, ..Slot::default() };
-                }
-                Err(error) => {
-                    self.queue.push_front(queued);
-                    return Err(error);
-                }
-            }
-        }
-        let worker = slot.worker.as_mut().expect("it was spawned above");
-        worker.log_to(&queued.folder);
-        // A worker is a process of its own, perhaps in another folder.
-        let folder = std::path::absolute(&queued.folder).unwrap_or_else(|_| queued.folder.clone());
-        let is_void = worker.send(&Command::Train { folders: vec![folder], micro_batch }).is_err();
-        slot.is_working = true;
-        slot.busy = Some(Busy { queued, lease, micro_batch, checkpoint_step: None, is_void });
-        Ok(())
-    }
-
-    fn hear(&mut self, message: Message) {
-        let is_its = |slot: &Slot| slot.worker.is_some() && slot.worker_idx == message.worker_idx;
-        let Some(slot_idx) = self.slots.iter().position(is_its) else { return };
-        match message.heard {
-            Heard::Gone => self.bury(slot_idx),
-            Heard::Event(event) => self.hear_event(slot_idx, event),
-        }
-    }
-
-    fn hear_event(&mut self, slot: usize, event: Event) {
-        if let Event::Started { step, .. } | Event::Checkpoint { step, .. } = event
-            && let Some(busy) = &mut self.slots[slot].busy
-        {
-            busy.checkpoint_step = Some(step);
-            // An attempt is measured from where its run stood when it was taken up first.
-            busy.queued.farthest_step.get_or_insert(step);
-        }
-        match event {
-            Event::Ready { device } => {
-                self.slots[slot].is_ready = true;
-                self.was_ever_ready = true;
-                self.n_start_failures = 0;
-                (self.on_progress)(Progress::WorkerReady { slot, device });
-            }
-            Event::Started { run, step, total_steps } => {
-                (self.on_progress)(Progress::Started { slot, run, step, total_steps });
-            }
-            Event::Step { run, step, loss, tokens_per_second } => {
-                (self.on_progress)(Progress::Step { slot, run, step, loss, tokens_per_second });
-            }
-            Event::Checkpoint { run, step } => (self.on_progress)(Progress::Checkpoint { slot, run, step }),
-            Event::Warning { text } => (self.on_progress)(Progress::Warning { text }),
-            Event::Done { .. } => {
-                if let Some(busy) = self.slots[slot].busy.take() {
-                    self.end(slot, busy, Failure::Error, "the worker reported an end but left no record");
-                }
-            }
-            Event::Failed { failure, why, .. } => {
-                if let Some(busy) = self.slots[slot].busy.take() {
-                    self.fail(slot, busy, failure, why);
-                }
-                // What a failure leaves in a process or on a device is unknown; the next run gets a fresh one.
-                self.ask_to_leave(slot);
-            }
-            Event::Idle { resident_bytes } => {
-                self.slots[slot].is_working = false;
-                if let (Some(bytes), Some(limit)) = (resident_bytes, self.launch.memory_limit_bytes)
-                    && bytes > limit
-                    && self.slots[slot].leaving_since.is_none()
-                {
-                    self.ask_to_leave(slot);
-                    let why = format!(
-                        "{} MiB resident, above the limit of {} MiB",
-                        bytes.div_ceil(1 << 20),
-                        limit >> 20
-                    );
-                    (self.on_progress)(Progress::WorkerLeft { slot, why });
-                }
-            }
-        }
-    }
-
-    /// A worker's process has ended.
-    fn bury(&mut self, slot_idx: usize) {
-        let slot = &mut self.slots[slot_idx];
-        let (is_ready, was_asked) = (slot.is_ready, slot.leaving_since.is_some());
-        let busy = slot.busy.take();
-        let end = slot.worker.take().map(|mut worker| worker.reap());
-        *slot = Slot::default();
-        let (how, code, signal, last_words, lacked_memory) = match end {
-            Some(Ok(End { status, last_words, lacked_memory })) => {
-                (status.to_string(), status.code(), signal_of(status), last_words, lacked_memory)
-            }
-            _ => ("in an unknown way".to_string(), None, None, String::new(), false),
-        };
-        if !was_asked && self.phase == Phase::Running {
-            (self.on_progress)(Progress::WorkerLeft { slot: slot_idx, why: how.clone() });
-        }
-        if !is_ready && !was_asked && self.phase == Phase::Running {
-            self.n_start_failures += 1;
-            // One that leaves by itself, before any has been of use, would do so again.
-            let is_hopeless = code.is_some() && !self.was_ever_ready;
-            if is_hopeless || self.n_start_failures >= MAX_START_FAILURES {
-                self.fatal = Some(RunnerError::WorkerStart { how, code, last_words });
-            }
-            if let Some(busy) = busy {
-                self.queue.push_front(busy.queued);
-            }
-            return;
-        }
-        let Some(busy) = busy else { return };
-        if busy.is_void {
-            self.queue.push_front(busy.queued);
-            return;
-        }
-        const SIGINT: i32 = 2;
-        const SIGTERM: i32 = 15;
-        let failure = match signal {
-            Some(SIGINT | SIGTERM) => Failure::Interrupted,
-            _ if self.phase != Phase::Running => Failure::Interrupted,
-            _ if lacked_memory => Failure::OutOfMemory,
-            _ => Failure::WorkerDied,
-        };
-        let said = if last_words.is_empty() { String::new() } else { format!("; it said: {last_words}") };
-        self.end(slot_idx, busy, failure, &format!("the worker died ({how}){said}"));
-    }
-
-    /// Concludes a run by its record; where there is none, it failed.
-    fn end(&mut self, slot: usize, busy: Busy<'a>, failure: Failure, why: &str) {
-        match ending(&busy.queued.folder, &busy.queued.run.id) {
-            Ok(Some(ending)) => {
-                busy.lease.finish();
-                self.count(&ending.outcome);
-                let run = busy.queued.run.id.clone();
-                (self.on_progress)(Progress::Done { slot, run, outcome: ending.outcome });
-            }
-            Ok(None) => self.fail(slot, busy, failure, why.to_string()),
-            Err(error) => self.fail(slot, busy, Failure::Error, error.to_string()),
-        }
-    }
-
-    /// Concludes an attempt without a record.
-    fn fail(&mut self, slot: usize, busy: Busy<'a>, failure: Failure, why: String) {
-        let Busy { mut queued, lease, micro_batch, checkpoint_step, .. } = busy;
-        let run = queued.run.id.clone();
-        if failure == Failure::Interrupted && self.phase != Phase::Running {
-            (self.on_progress)(Progress::Interrupted { slot, run });
-            self.queue.push_front(queued);
-            return;
-        }
-        let whole = batch_sequences(&queued.run.train);
-        let can_halve = failure == Failure::OutOfMemory && micro_batch.unwrap_or(whole) > 1;
-        if checkpoint_step > queued.farthest_step {
-            queued.farthest_step = checkpoint_step;
-            queued.n_fruitless = 0;
-        }
-        if !can_halve {
-            queued.n_fruitless += 1;
-        }
-        if failure != Failure::Interrupted {
-            let attempt = attempts::now(failure, why.clone(), micro_batch, checkpoint_step);
-            let written = attempts::append(&queued.folder, &attempt).and_then(|()| probe(&queued.folder));
-            match written {
-                Err(error) if error.is_fatal() => self.fatal = Some(error),
-                Err(error) => (self.on_progress)(Progress::Warning { text: error.to_string() }),
-                Ok(()) => {}
-            }
-        }
-        drop(lease);
-        if queued.n_fruitless >= self.launch.max_attempts && self.fatal.is_none() {
-            let next = Next::GiveUp;
-            (self.on_progress)(Progress::Failed { slot, run, failure, why: why.clone(), next });
-            self.give_up(&queued, why);
-            return;
-        }
-        let halved = can_halve.then(|| micro_batch.unwrap_or(whole) / 2);
-        let next = Next::Retry { micro_batch: halved.or(micro_batch) };
-        (self.on_progress)(Progress::Failed { slot, run, failure, why, next });
-        if can_halve {
-            self.queue.push_front(queued);
-        } else {
-            // The others first: what ails this one may pass.
-            queued.not_before = Some(Instant::now() + RETRY_PAUSE * queued.n_fruitless);
-            self.queue.push_back(queued);
-        }
-    }
-
-    fn give_up(&mut self, queued: &Queued, why: String) {
-        self.counts.failed += 1;
-        let folder = queued.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        self.failed.push(FailedRun { run: queued.run.id.clone(), folder, why });
-    }
-
-    fn count(&mut self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Finished => self.counts.finished += 1,
-            Outcome::Diverged { .. } => self.counts.diverged += 1,
-        }
-    }
-
-    fn count_elsewhere(&mut self, queued: &Queued, outcome: Outcome) {
-        self.count(&outcome);
-        (self.on_progress)(Progress::DoneElsewhere { run: queued.run.id.clone(), outcome });
-    }
-
     fn tell_counts(&mut self) {
         let running = self.slots.iter().filter(|slot| slot.busy.is_some()).count();
         let elsewhere = self.queue.iter().filter(|queued| queued.is_elsewhere).count();
@@ -509,6 +203,11 @@ impl<'a> Scheduler<'a, '_> {
             self.counts = counts;
             (self.on_progress)(Progress::Counts(counts));
         }
+    }
+
+    /// The workers are asked to leave next. The first of several reasons is the one to tell.
+    fn end_by(&mut self, error: RunnerError) {
+        self.fatal.get_or_insert(error);
     }
 
     fn stop_where_the_lease_is_lost(&mut self) {
@@ -572,21 +271,4 @@ impl<'a> Scheduler<'a, '_> {
             self.ask_to_leave(slot_idx);
         }
     }
-}
-
-/// What a look at a run's folder tells.
-enum Look {
-    Ours(Lease),
-    Theirs(Option<Holder>),
-    Over(Outcome),
-}
-
-#[cfg(unix)]
-fn signal_of(status: std::process::ExitStatus) -> Option<i32> {
-    std::os::unix::process::ExitStatusExt::signal(&status)
-}
-
-#[cfg(not(unix))]
-fn signal_of(_: std::process::ExitStatus) -> Option<i32> {
-    None
 }

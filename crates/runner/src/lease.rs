@@ -11,7 +11,7 @@
 //! all the same, the loser sees it at its next beat and stops ([`Lease::is_lost`]).
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,54 +19,18 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use scalelaw_schema::folder::LEASE;
-use serde::{Deserialize, Serialize};
 
 use crate::error::RunnerError;
+use crate::holder::{
+    BEATS_UNTIL_STALE, Holder, is_dead, machine, parse, read_own, read_text, read_through, write_text,
+};
 
 /// Between two beats, unless a launcher says otherwise.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// A lease that stood still for so many beats is given up.
-const BEATS_UNTIL_STALE: u32 = 3;
-
 /// Between writing a claim and reading it back: longer than a write takes to arrive at another machine's
 /// next open on the same server, and nothing beside a run's length.
 const SETTLE: Duration = Duration::from_millis(100);
-
-/// Length of the file. It never changes, so a reader finds a whole text, old or new.
-const LEASE_BYTES: usize = 512;
-
-/// What is written in a lease.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Holder {
-    /// Name of the machine.
-    pub host: String,
-    /// Process id of the launcher there.
-    pub pid: u32,
-    /// One boot of one machine; equal where locks of dead processes are known to be free.
-    pub machine: String,
-    /// This lease and no other.
-    pub token: String,
-    /// Seconds between two beats.
-    pub heartbeat_seconds: f64,
-    /// Counts the beats, so that the text changes with each.
-    pub beat: u64,
-    /// Time of the beat, RFC 3339, UTC, by the holder's clock: for people.
-    pub at: String,
-    /// The holder has left, and anyone may take the run up.
-    pub released: bool,
-}
-
-/// What one sees of a lease without taking it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Sight {
-    /// There is none, or it was given back.
-    Free,
-    /// It is locked, or its heart may still beat elsewhere.
-    Held(Option<Holder>),
-    /// Its holder is dead, or its last beat is older than three.
-    Abandoned(Holder),
-}
 
 /// What came of an attempt to take a lease.
 #[derive(Debug)]
@@ -292,55 +256,6 @@ impl Held {
     }
 }
 
-/// Looks at the lease of `folder` once. The holder's clock is believed here, since there is nothing else to go by.
-pub fn look(folder: &Path) -> Sight {
-    let path = folder.join(LEASE);
-    let Ok(mut file) = OpenOptions::new().read(true).write(true).open(&path) else {
-        // Read-only for us, or none.
-        return match read_text(&path) {
-            Ok(text) => sight_by_clock(parse(&text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Sight::Free,
-            Err(_) => Sight::Held(None),
-        };
-    };
-    // A shared lock, so that two who look do not take each other for a holder.
-    let is_locked = match file.try_lock_shared() {
-        Ok(()) => true,
-        Err(TryLockError::WouldBlock) => {
-            return Sight::Held(read_text(&path).ok().and_then(|text| parse(&text)));
-        }
-        Err(TryLockError::Error(_)) => false,
-    };
-    let holder = read_through(&mut file).ok().and_then(|text| parse(&text));
-    match holder {
-        Some(holder) if !holder.released && is_dead(&holder, &machine(&holder.host), is_locked) => {
-            Sight::Abandoned(holder)
-        }
-        holder => sight_by_clock(holder),
-    }
-}
-
-fn sight_by_clock(holder: Option<Holder>) -> Sight {
-    let Some(holder) = holder else { return Sight::Held(None) };
-    if holder.released {
-        return Sight::Free;
-    }
-    let age = holder
-        .at
-        .parse::<jiff::Timestamp>()
-        .map(|at| jiff::Timestamp::now().duration_since(at).as_secs_f64());
-    match age {
-        Ok(age) if age < holder.heartbeat_seconds * f64::from(BEATS_UNTIL_STALE) => Sight::Held(Some(holder)),
-        _ => Sight::Abandoned(holder),
-    }
-}
-
-/// On the holder's own machine a free lock means that it is dead. Only where locks on directories work too
-/// (Unix), since those keep its last worker from the next one ([`crate::folder::lock_for_writing`]).
-fn is_dead(holder: &Holder, machine: &str, is_locked: bool) -> bool {
-    cfg!(unix) && is_locked && holder.machine == machine
-}
-
 fn beat_until_over(shared: &Shared, heartbeat: Duration) {
     let mut beat = 0;
     let mut kept = lock(&shared.held);
@@ -361,14 +276,6 @@ fn beat_until_over(shared: &Shared, heartbeat: Duration) {
     }
 }
 
-/// One boot of one machine, and where the system does not tell, the machine and when it was started.
-fn machine(host: &str) -> String {
-    match fs::read_to_string("/proc/sys/kernel/random/boot_id") {
-        Ok(id) => id.trim().to_string(),
-        Err(_) => format!("{}@{}", host.chars().take(64).collect::<String>(), sysinfo::System::boot_time()),
-    }
-}
-
 /// Whether nobody else keeps the lock of a file that was made just now; others look only for an instant.
 fn lock_patiently(file: &File) -> bool {
     for _ in 0..20 {
@@ -381,38 +288,91 @@ fn lock_patiently(file: &File) -> bool {
     false
 }
 
-fn write_text(file: &mut File, holder: &Holder) -> io::Result<()> {
-    let text = serde_json::to_string(holder).expect("a holder is plain data");
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(format!("{text:<width$}\n", width = LEASE_BYTES - 1).as_bytes())
-}
-
-fn read_through(file: &mut File) -> io::Result<String> {
-    file.seek(SeekFrom::Start(0))?;
-    let mut text = Vec::new();
-    file.take(LEASE_BYTES as u64).read_to_end(&mut text)?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-/// Through a fresh open, since a network file system may show an old text through an old one.
-fn read_text(path: &Path) -> io::Result<String> {
-    read_through(&mut File::open(path)?)
-}
-
-/// The text of a lease whose lock is ours; `None` where the file is gone. Where a locked file can be read
-/// only by its locker (Windows), through the locked one.
-fn read_own(path: &Path, file: &File) -> Option<String> {
-    match read_text(path) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(_) => Some(file.try_clone().and_then(|mut file| read_through(&mut file)).unwrap_or_default()),
-    }
-}
-
-fn parse(text: &str) -> Option<Holder> {
-    serde_json::from_str(text.trim_end()).ok()
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::holder::{Sight, look};
+
+    const BEAT: Duration = Duration::from_millis(50);
+
+    fn taken(take: Take) -> Option<Lease> {
+        match take {
+            Take::Taken(lease) => Some(lease),
+            Take::Held(_) => None,
+        }
+    }
+
+    #[test]
+    fn of_many_who_reach_for_a_new_lease_at_once_one_gets_it() {
+        for _ in 0..20 {
+            let dir = tempfile::tempdir().unwrap();
+            let all: Vec<Leases> = (0..4).map(|_| Leases::new(BEAT)).collect();
+            let got: Vec<Option<Lease>> = std::thread::scope(|scope| {
+                let reach = |leases: &Leases| taken(leases.take(dir.path(), &mut None).unwrap());
+                let threads: Vec<_> = all.iter().map(|leases| scope.spawn(move || reach(leases))).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert_eq!(got.iter().flatten().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_lease_beats_while_it_is_held_and_is_free_once_dropped_or_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ours, theirs) = (Leases::new(BEAT), Leases::new(BEAT));
+        assert_eq!(look(dir.path()), Sight::Free);
+        let lease = taken(ours.take(dir.path(), &mut None).unwrap()).unwrap();
+        let path = dir.path().join(LEASE);
+        let first = read_text(&path).unwrap();
+        std::thread::sleep(3 * BEAT);
+        assert_ne!(read_text(&path).unwrap(), first, "it does not beat");
+        assert!(matches!(look(dir.path()), Sight::Held(Some(holder)) if holder.pid == std::process::id()));
+        assert!(taken(theirs.take(dir.path(), &mut None).unwrap()).is_none());
+        drop(lease);
+        assert_eq!(look(dir.path()), Sight::Free);
+        let lease = taken(theirs.take(dir.path(), &mut None).unwrap()).expect("it was given back");
+        assert!(taken(ours.take(dir.path(), &mut None).unwrap()).is_none());
+        lease.finish();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_lease_whose_holder_died_on_this_machine_is_taken_at_once_and_an_empty_one_after_three_beats() {
+        let dir = tempfile::tempdir().unwrap();
+        let leases = Leases::new(BEAT);
+        let dead = Holder { pid: 1, ..leases.new_holder() };
+        write_text(&mut File::create(dir.path().join(LEASE)).unwrap(), &dead).unwrap();
+        if cfg!(unix) {
+            assert_eq!(look(dir.path()), Sight::Abandoned(dead));
+            drop(taken(leases.take(dir.path(), &mut None).unwrap()).expect("its lock is free"));
+        }
+        File::create(dir.path().join(LEASE)).unwrap();
+        let (clock, mut watch) = (Instant::now(), None);
+        let lease = loop {
+            match leases.take(dir.path(), &mut watch).unwrap() {
+                Take::Taken(lease) => break lease,
+                Take::Held(_) => std::thread::sleep(BEAT / 5),
+            }
+        };
+        assert!(clock.elapsed() >= 3 * BEAT, "{:?}", clock.elapsed());
+        assert!(!lease.is_lost());
+    }
+
+    #[test]
+    fn a_lease_that_another_has_overwritten_is_lost_and_leaves_the_others_text_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let leases = Leases::new(BEAT);
+        let lease = taken(leases.take(dir.path(), &mut None).unwrap()).unwrap();
+        let other = Holder { token: "another".to_string(), ..leases.new_holder() };
+        let path = dir.path().join(LEASE);
+        write_text(&mut OpenOptions::new().write(true).open(&path).unwrap(), &other).unwrap();
+        std::thread::sleep(4 * BEAT);
+        assert!(lease.is_lost());
+        lease.finish();
+        assert_eq!(parse(&read_text(&path).unwrap()), Some(other));
+    }
 }

@@ -2,17 +2,19 @@
 //! replaced, under leases that let several launchers share one folder. Knows nothing of burn: training comes in
 //! as a child process (launcher) or as a closure (worker).
 //!
-//! Launcher: [`outstanding`], [`launch`] ([`worker`], [`progress`], [`stop`]), [`lease`]. Worker: [`serve`],
+//! Launcher: [`outstanding`], [`launch`] ([`worker`], [`progress`], [`stop`]), [`lease`] ([`holder`]). Worker: [`serve`],
 //! [`train_one`]. Both read and write the run's folder through [`folder`] and [`attempts`]; [`status`] reads a
 //! sweep from its folders alone.
 
 pub mod outstanding;
 
 pub mod launch;
-pub mod lease;
 pub mod progress;
 pub mod stop;
 pub mod worker;
+
+pub mod holder;
+pub mod lease;
 
 pub mod serve;
 pub mod train_one;

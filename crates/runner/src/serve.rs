@@ -34,6 +34,9 @@ pub struct Task<'a> {
     pub stop: &'a AtomicBool,
 }
 
+/// A training closure: trains the task's run from its last checkpoint and tells what happens.
+type Train<'a> = dyn FnMut(&Task, &mut dyn FnMut(Event)) -> Result<Outcome, TrainFailure> + 'a;
+
 /// Why a closure has not brought its run to an end. What was checkpointed stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainFailure {
@@ -118,7 +121,7 @@ pub(crate) fn train_guarded(
     task: &Task,
     run: &RunId,
     emit: &mut dyn FnMut(Event),
-    train: &mut dyn FnMut(&Task, &mut dyn FnMut(Event)) -> Result<Outcome, TrainFailure>,
+    train: &mut Train,
 ) -> Result<Result<Outcome, TrainFailure>, String> {
     let failed = |failure, why| Ok(Err(TrainFailure { failure, why }));
     if task.stop.load(Ordering::Relaxed) {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::attempts::failed_attempts;
 use crate::error::RunnerError;
 use crate::folder::{ending, run_folders};
-use crate::lease::{Holder, Sight, look};
+use crate::holder::{Holder, Sight, look};
 
 /// A sweep's state, for `status` and `status --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]

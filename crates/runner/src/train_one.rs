@@ -11,7 +11,8 @@ use scalelaw_schema::record::{Failure, Outcome};
 use crate::attempts::{self, batch_sequences, failed_attempts, next_micro_batch};
 use crate::error::RunnerError;
 use crate::folder::{ending, read_run};
-use crate::lease::{Holder, Leases, Take};
+use crate::holder::Holder;
+use crate::lease::{Leases, Take};
 use crate::serve::{Task, TrainFailure, failure_in, train_guarded};
 
 /// What came of one run.

@@ -68,7 +68,8 @@ fn a_launcher_killed_at_random_moments_leaves_no_worker_and_the_next_one_goes_on
     let mut state = 3;
     for round in 0..6 {
         let n_taken = book(dir.path()).len();
-        let mut launcher = launcher(dir.path(), 4, "", 10).spawn().unwrap();
+        // Deaf: it would not leave for a closed input, so it must kill itself.
+        let mut launcher = launcher(dir.path(), 4, "deaf", 10).spawn().unwrap();
         if round > 0 {
             // At once: the dead launcher's leases are not waited for, since their locks are free.
             wait_until("a run is taken up", Duration::from_secs(10), || book(dir.path()).len() > n_taken);
@@ -83,6 +84,24 @@ fn a_launcher_killed_at_random_moments_leaves_no_worker_and_the_next_one_goes_on
     let output = launcher(dir.path(), 4, "", 0).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_all_ended_right(dir.path(), &runs);
+}
+
+#[test]
+fn beside_a_launcher_that_is_killed_again_and_again_another_ends_all_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let runs = runs(8);
+    let steady = launcher(dir.path(), 8, "", 10).spawn().unwrap();
+    let mut state = 5;
+    for _ in 0..5 {
+        let mut launcher = launcher(dir.path(), 8, "deaf", 10).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(200 + draw(&mut state) % 300));
+        kill_9(launcher.id());
+        launcher.wait().unwrap();
+    }
+    let output = steady.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_all_ended_right(dir.path(), &runs);
+    assert!(book(dir.path()).iter().any(|taken| taken.step > 0), "nothing was taken up from a checkpoint");
 }
 
 #[test]

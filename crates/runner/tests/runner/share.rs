@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use scalelaw_runner::lease::Holder;
+use scalelaw_runner::holder::Holder;
 use scalelaw_runner::progress::Progress;
 use scalelaw_schema::folder::LEASE;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use scalelaw_runner::attempts::failed_attempts;
 use scalelaw_runner::folder::prepare;
-use scalelaw_runner::lease::{Leases, Sight, Take, look};
+use scalelaw_runner::holder::{Sight, look};
+use scalelaw_runner::lease::{Leases, Take};
 use scalelaw_runner::train_one::{OneRun, train_one};
 use scalelaw_schema::event::Event;
 use scalelaw_schema::record::{Failure, Outcome};

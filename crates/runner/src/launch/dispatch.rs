@@ -1,0 +1,141 @@
+//! Finds the next run that can be begun, and gives it to a worker.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use scalelaw_schema::event::Command;
+use scalelaw_schema::record::Outcome;
+
+use super::{Busy, Queued, Scheduler};
+use crate::attempts::{batch_sequences, failed_attempts, next_micro_batch};
+use crate::error::RunnerError;
+use crate::folder::{ending, prepare};
+use crate::holder::Holder;
+use crate::lease::{Lease, Take};
+use crate::progress::Progress;
+use crate::worker::Worker;
+
+/// Until a run that another launcher holds is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a look at a run's folder tells.
+enum Look {
+    Ours(Lease),
+    Theirs(Option<Holder>),
+    Over(Outcome),
+}
+
+impl<'a> Scheduler<'a, '_> {
+    pub(super) fn fill_slots(&mut self) {
+        for slot_idx in 0..self.slots.len() {
+            let slot = &self.slots[slot_idx];
+            if slot.is_given_up || slot.is_working || slot.busy.is_some() || slot.leaving_since.is_some() {
+                continue;
+            }
+            match self.next_run() {
+                Ok(Some((queued, lease))) => {
+                    if let Err(error) = self.dispatch(slot_idx, queued, lease) {
+                        return self.end_by(error);
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => return self.end_by(error),
+            }
+        }
+    }
+
+    /// The first run of the queue that can be begun now, with its lease. Runs that are found to be over, or that
+    /// cannot be tried, leave the queue on the way.
+    fn next_run(&mut self) -> Result<Option<(Queued<'a>, Lease)>, RunnerError> {
+        let mut idx = 0;
+        while idx < self.queue.len() {
+            if self.queue[idx].not_before.is_some_and(|at| Instant::now() < at) {
+                idx += 1;
+                continue;
+            }
+            let mut queued = self.queue.remove(idx).expect("the index is below the length");
+            match self.lease_of(&mut queued) {
+                Ok(Look::Ours(lease)) => {
+                    queued.is_elsewhere = false;
+                    return Ok(Some((queued, lease)));
+                }
+                Ok(Look::Over(outcome)) => self.count_elsewhere(&queued, outcome),
+                Ok(Look::Theirs(holder)) => {
+                    if !queued.is_elsewhere {
+                        let holder = holder.map(|holder| format!("{} pid {}", holder.host, holder.pid));
+                        (self.on_progress)(Progress::Elsewhere { run: queued.run.id.clone(), holder });
+                    }
+                    queued.is_elsewhere = true;
+                    queued.not_before = Some(Instant::now() + LOOK_AGAIN.min(self.launch.heartbeat));
+                    self.queue.insert(idx, queued);
+                    idx += 1;
+                }
+                Err(error) if error.is_fatal() => {
+                    self.queue.insert(idx, queued);
+                    return Err(error);
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    (self.on_progress)(Progress::Refused { run: queued.run.id.clone(), why: why.clone() });
+                    self.give_up(&queued, why);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn lease_of(&self, queued: &mut Queued) -> Result<Look, RunnerError> {
+        let (run, folder) = (queued.run, &queued.folder);
+        if let Some(ending) = ending(folder, &run.id)? {
+            return Ok(Look::Over(ending.outcome));
+        }
+        fs::create_dir_all(folder)
+            .map_err(|source| RunnerError::NoFolder { path: folder.clone(), source })?;
+        let lease = match self.leases.take(folder, &mut queued.watch)? {
+            Take::Taken(lease) => lease,
+            Take::Held(holder) => return Ok(Look::Theirs(holder)),
+        };
+        queued.watch = None;
+        // Its last holder may have ended it just before.
+        if let Some(ending) = ending(folder, &run.id)? {
+            lease.finish();
+            return Ok(Look::Over(ending.outcome));
+        }
+        prepare(folder, run)?;
+        Ok(Look::Ours(lease))
+    }
+
+    fn dispatch(&mut self, slot_idx: usize, queued: Queued<'a>, lease: Lease) -> Result<(), RunnerError> {
+        let micro_batch = failed_attempts(&queued.folder)
+            .map(|attempts| next_micro_batch(&attempts, batch_sequences(&queued.run.train)));
+        let micro_batch = match micro_batch {
+            Ok(micro_batch) => micro_batch,
+            Err(error) => {
+                self.queue.push_front(queued);
+                return Err(error);
+            }
+        };
+        let slot = &mut self.slots[slot_idx];
+        if slot.worker.is_none() {
+            self.n_workers += 1;
+            match Worker::spawn(&self.launch.worker, self.n_workers, self.sender.clone()) {
+                Ok(worker) => {
+                    slot.worker = Some(worker);
+                    slot.worker_idx = self.n_workers;
+                }
+                Err(error) => {
+                    self.queue.push_front(queued);
+                    return Err(error);
+                }
+            }
+        }
+        let worker = slot.worker.as_mut().expect("it was spawned above");
+        worker.log_to(&queued.folder);
+        // A worker is a process of its own, perhaps in another folder.
+        let folder = std::path::absolute(&queued.folder).unwrap_or_else(|_| queued.folder.clone());
+        let is_void = worker.send(&Command::Train { folders: vec![folder], micro_batch }).is_err();
+        slot.is_working = true;
+        slot.busy = Some(Busy { queued, lease, micro_batch, checkpoint_step: None, is_void });
+        Ok(())
+    }
+}
