@@ -257,7 +257,7 @@ mod tests {
             ),
             (
                 |dir| edit(dir, "metrics.jsonl", "\"step\":3,", "\"step\":1,"),
-                "metrics.jsonl: line 3: step 1 comes after",
+                "metrics.jsonl: line 3: step 1 comes after step 2",
             ),
         ];
         for (damage, expected) in damages {

@@ -42,8 +42,9 @@ impl Curve {
     /// killed: it is left out where it cannot be read.
     ///
     /// # Errors
-    /// What is wrong, with the number of the line (from 1): no row, or a step that does not rise (the
-    /// file was not cut back to the checkpoint when the run was resumed).
+    /// What is wrong, with the number of the line (from 1): no row, or a step below the one
+    /// before it (the file was not cut back to the checkpoint when the run was resumed). Two rows of one step
+    /// may be: training and evaluation.
     pub(crate) fn parse(run_id: RunId, bytes: &[u8]) -> Result<Curve, String> {
         let mut curve = Curve {
             run_id,
@@ -72,7 +73,7 @@ impl Curve {
                 format!("line {line_number}, column {}: {}", error.column(), without_place(&error))
             })?;
             if let [.., before, last] = curve.steps[..]
-                && last <= before
+                && last < before
             {
                 return Err(format!(
                     "line {line_number}: step {last} comes after step {before}, so steps stand twice"
@@ -282,7 +283,7 @@ mod tests {
         for (text, line) in [
             (format!("{LINE}\n{{\"step\":2\n{LINE}\n"), "line 2, column 9:"),
             (format!("{LINE}\n{{\"step\":2\n"), "line 2, column 9:"),
-            (format!("{LINE}\n{LINE}\n"), "line 2: step 1 comes after step 1"),
+            (format!("{LINE}\n{}\n", LINE.replace(":1,", ":0,")), "line 2: step 0 comes after step 1"),
             (format!("{LINE} 7\n"), "line 1"),
             (LINE.replace("step", "stop") + "\n", "line 1"),
             (LINE.replace(r#","values":{"train/loss":3.5}"#, "") + "\n", "missing field `values`"),

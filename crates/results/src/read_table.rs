@@ -30,7 +30,7 @@ pub struct ColumnNames {
     pub seed: Option<String>,
     /// Distinct training tokens.
     pub unique_tokens: Option<String>,
-    /// A filter, such as `outlier = false and N > 1e6`: see the module `filter` for the language.
+    /// A filter, such as `outlier = false and N > 1e6`: comparisons with =, !=, <, <=, >, >= joined by and, or, not.
     pub keep_where: Option<String>,
 }
 
@@ -81,8 +81,16 @@ pub fn read_table(path: &Path, names: &ColumnNames) -> Result<NotedTable, Result
     let c_name = find(&file, &C, &names.c, &mut notes)?;
     let cells = |name: &str| file.cells(path, name);
     let mut optional = |role: &Role, named: &Option<String>| -> Result<_, ResultsError> {
-        let name = find(&file, role, named, &mut notes)?;
-        name.map(|name| Ok(NamedCells { cells: cells(&name)?, name })).transpose()
+        let Some(name) = find(&file, role, named, &mut notes)? else { return Ok(None) };
+        match cells(&name) {
+            Ok(cells) => Ok(Some(NamedCells { name, cells })),
+            // A column that nobody asked for must not stand in the way.
+            Err(error @ ResultsError::ColumnType { .. }) if named.is_none() => {
+                notes.push(format!("without the {}: {error}", role.what));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     };
     let budget = optional(&BUDGET, &names.budget)?;
     let cluster = optional(&CLUSTER, &names.cluster)?;
