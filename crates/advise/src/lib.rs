@@ -4,4 +4,5 @@ pub mod surface;
 
 pub mod optimum;
 
-pub use optimum::{Estimate, Optimum, compute_optimal};
+pub use optimum::{Estimate, Optimum};
+pub use surface::Surface;
