@@ -7,4 +7,5 @@ pub mod optimum;
 pub mod center;
 
 pub use center::center_of_next_budget;
-pub use optimum::{Estimate, Optimum, compute_optimal};
+pub use optimum::{Estimate, Optimum};
+pub use surface::Surface;

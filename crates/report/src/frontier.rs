@@ -1,6 +1,6 @@
 //! The compute-optimal frontier: N*(C), D*(C) and tokens per parameter, by each approach, with bands.
 
-use scalelaw_advise::{Estimate, Optimum, compute_optimal};
+use scalelaw_advise::{Estimate, Optimum};
 use scalelaw_fit::conclusion::Frontier;
 
 use crate::ReportInput;
@@ -68,9 +68,9 @@ pub fn charts(input: &ReportInput, runs: &[Run]) -> Vec<Chart> {
     let largest = measured.iter().map(|(_, run)| run.c).fold(0.0, f64::max);
     let x = Scale { high: largest * BEYOND, ..inner };
     let optima: Vec<Optimum> = input
-        .fit()
+        .surface()
         .iter()
-        .flat_map(|fit| x.samples(SAMPLES).filter_map(|c| compute_optimal(fit, c, input.level())))
+        .flat_map(|surface| x.samples(SAMPLES).filter_map(|c| surface.optimum(c, input.level())))
         .collect();
     let approaches = [
         (first, "Approach 1, envelope of curves", Color::Approach1, Stroke::Dashed),

@@ -1,8 +1,8 @@
 //! IsoFLOP curves: loss against N for each budget, the parabola through them, its minimum, and the chosen
 //! law beside it.
 
-use scalelaw_advise::surface;
-use scalelaw_fit::conclusion::{Fit, IsoFlopMinimum};
+use scalelaw_advise::Surface;
+use scalelaw_fit::conclusion::IsoFlopMinimum;
 
 use crate::ReportInput;
 use crate::chart::{Axis, Chart, Mark, Series, Shape, Side, Stroke, Swatch};
@@ -40,17 +40,17 @@ pub fn chart(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
             budget_series(*budget, members, minimum, color, shape)
         })
         .collect();
-    if let Some(fit) = input.fit() {
+    if let Some(surface) = input.surface() {
         let lines: Vec<Mark> = groups
             .iter()
             .filter_map(|(budget, members)| {
                 let place = budgets.iter().position(|b| b == budget).unwrap_or(0);
                 let (color, _) = runs::budget_sign(place, budgets.len());
-                law_along(fit, members).map(|points| Mark::line(points, color, Stroke::Thin))
+                law_along(&surface, members).map(|points| Mark::line(points, color, Stroke::Thin))
             })
             .collect();
         if !lines.is_empty() {
-            let label = format!("Fitted law ({})", fit.law);
+            let label = format!("Fitted law ({})", surface.fit.law);
             series.push(Series::named(label, Swatch::Line(Color::Muted, Stroke::Thin), lines));
         }
     }
@@ -149,7 +149,7 @@ fn budget_series(
 
 /// The law along one budget: D at each N by interpolation of ln D in ln N between the budget's runs, so
 /// that the curve holds under every rule of counting.
-fn law_along(fit: &Fit, members: &[(usize, &Run)]) -> Option<Vec<[f64; 2]>> {
+fn law_along(surface: &Surface, members: &[(usize, &Run)]) -> Option<Vec<[f64; 2]>> {
     let known: Vec<[f64; 2]> = members.iter().map(|(_, run)| [run.n.ln(), run.d.ln()]).collect();
     let [Some(first), Some(last)] = [known.first(), known.last()] else { return None };
     if last[0] <= first[0] {
@@ -162,7 +162,7 @@ fn law_along(fit: &Fit, members: &[(usize, &Run)]) -> Option<Vec<[f64; 2]>> {
             let width = pair[1][0] - pair[0][0];
             let share = if width > 0.0 { (x - pair[0][0]) / width } else { 0.0 };
             let ln_d = pair[0][1] + share * (pair[1][1] - pair[0][1]);
-            surface::fitted_loss(fit, x.exp(), ln_d.exp()).map(|loss| [x.exp(), loss])
+            surface.loss(x.exp(), ln_d.exp()).map(|loss| [x.exp(), loss])
         })
         .collect();
     (line.len() > 1).then_some(line)

@@ -40,6 +40,7 @@ mod simulated;
 #[cfg(test)]
 mod tests;
 
+use scalelaw_advise::Surface;
 use scalelaw_fit::conclusion::{Conclusion, Fit, IsoFlopMinimum};
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::{ExcludedRow, LossTable, MetricPoint, ResultRow};
@@ -108,6 +109,11 @@ impl<'a> ReportInput<'a> {
     /// The chosen law.
     fn fit(&self) -> Option<&'a Fit> {
         self.conclusion.ok().and_then(|conclusion| conclusion.fits.first())
+    }
+
+    /// The chosen law, to be evaluated anywhere.
+    fn surface(&self) -> Option<Surface<'a>> {
+        self.fit().and_then(Surface::new)
     }
 
     /// Minima of the IsoFLOP parabolas.

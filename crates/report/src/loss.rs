@@ -1,7 +1,6 @@
 //! Loss against N, against D and against C, with the fitted law and the band of its resamples.
 
-use scalelaw_advise::{compute_optimal, surface};
-use scalelaw_fit::conclusion::Fit;
+use scalelaw_advise::Surface;
 
 use crate::ReportInput;
 use crate::chart::{Axis, Chart, Mark, Ramp, Series, Shape, Side, Stroke, Swatch};
@@ -55,16 +54,16 @@ fn along(input: &ReportInput, runs: &[Run], along: Along) -> Option<Chart> {
         })
         .collect();
     let mut series = Vec::new();
-    if let Some(fit) = input.fit() {
+    if let Some(surface) = input.surface() {
         let level = input.level();
         let (mut lines, mut bands) = (Vec::new(), Vec::new());
         for value in levels(measured.iter().map(|(_, run, _)| pick(run).1).collect()) {
             let at = |x: f64| if along == Along::N { (x, value) } else { (value, x) };
             let line: Vec<[f64; 2]> = x
                 .samples(SAMPLES)
-                .filter_map(|x| surface::fitted_loss(fit, at(x).0, at(x).1).map(|loss| [x, loss]))
+                .filter_map(|x| surface.loss(at(x).0, at(x).1).map(|loss| [x, loss]))
                 .collect();
-            bands.push(Mark::Band { points: band(fit, level, x, at), color: color(value) });
+            bands.push(Mark::Band { points: band(&surface, level, x, at), color: color(value) });
             let end = line.iter().rev().find(|point| LABEL_ROOM.contains(&y.share(point[1]))).copied();
             lines.push(Mark::line(line, color(value), Stroke::Solid));
             let text = format!("{held_name} = {}", format::si(value));
@@ -112,11 +111,11 @@ fn levels(mut values: Vec<f64>) -> Vec<f64> {
 }
 
 /// `[x, low, high]` along the scale; empty where the fit has no resamples.
-fn band(fit: &Fit, level: f64, x: Scale, at: impl Fn(f64) -> (f64, f64)) -> Vec<[f64; 3]> {
+fn band(surface: &Surface, level: f64, x: Scale, at: impl Fn(f64) -> (f64, f64)) -> Vec<[f64; 3]> {
     x.samples(SAMPLES / 2)
         .filter_map(|x| {
             let (n, d) = at(x);
-            surface::band(fit, n, d, level).map(|(low, high)| [x, low, high])
+            surface.band(n, d, level).map(|(low, high)| [x, low, high])
         })
         .collect()
 }
@@ -126,9 +125,9 @@ fn along_compute(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
     let x = Scale::over(ScaleKind::Log, measured.iter().map(|(run, _)| run.c))?;
     let mut series = Vec::new();
     let (mut line, mut band) = (Vec::new(), Vec::new());
-    if let Some(fit) = input.fit() {
+    if let Some(surface) = input.surface() {
         for c in x.samples(SAMPLES / 2) {
-            let Some(optimum) = compute_optimal(fit, c, input.level()) else { continue };
+            let Some(optimum) = surface.optimum(c, input.level()) else { continue };
             line.push([c, optimum.loss.value]);
             band.extend(optimum.loss.interval.map(|interval| [c, interval.low, interval.high]));
         }

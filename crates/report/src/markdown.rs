@@ -21,7 +21,12 @@ pub fn markdown(input: &ReportInput) -> String {
         (Ok(conclusion), Some(fit)) => text.push_str(&concluded(input, conclusion, fit)),
         (Ok(_), None) => text.push_str("No law is concluded from these runs.\n\n"),
         (Err(reason), _) => {
-            text.push_str(&format!("No law is concluded from these runs.\n\n{}\n\n", escape(reason)));
+            let (why, settle) = summary::refusal_parts(reason);
+            text.push_str(&format!("No law is concluded from these runs.\n\n{}\n\n", escape(&why)));
+            if !settle.is_empty() {
+                let items: String = settle.iter().map(|item| format!("- {}\n", escape(item))).collect();
+                text.push_str(&format!("What would settle it:\n\n{items}\n"));
+            }
         }
     }
     text.push_str(&figures(&summary::effort(input, &runs)));
@@ -55,7 +60,7 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
     if let Some(headline) = summary::headline(fit) {
         text.push_str(&format!("**{headline}**\n\n"));
     }
-    text.push_str(&format!("`{}`\n\n", fit.equation));
+    text.push_str(&format!("`{}`\n\n", fit.equation.replace('`', "'")));
     let rows: Vec<Vec<String>> = summary::params_in_order(fit)
         .into_iter()
         .map(|(name, value)| {
@@ -76,7 +81,7 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
                     interval.map_or(String::new(), format::interval)
                 )
             };
-            vec![name, with(frontier.a, "a"), with(frontier.b, "b")]
+            vec![escape(&name), with(frontier.a, "a"), with(frontier.b, "b")]
         })
         .collect();
     text.push_str(&table(&["Approach", "Exponent of N*, a", "Exponent of D*, b"], &rows));
@@ -85,7 +90,7 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
             text.push_str(&format!("- {}\n", escape(&sentence)));
         }
     }
-    text.push_str(&format!("\n{}\n\n", summary::method(fit, conclusion)));
+    text.push_str(&format!("\n{}\n\n", escape(&summary::method(fit, conclusion))));
     text
 }
 

@@ -80,7 +80,7 @@ fn figures(charts: &[Chart]) -> String {
 
 fn figure(chart: &Chart) -> String {
     format!(
-        "<figure id=\"{}\"><h3>{}</h3>\n{}\n{}<figcaption>{}</figcaption></figure>\n",
+        "<figure id=\"figure-{}\"><h3>{}</h3>\n{}\n{}<figcaption>{}</figcaption></figure>\n",
         chart.name,
         escape(&chart.title),
         svg::inline(chart),

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scalelaw_advise::compute_optimal;
-use scalelaw_fit::conclusion::{Conclusion, Disagreement, Fit, FitStatus, Frontier, Interval};
+use scalelaw_fit::conclusion::{
+    Conclusion, Disagreement, Fit, FitStatus, Frontier, Interval, PredictionKind,
+};
 
 use crate::ReportInput;
 use crate::equation;
@@ -46,17 +47,31 @@ pub fn section(input: &ReportInput, runs: &[Run]) -> String {
 pub fn warnings<'a>(input: &ReportInput<'a>) -> BTreeSet<&'a str> {
     let of_conclusion = input.conclusion.ok().into_iter().flat_map(|conclusion| &conclusion.warnings);
     let of_fit = input.fit().into_iter().flat_map(|fit| &fit.notes);
-    of_conclusion.chain(of_fit).map(String::as_str).collect()
+    let found = input.fit().and_then(|fit| fit.diagnostics.as_ref()).into_iter().flat_map(|d| &d.findings);
+    of_conclusion.chain(of_fit).chain(found).map(String::as_str).collect()
+}
+
+/// A refusal in parts: why, and what would settle it. The hint of a refusal, `(hint: a; b)`, is such a list.
+pub fn refusal_parts(reason: &str) -> (String, Vec<String>) {
+    let text = reason.trim().strip_prefix("the fit is refused: ").unwrap_or(reason.trim());
+    match text.strip_suffix(')').and_then(|text| text.split_once(" (hint: ")) {
+        Some((why, hint)) => (why.to_string(), hint.split("; ").map(str::to_string).collect()),
+        None => (text.to_string(), Vec::new()),
+    }
 }
 
 fn refused(reason: &str) -> String {
-    let paragraphs: String = reason
+    let (why, settle) = refusal_parts(reason);
+    let paragraphs: String = why
         .split('\n')
         .filter(|line| !line.trim().is_empty())
         .map(|line| format!("<p>{}</p>", prose(line)))
         .collect();
+    let items: String = settle.iter().map(|text| format!("<li>{}</li>", prose(text))).collect();
+    let settle =
+        if items.is_empty() { items } else { format!("<h3>What would settle it</h3><ul>{items}</ul>") };
     format!(
-        "<div class=\"refused\"><p class=\"lead\">No law is concluded from these runs.</p>{paragraphs}</div>"
+        "<div class=\"refused\"><p class=\"lead\">No law is concluded from these runs.</p>{paragraphs}{settle}</div>"
     )
 }
 
@@ -75,6 +90,8 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
     ));
     html.push_str(&tiles(&exponents(input, fit), "key"));
     html.push_str(&approaches(input, conclusion, fit));
+    html.push_str(&laws(conclusion));
+    html.push_str(&predictions(fit));
     html.push_str(&format!("<p class=\"note\">{}</p>", prose(&method(fit, conclusion))));
     html
 }
@@ -82,10 +99,17 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
 /// One sentence that a newcomer can act on.
 pub fn headline(fit: &Fit) -> Option<String> {
     let frontier = fit.optimum.as_ref().filter(|f| f.a.is_finite() && f.b.is_finite())?;
+    let times = |exponent: f64, key: &str| {
+        let factor = |x: f64| format::fixed(10f64.powf(x), 1);
+        let range = frontier
+            .intervals
+            .get(key)
+            .map_or(String::new(), |i| format!(" ({} to {})", factor(i.low), factor(i.high)));
+        (factor(exponent), range)
+    };
+    let ((n, n_range), (d, d_range)) = (times(frontier.a, "a"), times(frontier.b, "b"));
     Some(format!(
-        "Ten times the compute is best spent on {} times the parameters and {} times the tokens.",
-        format::fixed(10f64.powf(frontier.a), 1),
-        format::fixed(10f64.powf(frontier.b), 1)
+        "Ten times the compute is best spent on {n} times the parameters{n_range} and {d} times the tokens{d_range}."
     ))
 }
 
@@ -143,7 +167,8 @@ pub fn exponents(input: &ReportInput, fit: &Fit) -> Vec<Figure> {
             });
         }
     }
-    if let Some(optimum) = input.largest_compute().and_then(|c| compute_optimal(fit, c, input.level())) {
+    let optimum = input.surface().zip(input.largest_compute()).and_then(|(s, c)| s.optimum(c, input.level()));
+    if let Some(optimum) = optimum {
         let at = format!("at {} FLOPs", format::flops(optimum.c));
         figures.push(Figure {
             label: "Tokens per parameter".to_string(),
@@ -253,7 +278,7 @@ fn approaches(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String
                 )
             };
             vec![
-                name,
+                escape(&name),
                 with(frontier.a, "a"),
                 with(frontier.b, "b"),
                 format::or_unknown(largest.map(|c| frontier.n(c)), format::si),
@@ -266,25 +291,86 @@ fn approaches(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String
     if rows.len() < 2 {
         return disagreements(conclusion, fit);
     }
-    let at = largest.map_or(String::new(), |c| format!(" at {} FLOPs", format::flops(c)));
-    let head_n = format!("#N*{at}");
-    let head_ratio = format!("#D*/N*{at}");
+    let at = largest.map_or(String::new(), |c| {
+        format!(
+            "<p class=\"note\">N* in parameters and D*/N* in tokens per parameter, both at {} FLOPs.</p>",
+            format::flops(c)
+        )
+    });
     format!(
-        "<h3>Do the approaches agree?</h3>{}{}",
+        "<h3>Do the approaches agree?</h3>{}{at}{}",
         html::table(
             "plain",
-            &["Approach", "#Exponent of N*, a", "#Exponent of D*, b", &head_n, &head_ratio],
+            &["Approach", "#Exponent of N*, a", "#Exponent of D*, b", "#N*", "#D*/N*"],
             &rows
         ),
         disagreements(conclusion, fit)
     )
 }
 
+/// The laws side by side, where several were fitted.
+fn laws(conclusion: &Conclusion) -> String {
+    if conclusion.fits.len() < 2 {
+        return String::new();
+    }
+    let backtests = conclusion.choice.iter().flat_map(|choice| &choice.backtests);
+    let errors: BTreeMap<&str, f64> = backtests.map(|test| (test.law.as_str(), test.are)).collect();
+    let percent = |x: f64| format!("{} %", format::significant(100.0 * x, 2));
+    let rows: Vec<Vec<String>> = conclusion
+        .fits
+        .iter()
+        .map(|fit| {
+            vec![
+                escape(&fit.law),
+                equation::typeset(&fit.equation, &BTreeMap::new()),
+                percent(fit.rms_log_residual),
+                format::or_unknown(errors.get(fit.law.as_str()).copied(), percent),
+                format::or_unknown(fit.optimum.as_ref().map(|o| o.a), |a| format::significant(a, 3)),
+            ]
+        })
+        .collect();
+    let how = conclusion.choice.as_ref().map_or(String::new(), |choice| {
+        format!("<p class=\"note\">The first law was chosen by {}.</p>", escape(&choice.method))
+    });
+    let head = ["Law", "Equation", "#RMS residual", "#Error of back-tests", "#Exponent of N*, a"];
+    format!("<h3>Laws side by side</h3>{}{how}", html::table("plain laws", &head, &rows))
+}
+
+/// Losses that were asked to be predicted.
+fn predictions(fit: &Fit) -> String {
+    if fit.predictions.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<Vec<String>> = fit
+        .predictions
+        .iter()
+        .map(|prediction| {
+            let kind = match prediction.kind {
+                PredictionKind::Interpolation => "inside what was measured".to_string(),
+                PredictionKind::Extrapolation => {
+                    format!("{} decades of compute beyond", format::fixed(prediction.decades_beyond, 2))
+                }
+            };
+            vec![
+                format::si(prediction.n),
+                format::si(prediction.d),
+                format::flops(prediction.c),
+                format::estimate(prediction.loss, prediction.interval.as_ref()),
+                interval_html(prediction.interval.as_ref()),
+                kind,
+            ]
+        })
+        .collect();
+    let head =
+        ["#N, parameters", "#D, tokens", "#C, FLOPs", "#Loss, nats/token", "#Interval of one run", "Where"];
+    format!("<h3>Predictions</h3>{}", html::table("plain", &head, &rows))
+}
+
 /// Every approach that has a frontier, by name.
 pub fn frontiers<'a>(conclusion: &'a Conclusion, fit: &'a Fit) -> Vec<(String, &'a Frontier)> {
     let second = conclusion.approach2.as_ref().and_then(|approach| approach.frontier.as_ref());
     [
-        (format!("3, fitted law ({})", escape(&fit.law)), fit.optimum.as_ref()),
+        (format!("3, fitted law ({})", fit.law), fit.optimum.as_ref()),
         ("2, through the IsoFLOP minima".to_string(), second),
         ("1, envelope of learning curves".to_string(), conclusion.approach1.as_ref()),
     ]
@@ -306,22 +392,26 @@ fn disagreements(conclusion: &Conclusion, fit: &Fit) -> String {
 /// One sentence on how far the approaches are apart and whether the law's interval covers it.
 pub fn disagreement_text(disagreement: &Disagreement, fit: &Fit) -> Option<String> {
     let values: Vec<f64> = disagreement.values.values().copied().filter(|x| x.is_finite()).collect();
-    let (low, high) =
-        values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if values.len() < 2 {
         return None;
     }
-    let is_exponent = disagreement.quantity == "a" || disagreement.quantity == "b";
-    let text: Vec<String> = disagreement
+    let quantity = disagreement.quantity.as_str();
+    let is_exponent = quantity == "a" || quantity == "b";
+    let parts: Vec<String> = disagreement
         .values
         .iter()
-        .map(|(name, value)| {
-            let value = if is_exponent || value.abs() < 1e3 {
-                format::significant(*value, 3)
-            } else {
-                format::si(*value)
+        .filter(|(_, value)| value.is_finite())
+        .map(|(approach, value)| {
+            let value = if is_exponent { format::significant(*value, 3) } else { format::si(*value) };
+            let approach = match approach.as_str() {
+                "isoflop" => "the IsoFLOP minima",
+                "envelope" => "the envelope of curves",
+                law if law == fit.law => "the fitted law",
+                other => other,
             };
-            format!("{value} by {name}")
+            format!("{value} by {approach}")
         })
         .collect();
     let apart = if is_exponent || low <= 0.0 {
@@ -329,23 +419,35 @@ pub fn disagreement_text(disagreement: &Disagreement, fit: &Fit) -> Option<Strin
     } else {
         format!("a factor of {}", format::significant(high / low, 3))
     };
-    let covered = fit
-        .optimum
-        .as_ref()
-        .and_then(|frontier| frontier.intervals.get(&disagreement.quantity))
-        .map_or(String::new(), |interval| {
-            if values.iter().all(|x| (interval.low..=interval.high).contains(x)) {
-                ", inside the law's interval".to_string()
-            } else {
-                ", more than the law's interval covers: do not rely on either alone".to_string()
-            }
-        });
-    let quantity = match disagreement.quantity.as_str() {
-        "a" => "Exponent of N*",
-        "b" => "Exponent of D*",
-        other => other,
+    let covered = match interval_of(quantity, fit) {
+        Some([from, to]) if values.iter().all(|x| (from..=to).contains(x)) => ", inside the law's interval",
+        Some(_) => ", more than the law's interval covers: do not rely on either alone",
+        None => "",
     };
-    Some(format!("{quantity}: {}; {apart}{covered}.", text.join(", ")))
+    let name = match quantity {
+        "a" => "Exponent of N*".to_string(),
+        "b" => "Exponent of D*".to_string(),
+        other => other.split(' ').map(number_word).collect::<Vec<_>>().join(" "),
+    };
+    Some(format!("{name}: {}; {apart}{covered}.", parts.join(", ")))
+}
+
+/// The law's own interval of a quantity that approaches are compared by.
+fn interval_of(quantity: &str, fit: &Fit) -> Option<[f64; 2]> {
+    let intervals = &fit.optimum.as_ref()?.intervals;
+    if quantity.starts_with("N* at ") {
+        let interval = intervals.get("log10_n_at_largest_budget")?;
+        return Some([10f64.powf(interval.low), 10f64.powf(interval.high)]);
+    }
+    intervals.get(quantity).map(|interval| [interval.low, interval.high])
+}
+
+/// `2.70e12` as `2.70×10¹²`; other words as they are.
+fn number_word(word: &str) -> String {
+    match word.parse::<f64>() {
+        Ok(x) if word.contains('e') => format::flops(x),
+        _ => word.to_string(),
+    }
 }
 
 /// How the numbers were made, in one line that is also printed.
@@ -365,8 +467,16 @@ pub fn method(fit: &Fit, conclusion: &Conclusion) -> String {
         true => "No intervals could be made".to_string(),
         false => format!("In brackets: {}", methods.into_iter().collect::<Vec<_>>().join("; or ")),
     };
+    let holdout = fit.holdout.as_ref().map_or(String::new(), |holdout| {
+        format!(
+            " Of {} held out by compute, the loss was predicted to {} % on average and {} % at worst.",
+            format::counted(holdout.rows, "row"),
+            format::significant(100.0 * holdout.are, 2),
+            format::significant(100.0 * holdout.max, 2)
+        )
+    });
     format!(
-        "Law {} fitted to {} by {}; {status}; root mean square of the residuals {} % of the loss. {intervals}. N and C counted by the rule `{}`; loss: {}, nats per token.",
+        "Law {} fitted to {} by {}; {status}; root mean square of the residuals {} % of the loss. {intervals}.{holdout} N and C counted by the rule `{}`; loss: {}, nats per token.",
         fit.law,
         format::counted(conclusion.n_rows, "row"),
         fit.objective_name,
@@ -374,4 +484,19 @@ pub fn method(fit: &Fit, conclusion: &Conclusion) -> String {
         conclusion.count_rule,
         conclusion.loss_name
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_taken_apart() {
+        let (why, settle) = refusal_parts(
+            "the fit is refused: 4 runs cannot tell 5 parameters (hint: add a budget; add sizes)",
+        );
+        assert_eq!(why, "4 runs cannot tell 5 parameters");
+        assert_eq!(settle, ["add a budget", "add sizes"]);
+        assert_eq!(refusal_parts("no rows"), ("no rows".to_string(), Vec::new()));
+    }
 }

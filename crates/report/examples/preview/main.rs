@@ -10,7 +10,7 @@ fn main() -> std::io::Result<()> {
     let path = arguments.first().map_or("report.html", String::as_str);
     let number = |idx: usize, usual: usize| arguments.get(idx).and_then(|x| x.parse().ok()).unwrap_or(usual);
     let simulated = simulated::sweep(number(1, 3), number(2, 5));
-    let refusal = "the data does not identify the law: the interval of alpha reaches both bounds.\nWhat would settle it: two more sizes per budget, half a decade further out, at 9.00×10¹¹ and 2.70×10¹² FLOPs.";
+    let refusal = "the fit is refused: the interval of alpha reaches both bounds (hint: two more sizes per budget, half a decade further out; a fourth budget of 8.1e12 FLOPs)";
     let is_refused = arguments.iter().any(|argument| argument == "refusal");
     let input = ReportInput {
         plan: Some(&simulated.plan),
@@ -18,7 +18,11 @@ fn main() -> std::io::Result<()> {
         curves: &simulated.curves,
         problems: &simulated.problems,
         table: &simulated.table,
-        conclusion: if is_refused { Err(refusal) } else { Ok(&simulated.conclusion) },
+        conclusion: if is_refused {
+            Err(refusal)
+        } else {
+            simulated.conclusion.as_ref().map_err(String::as_str)
+        },
         generated: "2026-11-22 14:05 UTC",
         program: "scalelaw 0.1.0 (6b60c00)",
     };

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use scalelaw_fit::conclusion::*;
+use scalelaw_fit::FitSpec;
+use scalelaw_fit::conclusion::Conclusion;
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::{self, CountRule};
 use scalelaw_schema::metrics::TRAIN_LOSS;
@@ -24,7 +25,7 @@ pub struct Simulated {
     pub curves: Vec<MetricPoint>,
     pub problems: Vec<ExcludedRow>,
     pub table: LossTable,
-    pub conclusion: Conclusion,
+    pub conclusion: Result<Conclusion, String>,
 }
 
 /// E, A, B, alpha, beta of the law that the losses are drawn from.
@@ -119,7 +120,10 @@ pub fn sweep(n_budgets: usize, n_sizes: usize) -> Simulated {
         rows: loss_rows,
         excluded,
     };
-    let conclusion = conclude(&table, &mut random);
+    let spec = FitSpec { bootstrap: 400, ..FitSpec::new() };
+    let conclusion = scalelaw_fit::fit(&table, &spec)
+        .map(|conclusion| Conclusion { seconds: Some(1.4), ..conclusion })
+        .map_err(|error| error.to_string());
     let total = PlanTotal {
         n_runs: planned.len(),
         flops: planned.iter().map(|p| p.c).sum(),
@@ -285,169 +289,4 @@ fn result(planned: &PlannedRun, loss: Option<f64>, random: &mut Random) -> Resul
         device: "cpu: AMD EPYC 7763".to_string(),
         program: "scalelaw 0.1.0 (6b60c00)".to_string(),
     }
-}
-
-/// What a fit of the table would conclude: the truth, with resamples scattered about it.
-fn conclude(table: &LossTable, random: &mut Random) -> Conclusion {
-    let [e, a, b, alpha, beta] = TRUTH;
-    let params: BTreeMap<String, f64> = [("E", e), ("A", a), ("B", b), ("alpha", alpha), ("beta", beta)]
-        .map(|(k, v)| (k.to_string(), v))
-        .into();
-    // In the order of the keys: A, B, E, alpha, beta. The terms keep their size in the middle of the data.
-    let resamples: Vec<Vec<f64>> = (0..400)
-        .map(|_| {
-            let (da, db) = (0.03 * random.normal(), 0.03 * random.normal());
-            vec![a * 7e4_f64.powf(da), b * 2e6_f64.powf(db), e + 0.35 * (da + db), alpha + da, beta + db]
-        })
-        .collect();
-    let interval = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        Interval {
-            low: values[values.len() / 40],
-            high: values[values.len() - 1 - values.len() / 40],
-            level: 0.95,
-            method: "percentile bootstrap over runs, stratified by budget".to_string(),
-            resamples: values.len(),
-        }
-    };
-    let intervals = params
-        .keys()
-        .enumerate()
-        .map(|(idx, name)| (name.clone(), interval(resamples.iter().map(|theta| theta[idx]).collect())))
-        .collect();
-    let g = (alpha * a / (beta * b)).powf(1.0 / (alpha + beta));
-    // The exact count of these shapes is about 7.6 FLOPs per parameter and token.
-    let k: f64 = 7.6;
-    let frontier_a = beta / (alpha + beta);
-    let a_interval = interval(resamples.iter().map(|theta| theta[4] / (theta[3] + theta[4])).collect());
-    let b_interval =
-        Interval { low: 1.0 - a_interval.high, high: 1.0 - a_interval.low, ..a_interval.clone() };
-    let optimum = Frontier {
-        a: frontier_a,
-        b: 1.0 - frontier_a,
-        n_coefficient: g * k.powf(-frontier_a),
-        d_coefficient: k.powf(frontier_a - 1.0) / g,
-        intervals: [("a".to_string(), a_interval), ("b".to_string(), b_interval)].into(),
-    };
-    let residuals: Vec<RowResidual> = table
-        .rows
-        .iter()
-        .map(|row| RowResidual {
-            name: row.name.clone(),
-            n: row.n,
-            d: row.d,
-            c: row.c,
-            loss: row.loss,
-            fitted: truth(row.n, row.d),
-            residual: (row.loss / truth(row.n, row.d)).ln(),
-        })
-        .collect();
-    let rms = (residuals.iter().map(|r| r.residual * r.residual).sum::<f64>()
-        / residuals.len().max(1) as f64)
-        .sqrt();
-    let minima = minima(table);
-    let inside: Vec<(f64, f64)> = minima.iter().filter_map(|m| Some((m.budget.ln(), m.n?.ln()))).collect();
-    let second = (inside.len() > 1).then(|| {
-        let (first, last) = (inside[0], inside[inside.len() - 1]);
-        let slope = (last.1 - first.1) / (last.0 - first.0);
-        let ln_n = first.1 - slope * first.0;
-        Frontier {
-            a: slope,
-            b: 1.0 - slope,
-            n_coefficient: ln_n.exp(),
-            d_coefficient: 1.0 / (k * ln_n.exp()),
-            intervals: BTreeMap::new(),
-        }
-    });
-    let disagreement = second
-        .iter()
-        .map(|second| Disagreement {
-            quantity: "a".to_string(),
-            values: [("approach 2".to_string(), second.a), ("approach 3".to_string(), frontier_a)].into(),
-        })
-        .collect();
-    Conclusion {
-        schema_version: SCHEMA_VERSION,
-        source: table.source.clone(),
-        count_rule: table.count_rule.clone(),
-        loss_name: table.loss_name.clone(),
-        n_rows: table.rows.len(),
-        fits: vec![Fit {
-            law: "chinchilla".to_string(),
-            equation: "L = E + A/N^alpha + B/D^beta".to_string(),
-            status: FitStatus::Converged,
-            notes: Vec::new(),
-            params,
-            objective: 0.0,
-            objective_name: "log-huber:1e-3".to_string(),
-            rms_log_residual: rms,
-            intervals,
-            optimum: Some(optimum),
-            residuals,
-            holdout: None,
-            predictions: Vec::new(),
-            resamples,
-        }],
-        approach1: None,
-        approach2: Some(Approach2 { minima, frontier: second }),
-        disagreement,
-        warnings: vec!["the budgets span less than one decade: exponents are weakly determined".to_string()],
-        excluded: table.excluded.clone(),
-        seconds: Some(1.4),
-    }
-}
-
-fn minima(table: &LossTable) -> Vec<IsoFlopMinimum> {
-    let mut budgets: Vec<f64> = table.rows.iter().filter_map(|row| row.budget).collect();
-    budgets.sort_by(f64::total_cmp);
-    budgets.dedup();
-    budgets
-        .into_iter()
-        .map(|budget| {
-            let points: Vec<(f64, f64)> = table
-                .rows
-                .iter()
-                .filter(|row| row.budget == Some(budget))
-                .map(|row| (row.n.ln(), row.loss.ln()))
-                .collect();
-            let parabola = parabola(&points);
-            let vertex = -parabola[1] / (2.0 * parabola[2]);
-            let (low, high) = points.iter().fold((f64::MAX, f64::MIN), |(l, h), p| (l.min(p.0), h.max(p.0)));
-            let is_inside = parabola[2] > 0.0 && low < vertex && vertex < high;
-            let loss = (parabola[0] + vertex * (parabola[1] + vertex * parabola[2])).exp();
-            IsoFlopMinimum {
-                budget,
-                n_sizes: points.len(),
-                n: is_inside.then(|| vertex.exp()),
-                loss: is_inside.then_some(loss),
-                why_none: (!is_inside).then(|| "the parabola's minimum lies beyond the sizes".to_string()),
-                parabola,
-                n_akima: is_inside.then(|| (vertex + 0.02).exp()),
-            }
-        })
-        .collect()
-}
-
-/// Least squares by Cramer's rule, about the mean of x.
-fn parabola(points: &[(f64, f64)]) -> [f64; 3] {
-    if points.len() < 3 {
-        return [f64::NAN; 3];
-    }
-    let mean = points.iter().map(|p| p.0).sum::<f64>() / points.len() as f64;
-    let sum = |power: i32| points.iter().map(|p| (p.0 - mean).powi(power)).sum::<f64>();
-    let moment = |power: i32| points.iter().map(|p| (p.0 - mean).powi(power) * p.1).sum::<f64>();
-    let rows = [[sum(0), sum(1), sum(2)], [sum(1), sum(2), sum(3)], [sum(2), sum(3), sum(4)]];
-    let det = |m: [[f64; 3]; 3]| {
-        m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1]) - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
-            + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
-    };
-    let with = |column: usize| {
-        let mut changed = rows;
-        for (row, changed) in changed.iter_mut().enumerate() {
-            changed[column] = moment(row as i32);
-        }
-        det(changed) / det(rows)
-    };
-    let [c0, c1, c2] = [with(0), with(1), with(2)];
-    [c0 - c1 * mean + c2 * mean * mean, c1 - 2.0 * c2 * mean, c2]
 }
