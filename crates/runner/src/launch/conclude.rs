@@ -121,6 +121,7 @@ impl<'a> Scheduler<'a, '_> {
             return;
         }
         const SIGINT: i32 = 2;
+        const SIGKILL: i32 = 9;
         const SIGTERM: i32 = 15;
         let failure = match signal {
             Some(SIGINT | SIGTERM) => Failure::Interrupted,
@@ -129,7 +130,13 @@ impl<'a> Scheduler<'a, '_> {
             _ => Failure::WorkerDied,
         };
         let said = if last_words.is_empty() { String::new() } else { format!("; it said: {last_words}") };
-        self.end(slot_idx, busy, failure, &format!("the worker died ({how}){said}"));
+        // Not taken for want of memory: other micro-batches give other bits, and a person kills with 9 too.
+        let hint = if signal == Some(SIGKILL) {
+            "; the system kills so where memory runs out (hint: fewer slots)"
+        } else {
+            ""
+        };
+        self.end(slot_idx, busy, failure, &format!("the worker died ({how}){said}{hint}"));
     }
 
     /// Concludes a run by its record; where there is none, it failed.
