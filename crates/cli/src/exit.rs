@@ -19,10 +19,6 @@ pub const OVER_BUDGET: u8 = 5;
 pub const FIT_REFUSED: u8 = 6;
 /// The device asked for is not there.
 pub const DEVICE_MISSING: u8 = 7;
-/// `train-one`: trying again may help.
-pub const TRY_AGAIN: u8 = 75;
-/// `train-one`: the run diverged, trying again is useless.
-pub const DIVERGED: u8 = 76;
 /// Ctrl-C or a request to end.
 pub const INTERRUPTED: u8 = 130;
 

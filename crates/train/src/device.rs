@@ -96,15 +96,35 @@ pub fn list_devices() -> Vec<DeviceReport> {
     std::iter::once(processor()).chain(adapters).collect()
 }
 
+/// What a choice means on this machine, without opening it.
+///
+/// # Errors
+/// `MissingDevice` where there is no such adapter, or, for `wgpu` without an index, no real GPU.
+pub fn find_device(choice: DeviceChoice) -> Result<DeviceReport, TrainError> {
+    Ok(find(choice)?.map_or_else(processor, |adapter| adapter.report.clone()))
+}
+
 /// Opens a device for `threads` threads of the processor.
 ///
 /// # Errors
-/// `MissingDevice` where there is no such adapter, or, for `wgpu` without an index, no real GPU;
-/// `Backend` where the adapter refuses.
+/// Those of [`find_device`]; `Backend` where the adapter refuses.
 pub fn open_device(choice: DeviceChoice, threads: usize) -> Result<OpenDevice, TrainError> {
+    let (report, device) = match find(choice)? {
+        None => (processor(), Device::flex()),
+        Some(adapter) => (adapter.report.clone(), open_adapter(adapter)?),
+    };
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .build()
+        .map_err(|e| TrainError::Backend { why: format!("cannot start {threads} threads: {e}") })?;
+    Ok(OpenDevice { report, threads: threads.max(1), device, pool })
+}
+
+/// The adapter of a choice; nothing for the processor.
+fn find(choice: DeviceChoice) -> Result<Option<&'static Adapter>, TrainError> {
     let is_real = |adapter: &&Adapter| adapter.report.kind != DeviceKind::Software;
     let missing = |why: String| TrainError::MissingDevice { choice: choice.to_string(), why };
-    let found = match choice {
+    Ok(match choice {
         DeviceChoice::Cpu => None,
         DeviceChoice::Auto => adapters().iter().find(is_real),
         DeviceChoice::Wgpu(None) => Some(adapters().iter().find(is_real).ok_or_else(|| {
@@ -119,16 +139,7 @@ pub fn open_device(choice: DeviceChoice, threads: usize) -> Result<OpenDevice, T
         DeviceChoice::Wgpu(Some(idx)) => Some(
             adapters().get(idx).ok_or_else(|| missing(format!("there are {} adapters", adapters().len())))?,
         ),
-    };
-    let (report, device) = match found {
-        None => (processor(), Device::flex()),
-        Some(adapter) => (adapter.report.clone(), open_adapter(adapter)?),
-    };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.max(1))
-        .build()
-        .map_err(|e| TrainError::Backend { why: format!("cannot start {threads} threads: {e}") })?;
-    Ok(OpenDevice { report, threads: threads.max(1), device, pool })
+    })
 }
 
 /// All adapters in the order of the list; asked once, because the Vulkan loader does not like instances

@@ -24,7 +24,8 @@ pub fn train_one(shared: &Shared, say: Say, args: &TrainOneArgs) -> Result<u8> {
         &STOP,
         &mut |event| say.detail(&format!("{event:?}")),
         |task, emit| {
-            let micro_batch = args.micro_batch.or(task.micro_batch);
+            // A smaller one of its own was found necessary after an attempt that ran out of memory.
+            let micro_batch = args.micro_batch.into_iter().chain(task.micro_batch).min();
             worker.train(&Task { folder: task.folder, micro_batch, stop: task.stop }, emit)
         },
     )?;

@@ -4,7 +4,7 @@ use std::io::{BufReader, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use scalelaw_fit::{KnownLaw, parse_law_with_params};
 use scalelaw_runner::folder::read_run;
 use scalelaw_runner::serve::{Task, TrainFailure, serve};
@@ -90,8 +90,6 @@ impl OpenWorker {
 }
 
 pub fn worker(shared: &Shared, args: &WorkerArgs) -> Result<u8> {
-    // Ctrl-C reaches the whole process group; what a worker should do about it, its launcher says.
-    ctrlc::set_handler(|| {}).context("cannot listen for Ctrl-C")?;
     if args.measure_speed {
         let device = scalelaw_train::open_device(args.device, args.threads)?;
         let speed = scalelaw_train::measure_speed(&device, 1)?;
