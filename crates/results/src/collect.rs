@@ -343,6 +343,7 @@ mod tests {
         assert_eq!(collected.problems, []);
         let losses: Vec<_> = collected.rows.iter().map(|row| (row.loss, row.losses.len())).collect();
         assert_eq!(losses, [(Some(2.0), 1), (None, 2), (Some(2.5), 2), (None, 1)]);
+        assert_eq!(collected.rows[2].losses["code"], 2.0);
     }
 
     #[test]

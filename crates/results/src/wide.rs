@@ -137,3 +137,81 @@ impl WideColumn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect;
+    use crate::fixture::run;
+
+    #[test]
+    fn every_column_has_its_name_and_its_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut run = run(2, 10, 7);
+        run.record.flops_spent = run.record.flops_spent.scaled(2.0);
+        run.record.outcome = Outcome::Diverged { step: 9 };
+        let folder = run.write(dir.path());
+        let folder = folder.file_name().unwrap().to_str().unwrap();
+        let rows = collect(dir.path()).unwrap().rows;
+        let wide = to_wide(&rows);
+        let id = run.record.run.as_str();
+        // 40 sequences of 32 tokens, three times the forward pass of 2 FLOPs for each entry and token.
+        let per_entry = 3.0 * 40.0 * 32.0 * 2.0;
+        let scores = 3.0 * 40.0 * 2.0 * (32.0 * 33.0 / 2.0) * 2.0 * 16.0 * 2.0;
+        let attention = per_entry * 2048.0;
+        let mlp = per_entry * 3840.0;
+        let head = per_entry * 4096.0;
+        let total = attention + scores + mlp + head;
+        let text = |text: &str| Cell::Text(text.to_string());
+        let expected = [
+            ("run_id", text(id)),
+            ("folder", text(folder)),
+            ("cluster", text(id)),
+            ("outcome", text("diverged")),
+            ("diverged_step", Cell::Whole(9)),
+            ("seed", Cell::Whole(7)),
+            ("budget_flops", Cell::Real(3e9)),
+            ("n_total", Cell::Whole(14160)),
+            ("n_non_embedding", Cell::Whole(5888)),
+            ("n_embedding", Cell::Whole(4096)),
+            ("n_attention", Cell::Whole(2048)),
+            ("n_mlp", Cell::Whole(3840)),
+            ("n_norm", Cell::Whole(80)),
+            ("n_head_params", Cell::Whole(4096)),
+            ("n_layer", Cell::Whole(2)),
+            ("d_model", Cell::Whole(16)),
+            ("n_head", Cell::Whole(2)),
+            ("d_ff", Cell::Whole(40)),
+            ("vocab_size", Cell::Whole(256)),
+            ("head", text("untied")),
+            ("context_len", Cell::Whole(32)),
+            ("steps", Cell::Whole(10)),
+            ("tokens", Cell::Whole(1280)),
+            ("flops_path", Cell::Real(total)),
+            ("flops_attention", Cell::Real(attention)),
+            ("flops_scores", Cell::Real(scores)),
+            ("flops_mlp", Cell::Real(mlp)),
+            ("flops_head", Cell::Real(head)),
+            ("flops_spent", Cell::Real(2.0 * total)),
+            ("loss", Cell::Real(2.5)),
+            ("bpb", Cell::Real(1.25)),
+            ("loss/code", Cell::Real(2.0)),
+            ("bpb/code", Cell::Real(1.0)),
+            ("loss/prose", Cell::Real(4.0)),
+            ("bpb/prose", Cell::Real(2.0)),
+            ("train_loss", Cell::Real(2.5)),
+            ("lr", Cell::Real(0.003)),
+            ("batch_tokens", Cell::Whole(128)),
+            ("max_epochs", Cell::Real(0.5)),
+            ("wall_seconds", Cell::Real(2.5)),
+            ("tokens_per_second", Cell::Real(1000.0)),
+            ("peak_bytes", Cell::Whole(1 << 20)),
+            ("device", text("cpu: Some Processor")),
+            ("program", text("0.1.0 (abc1234)")),
+        ];
+        assert_eq!(wide.names(), expected.each_ref().map(|(name, _)| name.to_string()));
+        for (name, cell) in expected {
+            assert_eq!(wide.cells(name), Some(vec![cell]), "{name}");
+        }
+    }
+}
