@@ -27,6 +27,11 @@ use say::Say;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // A layer of Mesa's looks for a display when the GPUs are listed, and complains where there is none.
+        // SAFETY: the first thing the program does; there is no other thread that could read the environment.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
     let cli = Cli::parse();
     match cli.shared.color {
         ColorWhen::Auto => {}

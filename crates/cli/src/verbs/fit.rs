@@ -73,8 +73,13 @@ fn read_sweep(shared: &Shared, sweep: &Path, args: &FitArgs) -> Result<NotedTabl
         collected.keep_where(expr)?;
     }
     let rule = args.count_rule.unwrap_or(plan.count_rule);
-    let loss = args.loss.clone().map_or(LossColumn::Mean, LossColumn::Corpus);
-    Ok(collected.loss_table(rule, &loss, &plan.sweep)?)
+    let loss: LossColumn = match &args.loss {
+        Some(name) => name.parse().map_err(|error| UsageError(format!("--loss: {error}")))?,
+        None => LossColumn::Mean,
+    };
+    let mut noted = collected.loss_table(rule, &loss, &plan.sweep)?;
+    noted.notes.splice(0..0, collected.notes);
+    Ok(noted)
 }
 
 /// `N=1e8,D=2e9` or `C=1e20`.
