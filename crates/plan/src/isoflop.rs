@@ -63,6 +63,7 @@ pub(crate) fn budgets(
     if let Some(pair) = flops.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(PlanError::at("grid.budgets", format!("`{:e}` stands twice", pair[0])));
     }
+    choices.check_n_runs(flops.len().saturating_mul(grid.sizes).saturating_mul(choices.settings.len()))?;
 
     let mut budgets = Vec::new();
     for (budget_idx, &flops) in flops.iter().enumerate() {

@@ -36,7 +36,7 @@ pub use error::PlanError;
 pub use warnings::tokens_needed;
 
 use facts::PlanFacts;
-use resolve::{Choices, check_product};
+use resolve::Choices;
 
 /// Reasons that an error about an empty grid lists.
 const REASONS_SHOWN: usize = 5;
@@ -80,6 +80,7 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
             for setting in &choices.settings {
                 let of_setting = ladder::cells(sizes, tokens_per_param, setting)?;
                 cells.extend(of_setting.into_iter().map(|cell| (setting, cell)));
+                choices.check_n_runs(cells.len())?;
             }
             "ladder"
         }
@@ -87,21 +88,18 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
             for setting in &choices.settings {
                 let of_setting = product::cells(&sweep.model, horizon, setting)?;
                 cells.extend(of_setting.into_iter().map(|cell| (setting, cell)));
+                choices.check_n_runs(cells.len())?;
             }
             "product"
         }
     };
-    check_product("grid", &[cells.len(), choices.recipes.len()])?;
 
     let mut runs = Vec::new();
     let mut dropped = Vec::new();
     for (setting, cell) in cells {
-        let of_cell = cell
-            .map_err(|cell| runs::with_setting(cell, setting))
-            .and_then(|cell| runs::runs(&cell, setting, &choices, facts, sweep.cost.as_ref()));
-        match of_cell {
+        match cell.and_then(|cell| runs::runs(&cell, setting, &choices, facts, sweep.cost.as_ref())) {
             Ok(of_cell) => runs.extend(of_cell),
-            Err(cell) => dropped.push(cell),
+            Err(cell) => dropped.push(runs::in_full(cell, setting, &choices)),
         }
     }
     if runs.is_empty() {

@@ -38,7 +38,7 @@ pub const CHECKPOINTS: u64 = 10;
 /// Held-out tokens per corpus, also the least that may be asked for: fewer leave noise that a fit would see.
 pub const EVAL_TOKENS: u64 = 65536;
 /// More runs than any sweep here can mean: a slip in an axis, found before it fills the memory.
-const RUNS_MAX: usize = 1_000_000;
+const RUNS_MAX: usize = 100_000;
 
 /// A sweep with its defaults applied.
 #[derive(Debug, Clone)]
@@ -124,9 +124,14 @@ impl Choices {
             eval_tokens: eval_tokens(&eval)?,
             eval_during: eval.during.unwrap_or(0),
         };
-        let n_blends = choices.blends.values().map(Vec::len).max().unwrap_or(0);
-        check_product("grid", &[choices.settings.len(), n_blends, choices.recipes.len()])?;
+        choices.check_n_runs(choices.settings.len())?;
         Ok(choices)
+    }
+
+    /// Refuses a grid of this many cells where it has more runs than a sweep can mean.
+    pub fn check_n_runs(&self, n_cells: usize) -> Result<(), PlanError> {
+        let n_blends = self.blends.values().map(Vec::len).max().unwrap_or(0);
+        check_product("grid", &[n_cells, n_blends, self.recipes.len()])
     }
 }
 

@@ -35,12 +35,7 @@ pub(crate) fn runs(
     cost: Option<&CostChoice>,
 ) -> Result<Vec<PlannedRun>, DroppedCell> {
     let blends = choices.blends.get(&setting.tokenizer).map_or(&[][..], Vec::as_slice);
-    let label = || match (setting.label.as_str(), blends.len() * choices.recipes.len()) {
-        ("", 1) => cell.label.clone(),
-        ("", n_runs) => format!("{} ({n_runs} runs)", cell.label),
-        (setting, 1) => format!("{}, {setting}", cell.label),
-        (setting, n_runs) => format!("{}, {setting} ({n_runs} runs)", cell.label),
-    };
+    let drop = |why: String| drop(cell.label.clone(), why);
     let slots = facts.slots.max(1);
     let bytes_per_slot = facts.memory_bytes.map(|bytes| bytes as f64 / slots as f64);
     let (_, memory_bytes) =
@@ -53,7 +48,7 @@ pub(crate) fn runs(
             si(memory_bytes),
             si(bytes)
         );
-        return Err(drop(label(), why));
+        return Err(drop(why));
     }
     let binding_bytes = largest_binding_bytes(&cell.shape, setting.context_len);
     if let Some(bytes) = facts.max_binding_bytes
@@ -64,14 +59,14 @@ pub(crate) fn runs(
             si(binding_bytes),
             si(bytes as f64)
         );
-        return Err(drop(label(), why));
+        return Err(drop(why));
     }
 
     let mut runs = Vec::new();
     for blend in blends {
         for recipe in &choices.recipes {
             let run = run(cell, setting, choices, blend, recipe);
-            run.train.check().map_err(|error| drop(label(), error.to_string()))?;
+            run.train.check().map_err(|error| drop(error.to_string()))?;
             let d = run.train.tokens() as f64;
             runs.push(PlannedRun {
                 n: choices.rule.n(&cell.shape),
@@ -85,12 +80,18 @@ pub(crate) fn runs(
     Ok(runs)
 }
 
-/// The cell dropped before it had runs, with what is swept beside it.
-pub(crate) fn with_setting(dropped: DroppedCell, setting: &Setting) -> DroppedCell {
-    match setting.label.as_str() {
-        "" => dropped,
-        label => DroppedCell { cell: format!("{}, {label}", dropped.cell), ..dropped },
+/// A dropped cell in full: with what is swept beside its grid, and how many runs it would have had.
+pub(crate) fn in_full(dropped: DroppedCell, setting: &Setting, choices: &Choices) -> DroppedCell {
+    let mut cell = dropped.cell;
+    if !setting.label.is_empty() {
+        cell += &format!(", {}", setting.label);
     }
+    let n_blends = choices.blends.get(&setting.tokenizer).map_or(0, Vec::len);
+    match n_blends * choices.recipes.len() {
+        1 => {}
+        n_runs => cell += &format!(" ({n_runs} runs)"),
+    }
+    DroppedCell { cell, ..dropped }
 }
 
 fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe: &RecipeChoice) -> RunSpec {

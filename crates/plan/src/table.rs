@@ -91,7 +91,7 @@ pub fn total(total: &PlanTotal) -> String {
         None => parts.push("time unknown (no measured speed)".to_string()),
     }
     parts.push(format!("{} of disk", bytes(total.disk_bytes)));
-    parts.extend(total.kwh.map(|kwh| format!("{kwh:.3} kWh")));
+    parts.extend(total.kwh.map(|kwh| format!("{} kWh", three_digits(kwh))));
     parts.extend(
         total.money.map(|money| format!("{money:.2} {}", total.currency.as_deref().unwrap_or("of money"))),
     );
@@ -153,7 +153,7 @@ fn columns(plan: &Plan) -> Vec<Column> {
     add("C", 0, &|run| format!("{:.2e}", run.c));
     add("D/N", 2, &|run| ratio(run.d / run.n));
     add("steps", 6, &|run| run.run.train.total_steps().to_string());
-    add("lr", 3, &|run| format!("{:.1e}", run.run.train.recipe.lr_peak));
+    add("lr", 3, &|run| format!("{:.2e}", run.run.train.recipe.lr_peak));
     let known = |has: fn(&PlannedRun) -> bool| runs.iter().any(has);
     if known(|run| run.estimate.seconds.is_some()) {
         add("time", 0, &|run| run.estimate.seconds.map_or("-".to_string(), duration));

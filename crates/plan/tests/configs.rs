@@ -83,3 +83,11 @@ fn the_gpu_sweep_takes_a_night_at_20_teraflops() {
     let hours = plan.total.wall_seconds.unwrap() / 3600.0;
     assert!((6.0..12.0).contains(&hours), "{hours:.1} h");
 }
+
+#[test]
+fn the_check_of_the_rate_rule_is_three_rates_at_two_sizes() {
+    let plan = plan_of("lr-rule", 14e9, 2);
+    assert_eq!(plan.runs.len(), 6);
+    let minutes = plan.total.wall_seconds.unwrap() / 60.0;
+    assert!(minutes < 10.0, "{minutes:.1} minutes");
+}

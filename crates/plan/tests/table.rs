@@ -1,0 +1,163 @@
+//! The plan as text.
+
+use scalelaw_plan::expand;
+use scalelaw_plan::facts::PlanFacts;
+use scalelaw_plan::table::{bytes, duration, table};
+use scalelaw_schema::device::{DeviceSpeed, TrainingSpeed};
+use scalelaw_schema::plan::Plan;
+use scalelaw_schema::source::{Layers, TomlText};
+use scalelaw_schema::sweep::SweepSpec;
+
+fn plan(text: &str) -> Plan {
+    let mut layers = Layers::default();
+    layers.push(TomlText { name: "a.toml".to_string(), text: text.to_string() }).unwrap();
+    let sweep: SweepSpec = layers.parse().unwrap_or_else(|error| panic!("{error}"));
+    let training = vec![TrainingSpeed { n_total: 1e5, flops_per_second: 1e10 }];
+    let speed = DeviceSpeed { matmul_flops_per_second: 1e11, training, slots: 2 };
+    expand(&sweep, &PlanFacts { speed: Some(speed), slots: 2, ..PlanFacts::draft(&sweep) }).unwrap()
+}
+
+const PRICED: &str = r#"
+name = "priced"
+question = "What does it cost to know how the loss of a small transformer falls with its size and its text?"
+[grid]
+kind = "isoflop"
+budgets = [1e11, 4e11]
+sizes = 3
+span-decades = 0.4
+tokens-per-param = 20
+min-steps = 450
+[model]
+context-len = 128
+[data]
+tokenizer = "bytes"
+mixture = { code = 1 }
+[train]
+batch-sequences = 8
+seed = [0, 1]
+[limits]
+money = 10
+[cost]
+watts = 100
+price-per-kwh = 0.3
+price-per-hour = 1.5
+currency = "EUR"
+"#;
+
+#[test]
+fn a_plan_reads_well_at_80_columns() {
+    let expected = r#"priced: isoflop grid, N and C counted by `exact`
+  What does it cost to know how the loss of a small transformer falls with its
+    size and its text?
+
+  runs  model       N      D        C   D/N       lr  time     kWh   money
+budget 1.00e11, centred on N 25.0K by the sweep's guess
+     2  L2 d16  10.8K  1.12M  1.00e11   103  1.00e-2   10s  1.4e-4  2.2e-3
+     2  L3 d24  27.1K   461K  1.00e11  17.0  9.99e-3   10s  1.5e-4  2.2e-3
+budget 4.00e11, centred on N 52.7K by the sweep's guess
+     2  L2 d24  20.1K  2.55M  4.00e11   127  1.00e-2   40s  5.6e-4  8.6e-3
+     2  L2 d40  50.2K  1.11M  4.00e11  22.0  8.13e-3   41s  5.7e-4  8.7e-3
+  (no room for: steps, disk, memory)
+
+total: 8 runs, 2.00e12 FLOPs, 10.5M tokens, 1m42s, 6.6MB of disk, 2.8e-3 kWh,
+  0.04 EUR
+
+DROPPED 2 cells
+  budget 1.00e11, N 62.7K (2 runs): 203 steps are fewer than 450
+  budget 4.00e11, N 132K (2 runs): 433 steps are fewer than 450
+"#;
+    assert_eq!(table(&plan(PRICED), 80), expected);
+}
+
+#[test]
+fn a_plan_reads_well_at_120_columns() {
+    let expected = r#"priced: isoflop grid, N and C counted by `exact`
+  What does it cost to know how the loss of a small transformer falls with its size and its text?
+
+  runs  model       N      D        C   D/N  steps       lr  time  memory   disk     kWh   money
+budget 1.00e11, centred on N 25.0K by the sweep's guess
+     2  L2 d16  10.8K  1.12M  1.00e11   103   1093  1.00e-2   10s  17.0MB  377kB  1.4e-4  2.2e-3
+     2  L3 d24  27.1K   461K  1.00e11  17.0    450  9.99e-3   10s  26.2MB  827kB  1.5e-4  2.2e-3
+budget 4.00e11, centred on N 52.7K by the sweep's guess
+     2  L2 d24  20.1K  2.55M  4.00e11   127   2486  1.00e-2   40s  19.0MB  636kB  5.6e-4  8.6e-3
+     2  L2 d40  50.2K  1.11M  4.00e11  22.0   1080  8.13e-3   41s  23.7MB  1.5MB  5.7e-4  8.7e-3
+
+total: 8 runs, 2.00e12 FLOPs, 10.5M tokens, 1m42s, 6.6MB of disk, 2.8e-3 kWh, 0.04 EUR
+
+DROPPED 2 cells
+  budget 1.00e11, N 62.7K (2 runs): 203 steps are fewer than 450
+  budget 4.00e11, N 132K (2 runs): 433 steps are fewer than 450
+"#;
+    assert_eq!(table(&plan(PRICED), 120), expected);
+}
+
+#[test]
+fn what_is_swept_has_a_column() {
+    let text = r#"
+[grid]
+kind = "product"
+horizon = { steps = [100, 200] }
+[model]
+d-model = 32
+n-layer = 2
+n-head = [2, 4]
+[data]
+tokenizer = ["bytes", { bpe = 512 }]
+mixture = [{ code = 1 }, { code = 3, prose = 1 }]
+[train]
+batch-sequences = [4, 8]
+lr = [1e-3, 3e-3]
+weight-decay = [0, 0.1]
+"#;
+    let plan = plan(text);
+    assert_eq!(plan.runs.len(), 128);
+    let shown = table(&plan, 120);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(
+        lines[2],
+        "  model   heads  vocab  batch  mixture               decay      N     D        C   D/N       lr  time  memory   disk"
+    );
+    let rows: std::collections::BTreeSet<&str> =
+        lines.iter().filter(|line| line.contains("L2 d32")).copied().collect();
+    assert_eq!(rows.len(), 128, "each run has a line of its own");
+}
+
+#[test]
+fn no_line_is_wider_than_asked_unless_what_identifies_a_run_is() {
+    for text in [PRICED.to_string(), PRICED.replace("context-len = 128", "context-len = [64, 128]")] {
+        let plan = plan(&text);
+        for width in [70, 80, 100, 120, 200] {
+            for line in table(&plan, width).lines() {
+                assert!(line.chars().count() <= width, "{width}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_large_plan_is_cut_and_says_so() {
+    let plan = plan(&PRICED.replace("seed = [0, 1]", "lr = { log = [1e-4, 1e-1], steps = 200 }"));
+    let shown = table(&plan, 80);
+    assert!(shown.lines().count() < 450, "{}", shown.lines().count());
+    assert!(shown.contains("and 400 more lines"), "{}", &shown[shown.len() - 900..]);
+}
+
+#[test]
+fn durations_and_bytes_are_short() {
+    for (seconds, expected) in [
+        (0.24, "0.2s"),
+        (1.4, "1s"),
+        (59.4, "59s"),
+        (59.6, "1m00s"),
+        (750.0, "12m30s"),
+        (11_100.0, "3h05m"),
+        (187_200.0, "2d04h"),
+    ] {
+        assert_eq!(duration(seconds), expected);
+    }
+    for (x, expected) in
+        [(12.0, "12B"), (1234.0, "1.2kB"), (469e3, "469kB"), (12.34e6, "12.3MB"), (1.5e12, "1.5TB")]
+    {
+        assert_eq!(bytes(x), expected);
+    }
+}
