@@ -78,9 +78,9 @@ impl Checkpoints {
             checksum(&head, tensors.iter().map(|(name, _, values)| (&**name, bytemuck::cast_slice(values))));
         let text = serde_json::to_string(&head).expect("a head is plain data");
         write_safetensors(&self.path(state.progress.step), &tensors, (HEAD_KEY, text))?;
-        for (step, path) in self.steps()?.into_iter().rev().skip(KEPT) {
+        for (_, path) in self.steps()?.into_iter().rev().skip(KEPT) {
             // One that cannot be removed is in nobody's way.
-            let _ = (step, fs::remove_file(path));
+            let _ = fs::remove_file(path);
         }
         Ok(())
     }
@@ -209,7 +209,14 @@ pub fn save_weights(run_folder: &Path, model: &Model) -> Result<(), TrainError> 
 /// `File`, `Corrupt`.
 pub fn load_weights(run_folder: &Path, shape: &ModelShape, device: &Device) -> Result<Model, TrainError> {
     let path = run_folder.join(WEIGHTS_SAFETENSORS);
-    let bytes = fs::read(&path).map_err(|e| TrainError::file("read", &path, e))?;
+    let bytes = match fs::read(&path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            let why = "is not there".to_string();
+            let hint = "a run that is not finished, or has `keep = \"none\"`, leaves no weights";
+            return Err(TrainError::Corrupt { path, why, hint });
+        }
+        bytes => bytes.map_err(|e| TrainError::file("read", &path, e))?,
+    };
     let corrupt = |why: String| TrainError::Corrupt {
         path: path.clone(),
         why,
@@ -257,4 +264,51 @@ fn write_safetensors(
     let bytes = safetensors::serialize(views, Some(HashMap::from([(key.to_string(), text)])))
         .expect("the tensors have different names");
     write_atomically(path, &bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn weights_that_were_saved_are_read_to_the_bit_under_the_names_of_transformers() {
+        let device = Device::flex();
+        let folder = tempfile::tempdir().unwrap();
+        let train = testing::train_spec(1);
+        let shape = train.model.shape();
+        let model = Model::new(shape, train.recipe.init, 1, &device);
+        save_weights(folder.path(), &model).unwrap();
+        let found = load_weights(folder.path(), shape, &device).unwrap();
+        assert_eq!(testing::weights(&found), testing::weights(&model));
+        let bytes = fs::read(folder.path().join(WEIGHTS_SAFETENSORS)).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let (d, f, v) = (shape.d_model, shape.d_ff, shape.vocab_size);
+        for (name, dims) in [
+            ("model.embed_tokens.weight", &[v, d][..]),
+            ("model.layers.1.self_attn.k_proj.weight", &[d, d]),
+            ("model.layers.0.mlp.gate_proj.weight", &[f, d]),
+            ("model.layers.0.mlp.down_proj.weight", &[d, f]),
+            ("model.layers.1.input_layernorm.weight", &[d]),
+            ("lm_head.weight", &[v, d]),
+        ] {
+            assert_eq!(file.tensor(name).unwrap().shape(), dims, "{name}");
+        }
+    }
+
+    #[test]
+    fn weights_that_are_missing_damaged_or_of_another_shape_are_named() {
+        let device = Device::flex();
+        let folder = tempfile::tempdir().unwrap();
+        let train = testing::train_spec(1);
+        let mut shape = train.model.shape().clone();
+        let load = |shape: &ModelShape| load_weights(folder.path(), shape, &device).unwrap_err().to_string();
+        assert!(load(&shape).contains("is not there"));
+        save_weights(folder.path(), &Model::new(&shape, train.recipe.init, 1, &device)).unwrap();
+        shape.d_ff += 8;
+        let error = load(&shape);
+        assert!(error.contains("gate_proj") && error.contains("weights.safetensors"), "{error}");
+        fs::write(folder.path().join(WEIGHTS_SAFETENSORS), b"garbage").unwrap();
+        assert!(load(&shape).contains("damaged"));
+    }
 }

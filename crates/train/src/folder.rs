@@ -44,7 +44,7 @@ impl MetricsFile {
         let path = run_folder.join(folder::METRICS_JSONL);
         let rows = read_rows(&path)?;
         let kept: String = rows.iter().filter(|row| row.step <= step).map(to_line).collect();
-        if fs::read_to_string(&path).is_ok_and(|text| text != kept) {
+        if fs::read(&path).is_ok_and(|bytes| bytes != kept.as_bytes()) {
             write_atomically(&path, kept.as_bytes())?;
         }
         let file = OpenOptions::new()
@@ -80,17 +80,14 @@ impl MetricsFile {
     }
 }
 
-/// Rows up to the first line that is none; none where there is no file.
+/// All rows, lines that are none left out; nothing where there is no file.
 fn read_rows(path: &Path) -> Result<Vec<MetricsRow>, TrainError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(TrainError::file("read", path, e)),
     };
-    Ok(bytes
-        .split_inclusive(|&byte| byte == b'\n')
-        .map_while(|line| line.strip_suffix(b"\n").and_then(|line| serde_json::from_slice(line).ok()))
-        .collect())
+    Ok(bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
 fn to_line(row: &MetricsRow) -> String {
@@ -212,7 +209,7 @@ mod tests {
         for step in [5, 10, 15] {
             file.append(&row(step)).unwrap();
         }
-        file.file.write_all(b"{\"step\": 20, \"tok").unwrap();
+        file.file.write_all(b"{\"step\": 20, \"tok\xff").unwrap();
         let (mut file, last) = MetricsFile::cut_back(folder.path(), 10).unwrap();
         assert_eq!(last, Some(row(15)));
         file.append(&row(11)).unwrap();

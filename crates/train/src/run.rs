@@ -122,7 +122,9 @@ fn train_to_record(
             match output {
                 Output::Row(row) => {
                     metrics_file.append(&row)?;
-                    on_event(step_event(run, &row));
+                    if let Some(event) = step_event(run, &row) {
+                        on_event(event);
+                    }
                 }
                 Output::Checkpoint => {
                     // The rows first: a checkpoint promises that they are there up to its step.
@@ -208,14 +210,15 @@ fn write_eval(job: &TrainJob, request: &EvalRequest, model: &Model, text: &Text)
     folder::write_eval(job.folder, &eval::record(&eval_job, request, judgement, &started))
 }
 
-fn step_event(run: &RunSpec, row: &MetricsRow) -> Event {
+/// Absent where every step of the row was skipped.
+fn step_event(run: &RunSpec, row: &MetricsRow) -> Option<Event> {
     let value = |name: &str| row.values.get(name).copied();
-    Event::Step {
+    Some(Event::Step {
         run: run.id.clone(),
         step: row.step,
-        loss: value(metrics::TRAIN_LOSS).unwrap_or(f64::NAN),
-        tokens_per_second: value(metrics::TOKENS_PER_SECOND).unwrap_or(0.0),
-    }
+        loss: value(metrics::TRAIN_LOSS)?,
+        tokens_per_second: value(metrics::TOKENS_PER_SECOND)?,
+    })
 }
 
 /// What a record needs beside the state.
@@ -442,6 +445,33 @@ mod tests {
         branch.train.seed += 1;
         let error = trunk.train_run(&branch, &trunk.folder("lost"), &AtomicBool::new(false), &mut |_| {});
         assert!(matches!(error, Err(TrainError::NoTrunk { step: 16, .. })), "{error:?}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named_and_the_run_goes_on_once_it_can() {
+        let fixture = Fixture::new(20);
+        let folder = fixture.folder("a");
+        let killed = fixture.train(&folder, &mut |event| {
+            assert!(!matches!(event, Event::Step { step: 10, .. }), "killed");
+        });
+        assert!(killed.is_err());
+        // A folder in the place of the next checkpoint, as good as a disk that refuses.
+        let blocked = folder.join(CHECKPOINT_DIR).join("step-00000016.safetensors");
+        fs::create_dir_all(blocked.join("x")).unwrap();
+        let error = fixture.train(&folder, &mut |_| {}).unwrap_err();
+        assert_eq!(error.failure(), scalelaw_schema::record::Failure::Error);
+        let error = error.to_string();
+        assert!(error.contains("step-00000016.safetensors") && error.contains("hint"), "{error}");
+        fs::remove_dir_all(blocked).unwrap();
+        let mut started = None;
+        fixture
+            .train(&folder, &mut |event| {
+                if let Event::Started { step, .. } = event {
+                    started = Some(step);
+                }
+            })
+            .unwrap();
+        assert_eq!(started, Some(8));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use burn::tensor::{Tensor, TensorData};
 use scalelaw_data::Batch;
 use scalelaw_schema::count;
-use scalelaw_schema::device::{DeviceSpeed, TrainingSpeed};
+use scalelaw_schema::device::{DeviceKind, DeviceSpeed, TrainingSpeed};
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Recipe, Schedule};
+use scalelaw_schema::run::Cadence;
 use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
@@ -17,10 +18,23 @@ use crate::model::{self, Model};
 use crate::optimizer::Moments;
 use crate::steps::{Progress, StepSetup, TrainState, take_step};
 
-/// Sides of the square products that are tried.
-const MATMUL_SIDES: [usize; 3] = [256, 512, 1024];
-/// Shapes that are timed: n_layer, d_model, n_head. Small ones, because there the rate depends on the size.
-const SHAPES: [(usize, usize, usize); 3] = [(2, 32, 1), (3, 64, 2), (4, 128, 4)];
+/// What is timed on one kind of device.
+struct Sizes {
+    /// Sides of the square products.
+    matmul_sides: [usize; 3],
+    /// Products for each number that is read, so that reading does not count.
+    products: usize,
+    /// n_layer, d_model, n_head: where the rate depends most on the size.
+    shapes: [(usize, usize, usize); 3],
+}
+
+const PROCESSOR: Sizes =
+    Sizes { matmul_sides: [256, 512, 1024], products: 1, shapes: [(2, 32, 1), (3, 64, 2), (4, 128, 4)] };
+const GPU: Sizes = Sizes {
+    matmul_sides: [1024, 2048, 4096],
+    products: 8,
+    shapes: [(4, 128, 4), (6, 384, 6), (8, 1024, 16)],
+};
 /// Vocabulary of the timed models.
 const VOCAB_SIZE: usize = 257;
 /// Context and batch of the timed models.
@@ -35,23 +49,30 @@ const TIME_FOR_EACH: Duration = Duration::from_millis(400);
 /// What the device says.
 pub fn measure_speed(device: &OpenDevice, slots: usize) -> Result<DeviceSpeed, TrainError> {
     device.run(|| {
+        let sizes = match device.report.kind {
+            DeviceKind::Cpu | DeviceKind::Software => PROCESSOR,
+            _ => GPU,
+        };
         let mut matmul_flops_per_second: f64 = 0.0;
-        for side in MATMUL_SIDES {
-            matmul_flops_per_second = matmul_flops_per_second.max(matmul_rate(device, side)?);
+        for side in sizes.matmul_sides {
+            let rate = matmul_rate(device, side, sizes.products)?;
+            matmul_flops_per_second = matmul_flops_per_second.max(rate);
         }
-        let training = SHAPES.iter().map(|&shape| training_rate(device, shape)).collect::<Result<_, _>>()?;
-        Ok(DeviceSpeed { matmul_flops_per_second, training, slots })
+        let training = sizes.shapes.into_iter().map(|shape| training_rate(device, shape));
+        Ok(DeviceSpeed { matmul_flops_per_second, training: training.collect::<Result<_, _>>()?, slots })
     })
 }
 
-fn matmul_rate(device: &OpenDevice, side: usize) -> Result<f64, TrainError> {
-    let values: Vec<f32> = (0..side * side).map(|idx| (idx % 7) as f32 * 0.1).collect();
+fn matmul_rate(device: &OpenDevice, side: usize, products: usize) -> Result<f64, TrainError> {
+    // Rows that sum to 1: a chain of products neither grows nor fades.
+    let values = vec![1.0 / side as f32; side * side];
     let a = Tensor::<2>::from_data(TensorData::new(values, [side, side]), &device.device);
     let seconds = seconds_per_call(|| {
-        // One number is read, which waits for the product.
-        model::read(a.clone().matmul(a.clone()).narrow(0, 0, 1).narrow(1, 0, 1)).map(drop)
+        let product = (0..products).fold(a.clone(), |product, _| product.matmul(a.clone()));
+        // One number is read, which waits for the products.
+        model::read(product.narrow(0, 0, 1).narrow(1, 0, 1)).map(drop)
     })?;
-    Ok(2.0 * (side as f64).powi(3) / seconds)
+    Ok(products as f64 * 2.0 * (side as f64).powi(3) / seconds)
 }
 
 fn training_rate(
@@ -90,7 +111,7 @@ fn training_rate(
     let mut state = TrainState { model, moments, progress: Progress::new(0, 0) };
     let setup = StepSetup {
         train: &train,
-        cadence: &scalelaw_schema::run::Cadence { log_steps: 0, checkpoint_steps: 0, eval_steps: 0 },
+        cadence: &Cadence { log_steps: 0, checkpoint_steps: 0, eval_steps: 0 },
         micro_batch: PHASE.batch_sequences,
         matmul_peak: None,
         device: &device.device,
@@ -116,4 +137,24 @@ fn seconds_per_call(mut call: impl FnMut() -> Result<(), TrainError>) -> Result<
     }
     seconds.sort_by(f64::total_cmp);
     Ok(seconds[seconds.len() / 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::open_device;
+    use scalelaw_schema::device::DeviceChoice;
+
+    #[test]
+    fn training_is_slower_than_matrix_products_alone() {
+        let device = open_device(DeviceChoice::Cpu, 1).unwrap();
+        let speed = measure_speed(&device, 1).unwrap();
+        assert_eq!((speed.training.len(), speed.slots), (3, 1));
+        assert!(speed.training.is_sorted_by(|a, b| a.n_total < b.n_total), "{speed:?}");
+        for training in &speed.training {
+            assert!(training.flops_per_second > 0.0, "{speed:?}");
+            // Half as much again, since other work on the machine disturbs each measurement on its own.
+            assert!(training.flops_per_second < 1.5 * speed.matmul_flops_per_second, "{speed:?}");
+        }
+    }
 }

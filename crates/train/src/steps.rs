@@ -319,9 +319,11 @@ fn take_in(
         let progress = &mut state.progress;
         if norm.is_finite() {
             progress.skipped_in_a_row = 0;
-            progress.row.add(loss);
-            if total - step <= (total / TAIL_FRACTION).max(1) {
-                progress.tail.add(loss);
+            if loss.is_finite() {
+                progress.row.add(loss);
+                if total - step <= (total / TAIL_FRACTION).max(1) {
+                    progress.tail.add(loss);
+                }
             }
             let is_high = !(loss <= uniform + HIGH_LOSS_ABOVE_UNIFORM);
             progress.high_in_a_row = match is_high && step >= train.recipe.warmup_steps {
