@@ -189,7 +189,7 @@ impl Pen<'_> {
             ));
         }
         self.put(format_args!(
-            "<path d=\"M{left},{bottom}H{right}\" stroke=\"{muted}\"/><text fill=\"{ink}\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><text fill=\"{ink}\" x=\"0\" y=\"14\">{}</text></g>\n",
+            "<path d=\"M{left},{bottom}H{right}\" stroke=\"{muted}\"/><text fill=\"{ink}\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><text fill=\"{ink}\" x=\"0\" y=\"15\">{}</text></g>\n",
             right,
             bottom + 42.0,
             escape(&chart.x.title),
