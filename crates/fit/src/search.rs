@@ -6,27 +6,23 @@ use crate::minimise::{Minimum, Problem, cholesky, cholesky_solve};
 use crate::objective::Objective;
 use crate::row::Rows;
 
-/// Grid points that are polished.
-const N_POLISHED: usize = 4;
+/// Grid points that are polished, for a law with two exponents or fewer, and with more.
+const N_POLISHED: [usize; 2] = [4, 8];
 
 /// The least value of the objective that the search finds.
 pub(crate) fn search(law: &dyn ScalingLaw, rows: &Rows, objective: Objective) -> Option<Minimum> {
     let problem = Problem::new(law, rows, objective);
-    best_of(&problem, &starts(&problem, N_POLISHED))
+    let n_polished = N_POLISHED[usize::from(law.axes().len() > 2)];
+    best_of(&problem, &starts(&problem, n_polished))
 }
 
-/// Polishes each start, by rising sharpness of the objective, and takes the best.
+/// Polishes each start and takes the best.
 pub(crate) fn best_of(problem: &Problem, starts: &[Vec<f64>]) -> Option<Minimum> {
     starts
         .iter()
-        .map(|start| polish(problem, start))
+        .map(|start| problem.minimise(start))
         .filter(|minimum| minimum.value.is_finite())
         .min_by(|x, y| x.value.total_cmp(&y.value))
-}
-
-/// Newton's method on Huber losses of falling delta: each is nearly quadratic from where the last ended.
-pub(crate) fn polish(problem: &Problem, start: &[f64]) -> Minimum {
-    problem.minimise(start)
 }
 
 /// The best grid points with their coefficients: local minima of the grid, best first.
@@ -45,11 +41,15 @@ pub(crate) fn starts(problem: &Problem, n_starts: usize) -> Vec<Vec<f64>> {
             })
             .collect()
     };
+    let squares = Problem::new(law, rows, Objective::LogMse);
     let cells: Vec<Option<(f64, Vec<f64>)>> = (0..n_cells)
         .map(|cell| {
             let outer = outer_of(cell);
             let (residual, coefficients) = coefficients(law, rows, &outer)?;
+            let is_linear = law.link(&outer).power == 1.0;
             let theta: Vec<f64> = coefficients.into_iter().chain(outer).collect();
+            // Through a power, the weighted squares are only near to those of the logarithm.
+            let residual = if is_linear { residual } else { squares.value(&theta) };
             residual.is_finite().then_some((residual, theta))
         })
         .collect();
@@ -61,7 +61,8 @@ pub(crate) fn starts(problem: &Problem, n_starts: usize) -> Vec<Vec<f64>> {
         let mut stride = 1;
         for &size in &sizes {
             let position = cell / stride % size;
-            if position > 0 && value(cell - stride) < value(cell) {
+            // A tie goes to the lower cell: where a term is absent its exponent is anything.
+            if position > 0 && value(cell - stride) <= value(cell) {
                 return false;
             }
             if position + 1 < size && value(cell + stride) < value(cell) {
@@ -74,7 +75,20 @@ pub(crate) fn starts(problem: &Problem, n_starts: usize) -> Vec<Vec<f64>> {
     let (mut minima, others): (Vec<usize>, Vec<usize>) =
         order.into_iter().partition(|&cell| is_minimum(cell));
     minima.extend(others);
-    minima.into_iter().take(n_starts).filter_map(|cell| cells[cell].clone()).map(|(_, theta)| theta).collect()
+    minima
+        .into_iter()
+        .take(n_starts)
+        .filter_map(|cell| cells[cell].clone())
+        .map(|(_, theta)| lift(law, theta))
+        .collect()
+}
+
+/// The same with absent terms made small instead: from zero, a coefficient's exponent has no slope.
+fn lift(law: &dyn ScalingLaw, mut theta: Vec<f64>) -> Vec<f64> {
+    let coefficients = &mut theta[..law.n_linear()];
+    let largest = coefficients.iter().copied().fold(0.0, f64::max);
+    coefficients.iter_mut().for_each(|c| *c = c.max(0.01 * largest));
+    theta
 }
 
 /// Non-negative coefficients of least relative squared error at given outer parameters, and that error.

@@ -82,14 +82,14 @@ fn fifteen_noisy_runs_are_fitted_with_wide_intervals_or_refused() {
 
 #[test]
 fn whatever_comes_in_there_is_no_panic_and_no_nan() {
-    for case in 0..400 {
+    for case in 0..150 {
         let mut rng = stream(11, case);
         let table = wild_table(&mut rng);
         let spec = FitSpec {
             law: if case % 3 == 0 { LawChoice::All } else { LawChoice::Auto },
             objective: [Objective::LogHuber(1e-3), Objective::LogMse, Objective::Huber(1e-2)]
                 [case as usize % 3],
-            bootstrap: 60,
+            bootstrap: 45,
             seed: case,
             level: 0.9,
             holdout_compute: (case % 2 == 0).then_some(0.8),
@@ -148,9 +148,13 @@ fn wild_table(rng: &mut ChaCha8Rng) -> LossTable {
 
 /// A conclusion printed by `Debug` shows a number that is none as `NaN` or `inf`.
 fn check_numbers(debug: &str) {
-    for word in ["NaN", ": inf", ": -inf", "[inf", "[-inf", ", inf", ", -inf"] {
-        if let Some(at) = debug.find(word) {
-            panic!("{word} in …{}…", &debug[at.saturating_sub(120)..(at + 40).min(debug.len())]);
+    for word in ["NaN", "inf"] {
+        for (at, _) in debug.match_indices(word) {
+            // `inf` is also the beginning of a word.
+            let follows = debug[at + 3..].chars().next();
+            if !follows.is_some_and(char::is_alphabetic) {
+                panic!("{word} in …{}…", &debug[at.saturating_sub(120)..(at + 40).min(debug.len())]);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Chinchilla's law, L = E + A/N^alpha + B/D^beta, also with one exponent and without its floor.
 
 use super::{Axis, ScalingLaw, Square, TradeOff, Variable, derivatives_by_jets, exponent};
-use crate::jet::Scalar;
+use crate::jet::{Jet, Scalar};
 use crate::row::Point;
 
 /// Hoffmann et al. 2022, approach 3.
@@ -97,7 +97,7 @@ impl ScalingLaw for Chinchilla {
 }
 
 impl ChinchillaTied {
-    fn form<T: Scalar>(theta: &[T], point: &Point) -> T {
+    fn form<T: Scalar>(&self, theta: &[T], point: &Point) -> T {
         let [e, a, b, alpha] = [theta[0], theta[1], theta[2], theta[3]];
         (e + a * alpha.scale(-point.ln_n).exp() + b * alpha.scale(-point.ln_d).exp()).ln()
     }
@@ -149,7 +149,7 @@ impl ScalingLaw for ChinchillaTied {
 }
 
 impl ChinchillaNoFloor {
-    fn form<T: Scalar>(theta: &[T], point: &Point) -> T {
+    fn form<T: Scalar>(&self, theta: &[T], point: &Point) -> T {
         let [a, b, alpha, beta] = [theta[0], theta[1], theta[2], theta[3]];
         (a * alpha.scale(-point.ln_n).exp() + b * beta.scale(-point.ln_d).exp()).ln()
     }

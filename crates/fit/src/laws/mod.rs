@@ -5,8 +5,22 @@
 //! (`N/N0`, `D/D0`, ...), so `theta` = (c, outer) is well conditioned; `params` are those of the paper.
 
 mod chinchilla;
+mod critical_batch;
+mod kaplan;
+mod learning_curve;
+mod over_training;
+mod power;
+mod repeats;
+mod six;
 
 pub use chinchilla::{Chinchilla, ChinchillaNoFloor, ChinchillaTied};
+pub use critical_batch::CriticalBatch;
+pub use kaplan::{Kaplan, KaplanFloor, KaplanSteps};
+pub use learning_curve::LearningCurve;
+pub use over_training::OverTraining;
+pub use power::{Power, PowerFloor};
+pub use repeats::Repeats;
+pub use six::Six;
 
 use crate::row::Point;
 use crate::spec::FitError;
@@ -119,19 +133,43 @@ pub struct TradeOff {
     pub beta: f64,
 }
 
-/// Every law, in the order in which `--law all` prints them.
-pub static ALL: &[&dyn ScalingLaw] = &[&Chinchilla, &ChinchillaTied, &ChinchillaNoFloor];
+/// The laws of a loss in N, D or C, in the order in which `--law all` prints them.
+pub static ALL: &[&dyn ScalingLaw] = &[
+    &Chinchilla,
+    &ChinchillaTied,
+    &ChinchillaNoFloor,
+    &Kaplan,
+    &KaplanFloor,
+    &Six,
+    &OverTraining,
+    &Repeats,
+    &power::POWER_N,
+    &power::POWER_N_FLOOR,
+    &power::POWER_D,
+    &power::POWER_D_FLOOR,
+    &power::POWER_C,
+    &power::POWER_C_FLOOR,
+];
+
+/// Laws for tables whose columns mean something else, or for one run's curve: only by name.
+pub static BY_NAME: &[&dyn ScalingLaw] =
+    &[&LearningCurve, &KaplanSteps, &CriticalBatch, &power::POWER_T, &power::POWER_T_FLOOR];
 
 /// The law of that name.
 pub fn law(name: &str) -> Option<&'static dyn ScalingLaw> {
-    ALL.iter().copied().find(|law| law.name() == name)
+    ALL.iter().chain(BY_NAME).copied().find(|law| law.name() == name)
 }
 
 /// The law of that name, or the error that lists them.
 pub(crate) fn find(name: &str) -> Result<&'static dyn ScalingLaw, FitError> {
     law(name).ok_or_else(|| FitError::UnknownLaw {
         name: name.into(),
-        known: ALL.iter().map(|law| format!("`{}`", law.name())).collect::<Vec<_>>().join(", "),
+        known: ALL
+            .iter()
+            .chain(BY_NAME)
+            .map(|law| format!("`{}`", law.name()))
+            .collect::<Vec<_>>()
+            .join(", "),
     })
 }
 
@@ -147,23 +185,20 @@ pub(crate) const fn exponent(name: &'static str) -> Axis {
     Axis { name, low: FLATTEST, high: STEEPEST, grid: EXPONENTS, in_losses: false }
 }
 
-/// Implements `log_loss` and `derivatives` by the law's own generic `form(theta, point)`.
+pub(crate) const fn floor(name: &'static str) -> Axis {
+    Axis { name, low: 0.0, high: 0.9999, grid: &[0.0, 0.4, 0.7, 0.9], in_losses: true }
+}
+
+/// Implements `log_loss` and `derivatives` by the law's own generic `form(&self, theta, point)`.
 macro_rules! derivatives_by_jets {
     ($p:literal) => {
-        fn log_loss(&self, theta: &[f64], point: &crate::row::Point) -> f64 {
-            Self::form(theta, point)
+        fn log_loss(&self, theta: &[f64], point: &Point) -> f64 {
+            self.form(theta, point)
         }
 
-        fn derivatives(
-            &self,
-            theta: &[f64],
-            point: &crate::row::Point,
-            grad: &mut [f64],
-            hess: &mut crate::laws::Square,
-        ) -> f64 {
-            let jets: [crate::jet::Jet<$p>; $p] =
-                std::array::from_fn(|idx| crate::jet::Jet::variable(theta[idx], idx));
-            let jet = Self::form(&jets, point);
+        fn derivatives(&self, theta: &[f64], point: &Point, grad: &mut [f64], hess: &mut Square) -> f64 {
+            let jets: [Jet<$p>; $p] = std::array::from_fn(|idx| Jet::variable(theta[idx], idx));
+            let jet = self.form(&jets, point);
             grad[..$p].copy_from_slice(&jet.grad);
             for (row, values) in hess.iter_mut().zip(&jet.hess) {
                 row[..$p].copy_from_slice(values);
@@ -173,3 +208,6 @@ macro_rules! derivatives_by_jets {
     };
 }
 pub(crate) use derivatives_by_jets;
+
+#[cfg(test)]
+mod tests;
