@@ -57,6 +57,17 @@ impl Units {
         self.strata.iter().map(Vec::len).sum()
     }
 
+    /// The unit of each row.
+    pub fn of_rows(&self) -> Vec<usize> {
+        let mut of_rows = vec![0; self.n_rows];
+        for (unit, rows) in self.strata.iter().flatten().enumerate() {
+            for &row in rows {
+                of_rows[row] = unit;
+            }
+        }
+        of_rows
+    }
+
     /// How often each row is drawn.
     pub fn draw(&self, rng: &mut ChaCha8Rng) -> Vec<u32> {
         let mut counts = vec![0; self.n_rows];

@@ -19,12 +19,18 @@ mod minimise;
 mod search;
 
 mod akima;
+mod backtest;
 mod bootstrap;
 pub mod csv_table;
+mod diagnose;
 pub mod frontier;
 mod identify;
+mod interval;
 pub mod isoflop;
+mod noise;
 mod one_law;
+mod predict;
+mod profile;
 pub mod quantile;
 pub mod simulate;
 pub mod text;

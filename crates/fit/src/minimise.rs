@@ -148,6 +148,34 @@ impl<'a> Problem<'a> {
         local
     }
 
+    /// Twice the objective, and the information matrix `JᵀWJ`: for squares, the residual sum and the
+    /// inverse of the covariance over its noise.
+    pub fn gauss_newton(&self, theta: &[f64]) -> (f64, Square) {
+        let local = self.local(theta);
+        (2.0 * local.value, local.irls)
+    }
+
+    /// Inverse of the objective's Hessian over the parameters inside of their bounds; zero elsewhere.
+    pub fn inverse_hessian(&self, theta: &[f64]) -> Option<Square> {
+        let local = self.local(theta);
+        let inside: Vec<usize> =
+            (0..theta.len()).filter(|&i| theta[i] > self.low[i] && theta[i] < self.high[i]).collect();
+        let mut matrix = [[0.0; MAX_PARAMS]; MAX_PARAMS];
+        for (i, &fi) in inside.iter().enumerate() {
+            for (j, &fj) in inside.iter().enumerate() {
+                matrix[i][j] = local.hess[fi][fj];
+            }
+        }
+        let small = crate::profile::inverse(&matrix, inside.len())?;
+        let mut inverse = [[0.0; MAX_PARAMS]; MAX_PARAMS];
+        for (i, &fi) in inside.iter().enumerate() {
+            for (j, &fj) in inside.iter().enumerate() {
+                inverse[fi][fj] = small[i][j];
+            }
+        }
+        Some(inverse)
+    }
+
     /// The minimum that is reached from `start`.
     ///
     /// Each step solves `(H + damping·W) s = −g`, H being Newton's matrix and W that of iteratively

@@ -133,7 +133,7 @@ pub fn percent_level(level: f64) -> String {
 
 /// `x` rounded to two digits of half of `width`.
 fn in_step(x: f64, width: f64) -> String {
-    if !(width.is_finite() && width > 0.0) || !(1e-3..1e5).contains(&x.abs()) {
+    if !(width.is_finite() && width > 0.0 && (1e-3..1e5).contains(&x.abs())) {
         return significant(x, 3);
     }
     let decimals = 1 - (width / 2.0).log10().floor() as i32;

@@ -9,11 +9,13 @@ mod html;
 
 pub mod chart;
 pub mod color;
+mod glyph;
 pub mod scale;
 pub mod svg;
 
 pub mod runs;
 
+mod agreement;
 mod equation;
 mod summary;
 

@@ -3,6 +3,7 @@
 use scalelaw_fit::conclusion::{Conclusion, Fit, Interval};
 
 use crate::ReportInput;
+use crate::agreement;
 use crate::format;
 use crate::provenance;
 use crate::runs::{self, Run, Status};
@@ -70,7 +71,7 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
         .collect();
     text.push_str(&table(&["Parameter", "Value", "Interval"], &rows));
     text.push_str(&figures(&summary::exponents(input, fit)));
-    let rows: Vec<Vec<String>> = summary::frontiers(conclusion, fit)
+    let rows: Vec<Vec<String>> = agreement::frontiers(conclusion, fit)
         .into_iter()
         .map(|(name, frontier)| {
             let with = |value: f64, key: &str| {
@@ -86,7 +87,7 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
         .collect();
     text.push_str(&table(&["Approach", "Exponent of N*, a", "Exponent of D*, b"], &rows));
     for disagreement in &conclusion.disagreement {
-        if let Some(sentence) = summary::disagreement_text(disagreement, fit) {
+        if let Some(sentence) = agreement::disagreement_text(disagreement, fit) {
             text.push_str(&format!("- {}\n", escape(&sentence)));
         }
     }
@@ -147,7 +148,7 @@ fn figures(figures: &[Figure]) -> String {
     let mut text = String::new();
     for figure in figures {
         let interval =
-            figure.interval.as_ref().map_or(String::new(), |i| format!(" {}", format::interval(i)));
+            figure.interval.as_ref().map_or(String::new(), |_| format!(" {}", figure.interval_text()));
         let note =
             if figure.note.is_empty() { String::new() } else { format!(" ({})", escape(&figure.note)) };
         text.push_str(&format!("- {}: {}{interval}{note}\n", figure.label, escape(&figure.value)));

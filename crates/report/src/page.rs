@@ -74,8 +74,7 @@ fn figures(charts: &[Chart]) -> String {
     if charts.is_empty() {
         return String::new();
     }
-    let class = if charts.len() % 3 == 0 { "charts three" } else { "charts" };
-    format!("<div class=\"{class}\">{}</div>", charts.iter().map(figure).collect::<String>())
+    format!("<div class=\"charts\">{}</div>", charts.iter().map(figure).collect::<String>())
 }
 
 fn figure(chart: &Chart) -> String {

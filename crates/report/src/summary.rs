@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scalelaw_fit::conclusion::{
-    Conclusion, Disagreement, Fit, FitStatus, Frontier, Interval, PredictionKind,
-};
+use scalelaw_fit::conclusion::{Conclusion, Fit, FitStatus, Interval, PredictionKind};
 
 use crate::ReportInput;
+use crate::agreement;
 use crate::equation;
 use crate::format;
 use crate::html::{self, escape, prose};
@@ -21,8 +20,21 @@ pub struct Figure {
     pub value: String,
     /// Its interval.
     pub interval: Option<Interval>,
+    /// Whether it is a count, written as `129K`.
+    pub is_count: bool,
     /// A line below.
     pub note: String,
+}
+
+impl Figure {
+    /// `[low, high]`, written as the number is; empty where there is no interval.
+    pub fn interval_text(&self) -> String {
+        match &self.interval {
+            Some(i) if self.is_count => format!("[{}, {}]", format::si(i.low), format::si(i.high)),
+            Some(i) => format::interval(i),
+            None => String::new(),
+        }
+    }
 }
 
 /// The HTML of the section.
@@ -89,8 +101,8 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
         parameters(fit)
     ));
     html.push_str(&tiles(&exponents(input, fit), "key"));
-    html.push_str(&approaches(input, conclusion, fit));
-    html.push_str(&laws(conclusion));
+    html.push_str(&agreement::approaches(input, conclusion, fit));
+    html.push_str(&agreement::laws(conclusion));
     html.push_str(&predictions(fit));
     html.push_str(&format!("<p class=\"note\">{}</p>", prose(&method(fit, conclusion))));
     html
@@ -163,6 +175,7 @@ pub fn exponents(input: &ReportInput, fit: &Fit) -> Vec<Figure> {
                 label: label.to_string(),
                 value: format::estimate(value, interval),
                 interval: interval.cloned(),
+                is_count: false,
                 note: format!("{} grows as C to this power", if name == "a" { "N*" } else { "D*" }),
             });
         }
@@ -177,18 +190,21 @@ pub fn exponents(input: &ReportInput, fit: &Fit) -> Vec<Figure> {
                 optimum.tokens_per_param.interval.as_ref(),
             ),
             interval: optimum.tokens_per_param.interval,
+            is_count: false,
             note: format!("D*/N* {at}"),
         });
         figures.push(Figure {
             label: "Best size".to_string(),
             value: format::si(optimum.n.value),
             interval: optimum.n.interval,
+            is_count: true,
             note: format!("N*, parameters, {at}"),
         });
         figures.push(Figure {
             label: "Loss to expect there".to_string(),
             value: format::estimate(optimum.loss.value, optimum.loss.interval.as_ref()),
             interval: optimum.loss.interval,
+            is_count: false,
             note: "nats per token, of the law".to_string(),
         });
     }
@@ -210,6 +226,7 @@ pub fn effort(input: &ReportInput, runs: &[Run]) -> Vec<Figure> {
         label: label.to_string(),
         value,
         interval: None,
+        is_count: false,
         note,
     };
     let mut figures = vec![figure("Runs", format::count(runs.len() as u64), kinds.join(", "))];
@@ -241,16 +258,8 @@ fn tiles(figures: &[Figure], class: &str) -> String {
         .iter()
         .map(|figure| {
             let interval = figure.interval.as_ref().map_or(String::new(), |interval| {
-                // Counts of parameters are easier to compare with their prefix.
-                let text = if figure.label == "Best size" {
-                    format!("[{}, {}]", format::si(interval.low), format::si(interval.high))
-                } else {
-                    format::interval(interval)
-                };
-                format!(
-                    "<span class=\"ci\" title=\"{}\">{text}</span>",
-                    escape(&format::interval_method(interval))
-                )
+                let method = escape(&format::interval_method(interval));
+                format!("<span class=\"ci\" title=\"{method}\">{}</span>", figure.interval_text())
             });
             let long = if figure.value.chars().count() > 14 { " class=\"long\"" } else { "" };
             format!(
@@ -262,78 +271,6 @@ fn tiles(figures: &[Figure], class: &str) -> String {
         })
         .collect();
     format!("<dl class=\"tiles {class}\">{tiles}</dl>")
-}
-
-fn approaches(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String {
-    let largest = input.largest_compute();
-    let rows: Vec<Vec<String>> = frontiers(conclusion, fit)
-        .into_iter()
-        .map(|(name, frontier)| {
-            let with = |value: f64, key: &str| {
-                let interval = frontier.intervals.get(key);
-                format!(
-                    "{} {}",
-                    format::estimate(value, interval),
-                    interval.map_or(String::new(), |i| interval_html(Some(i)))
-                )
-            };
-            vec![
-                escape(&name),
-                with(frontier.a, "a"),
-                with(frontier.b, "b"),
-                format::or_unknown(largest.map(|c| frontier.n(c)), format::si),
-                format::or_unknown(largest.map(|c| frontier.d(c) / frontier.n(c)), |x| {
-                    format::significant(x, 3)
-                }),
-            ]
-        })
-        .collect();
-    if rows.len() < 2 {
-        return disagreements(conclusion, fit);
-    }
-    let at = largest.map_or(String::new(), |c| {
-        format!(
-            "<p class=\"note\">N* in parameters and D*/N* in tokens per parameter, both at {} FLOPs.</p>",
-            format::flops(c)
-        )
-    });
-    format!(
-        "<h3>Do the approaches agree?</h3>{}{at}{}",
-        html::table(
-            "plain",
-            &["Approach", "#Exponent of N*, a", "#Exponent of D*, b", "#N*", "#D*/N*"],
-            &rows
-        ),
-        disagreements(conclusion, fit)
-    )
-}
-
-/// The laws side by side, where several were fitted.
-fn laws(conclusion: &Conclusion) -> String {
-    if conclusion.fits.len() < 2 {
-        return String::new();
-    }
-    let backtests = conclusion.choice.iter().flat_map(|choice| &choice.backtests);
-    let errors: BTreeMap<&str, f64> = backtests.map(|test| (test.law.as_str(), test.are)).collect();
-    let percent = |x: f64| format!("{} %", format::significant(100.0 * x, 2));
-    let rows: Vec<Vec<String>> = conclusion
-        .fits
-        .iter()
-        .map(|fit| {
-            vec![
-                escape(&fit.law),
-                equation::typeset(&fit.equation, &BTreeMap::new()),
-                percent(fit.rms_log_residual),
-                format::or_unknown(errors.get(fit.law.as_str()).copied(), percent),
-                format::or_unknown(fit.optimum.as_ref().map(|o| o.a), |a| format::significant(a, 3)),
-            ]
-        })
-        .collect();
-    let how = conclusion.choice.as_ref().map_or(String::new(), |choice| {
-        format!("<p class=\"note\">The first law was chosen by {}.</p>", escape(&choice.method))
-    });
-    let head = ["Law", "Equation", "#RMS residual", "#Error of back-tests", "#Exponent of N*, a"];
-    format!("<h3>Laws side by side</h3>{}{how}", html::table("plain laws", &head, &rows))
 }
 
 /// Losses that were asked to be predicted.
@@ -364,90 +301,6 @@ fn predictions(fit: &Fit) -> String {
     let head =
         ["#N, parameters", "#D, tokens", "#C, FLOPs", "#Loss, nats/token", "#Interval of one run", "Where"];
     format!("<h3>Predictions</h3>{}", html::table("plain", &head, &rows))
-}
-
-/// Every approach that has a frontier, by name.
-pub fn frontiers<'a>(conclusion: &'a Conclusion, fit: &'a Fit) -> Vec<(String, &'a Frontier)> {
-    let second = conclusion.approach2.as_ref().and_then(|approach| approach.frontier.as_ref());
-    [
-        (format!("3, fitted law ({})", fit.law), fit.optimum.as_ref()),
-        ("2, through the IsoFLOP minima".to_string(), second),
-        ("1, envelope of learning curves".to_string(), conclusion.approach1.as_ref()),
-    ]
-    .into_iter()
-    .filter_map(|(name, frontier)| Some((name, frontier?)))
-    .collect()
-}
-
-fn disagreements(conclusion: &Conclusion, fit: &Fit) -> String {
-    let items: String = conclusion
-        .disagreement
-        .iter()
-        .filter_map(|disagreement| disagreement_text(disagreement, fit))
-        .map(|text| format!("<li>{}</li>", prose(&text)))
-        .collect();
-    if items.is_empty() { items } else { format!("<ul class=\"agree\">{items}</ul>") }
-}
-
-/// One sentence on how far the approaches are apart and whether the law's interval covers it.
-pub fn disagreement_text(disagreement: &Disagreement, fit: &Fit) -> Option<String> {
-    let values: Vec<f64> = disagreement.values.values().copied().filter(|x| x.is_finite()).collect();
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if values.len() < 2 {
-        return None;
-    }
-    let quantity = disagreement.quantity.as_str();
-    let is_exponent = quantity == "a" || quantity == "b";
-    let parts: Vec<String> = disagreement
-        .values
-        .iter()
-        .filter(|(_, value)| value.is_finite())
-        .map(|(approach, value)| {
-            let value = if is_exponent { format::significant(*value, 3) } else { format::si(*value) };
-            let approach = match approach.as_str() {
-                "isoflop" => "the IsoFLOP minima",
-                "envelope" => "the envelope of curves",
-                law if law == fit.law => "the fitted law",
-                other => other,
-            };
-            format!("{value} by {approach}")
-        })
-        .collect();
-    let apart = if is_exponent || low <= 0.0 {
-        format!("a difference of {}", format::significant(high - low, 2))
-    } else {
-        format!("a factor of {}", format::significant(high / low, 3))
-    };
-    let covered = match interval_of(quantity, fit) {
-        Some([from, to]) if values.iter().all(|x| (from..=to).contains(x)) => ", inside the law's interval",
-        Some(_) => ", more than the law's interval covers: do not rely on either alone",
-        None => "",
-    };
-    let name = match quantity {
-        "a" => "Exponent of N*".to_string(),
-        "b" => "Exponent of D*".to_string(),
-        other => other.split(' ').map(number_word).collect::<Vec<_>>().join(" "),
-    };
-    Some(format!("{name}: {}; {apart}{covered}.", parts.join(", ")))
-}
-
-/// The law's own interval of a quantity that approaches are compared by.
-fn interval_of(quantity: &str, fit: &Fit) -> Option<[f64; 2]> {
-    let intervals = &fit.optimum.as_ref()?.intervals;
-    if quantity.starts_with("N* at ") {
-        let interval = intervals.get("log10_n_at_largest_budget")?;
-        return Some([10f64.powf(interval.low), 10f64.powf(interval.high)]);
-    }
-    intervals.get(quantity).map(|interval| [interval.low, interval.high])
-}
-
-/// `2.70e12` as `2.70×10¹²`; other words as they are.
-fn number_word(word: &str) -> String {
-    match word.parse::<f64>() {
-        Ok(x) if word.contains('e') => format::flops(x),
-        _ => word.to_string(),
-    }
 }
 
 /// How the numbers were made, in one line that is also printed.

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::chart::{Axis, Chart, Mark, Series, Shape, Side, Stroke, Swatch};
+use crate::chart::{Axis, Chart, Mark, Series, Side, Swatch};
 use crate::color::{Color, N_STEPS};
+use crate::glyph::{Fill, shape_path, stroke_attributes};
 use crate::html::escape;
 
 /// Width and height in the units of the drawing; the page scales it.
@@ -12,6 +13,8 @@ const SIZE: [f64; 2] = [560.0, 372.0];
 const FRAME: [f64; 4] = [58.0, 30.0, 544.0, 318.0];
 /// Height of one row of the legend under a picture of its own.
 const LEGEND_ROW: f64 = 20.0;
+/// Left and right of a picture of its own.
+const MARGIN: f64 = 12.0;
 
 /// Where the drawing stands, which decides how colours are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,11 +45,9 @@ pub fn alone(chart: &Chart) -> String {
     let n_rows = named.len().div_ceil(2) + usize::from(chart.ramp.is_some());
     let height = SIZE[1] + 22.0 + LEGEND_ROW * n_rows as f64 + 6.0;
     let mut pen = Pen { chart, paper: Paper::Alone, out: String::new() };
+    let (width, title) = (SIZE[0] + 2.0 * MARGIN, escape(&chart.title));
     pen.put(format_args!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {height}\" width=\"{w}\" height=\"{height}\" font-family=\"Helvetica, Arial, sans-serif\" font-size=\"12\">\n<title>{}</title>\n<rect width=\"{w}\" height=\"{height}\" fill=\"#ffffff\"/>\n<text x=\"12\" y=\"20\" font-size=\"14\" font-weight=\"bold\">{}</text>\n<g transform=\"translate(0 22)\">",
-        escape(&chart.title),
-        escape(&chart.title),
-        w = SIZE[0],
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-{MARGIN} 0 {width} {height}\" width=\"{width}\" height=\"{height}\" font-family=\"Helvetica, Arial, sans-serif\" font-size=\"12\">\n<title>{title}</title>\n<rect x=\"-{MARGIN}\" width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n<text y=\"20\" font-size=\"14\" font-weight=\"bold\">{title}</text>\n<g transform=\"translate(0 22)\">"
     ));
     pen.body();
     pen.out.push_str("</g>\n");
@@ -189,7 +190,7 @@ impl Pen<'_> {
             ));
         }
         self.put(format_args!(
-            "<path d=\"M{left},{bottom}H{right}\" stroke=\"{muted}\"/><text fill=\"{ink}\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><text fill=\"{ink}\" x=\"0\" y=\"14\">{}</text></g>\n",
+            "<path d=\"M{left},{bottom}H{right}\" stroke=\"{muted}\"/><text fill=\"{ink}\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><text fill=\"{ink}\" x=\"0\" y=\"15\">{}</text></g>\n",
             right,
             bottom + 42.0,
             escape(&chart.x.title),
@@ -337,45 +338,10 @@ fn tenth(tenths: i64) -> String {
     if tenths % 10 == 0 { (tenths / 10).to_string() } else { format!("{}", tenths as f64 / 10.0) }
 }
 
-fn stroke_attributes(stroke: Stroke) -> &'static str {
-    match stroke {
-        Stroke::Solid => " stroke-width=\"2\" stroke-linejoin=\"round\"",
-        Stroke::Dashed => " stroke-width=\"2\" stroke-dasharray=\"6 4\"",
-        Stroke::Thin => " stroke-width=\"1.2\" stroke-dasharray=\"2 3\"",
-        Stroke::Hair => " stroke-width=\"1.1\" stroke-opacity=\".8\" stroke-linejoin=\"round\"",
-    }
-}
-
-enum Fill {
-    Full,
-    Open,
-    Strokes,
-}
-
-fn shape_path(shape: Shape, x: f64, y: f64) -> (String, Fill) {
-    let polygon = |corners: &[[f64; 2]]| {
-        let places: Vec<String> =
-            corners.iter().map(|[dx, dy]| format!("{:.1},{:.1}", x + dx, y + dy)).collect();
-        format!("M{}z", places.join("L"))
-    };
-    let circle =
-        |r: f64| format!("M{:.1},{y:.1}a{r},{r} 0 1 0 {d},0a{r},{r} 0 1 0 -{d},0z", x - r, d = 2.0 * r);
-    match shape {
-        Shape::Circle => (circle(5.0), Fill::Full),
-        Shape::Square => (polygon(&[[-4.5, -4.5], [4.5, -4.5], [4.5, 4.5], [-4.5, 4.5]]), Fill::Full),
-        Shape::Triangle => (polygon(&[[0.0, -6.0], [5.6, 4.0], [-5.6, 4.0]]), Fill::Full),
-        Shape::Diamond => (polygon(&[[0.0, -5.6], [5.6, 0.0], [0.0, 5.6], [-5.6, 0.0]]), Fill::Full),
-        Shape::Ring => (circle(6.5), Fill::Open),
-        Shape::Cross => {
-            let d = format!("M{:.1},{:.1}l8,8m-8,0l8,-8", x - 4.0, y - 4.0);
-            (d, Fill::Strokes)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chart::Stroke;
     use crate::scale::{Scale, ScaleKind, TickText};
 
     fn chart(marks: Vec<Mark>) -> Chart {

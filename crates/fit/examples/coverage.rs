@@ -1,0 +1,148 @@
+//! Coverage of the intervals on simulated sweeps: `coverage [DRAWS] [RESAMPLES] [DECADES]`. Prints a row per
+//! design, noise and truth: the share of draws whose 95 % interval holds the truth, for alpha, beta, the
+//! frontier's exponent and log N* at the largest budget, its median width, and the share refused.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use scalelaw_fit::conclusion::Interval;
+use scalelaw_fit::frontier::ComputeModel;
+use scalelaw_fit::{FitError, FitSpec, KnownLaw, parse_law_with_params};
+use scalelaw_schema::table::{LossRow, LossTable};
+
+const NAMES: [&str; 4] = ["alpha", "beta", "a", "log10_n_at_largest_budget"];
+
+fn main() {
+    let number = |idx: usize, default: f64| {
+        std::env::args().nth(idx).and_then(|arg| arg.parse().ok()).unwrap_or(default)
+    };
+    let (n_draws, n_resamples, decades) =
+        (number(1, 200.0) as u64, number(2, 400.0) as usize, number(3, 3.0));
+    println!(
+        "budgets over {decades} decades from 1e16, sizes over one decade about the optimum, {n_draws} draws, {n_resamples} resamples"
+    );
+    println!("truth    design noise method   refused |  alpha   beta      a   logN | widths");
+    for (label, law) in [
+        ("equal", "chinchilla:E=1.8,A=480,B=800,alpha=0.35,beta=0.35"),
+        ("unequal", "chinchilla:E=1.8172,A=2000,B=400,alpha=0.45,beta=0.28"),
+        ("besiro", "chinchilla:E=1.8172,A=482.01,B=2085.43,alpha=0.3478,beta=0.3658"),
+    ] {
+        let known = parse_law_with_params(law).expect("the law is written above");
+        for design in [(3, 5, 1), (4, 5, 2), (5, 7, 3)] {
+            for noise in [0.005, 0.01, 0.02] {
+                study(label, &known, design, noise, n_draws, n_resamples, decades);
+            }
+        }
+    }
+}
+
+fn study(
+    label: &str,
+    known: &KnownLaw,
+    design: (usize, usize, usize),
+    noise: f64,
+    n_draws: u64,
+    n_resamples: usize,
+    decades: f64,
+) {
+    let known = KnownLaw { noise, ..known.clone() };
+    let compute = ComputeModel { ln_k: 6f64.ln(), kappa: 1.0 };
+    let trade_off = known.law.trade_off(&known.params).expect("it is Chinchilla's");
+    let largest = 1e16 * 10f64.powf(decades);
+    let (a, ln_n) = compute.optimum(&trade_off, largest.ln()).expect("it has an optimum");
+    let truths = [trade_off.alpha, trade_off.beta, a, ln_n / std::f64::consts::LN_10];
+    let spec = FitSpec { bootstrap: n_resamples, ..FitSpec::new() };
+    type Draw = Option<[[Option<(bool, f64)>; 4]; 2]>;
+    let draws: Vec<Draw> = (0..n_draws)
+        .into_par_iter()
+        .map(|draw| {
+            let table = sweep(&known, design, decades, draw);
+            match scalelaw_fit::fit(&table, &spec) {
+                Err(FitError::Refused { .. }) => None,
+                Err(other) => panic!("{other}"),
+                Ok(found) => {
+                    let fit = &found.fits[0];
+                    let frontier = fit.optimum.as_ref().map(|found| &found.intervals);
+                    let profiles = fit.diagnostics.as_ref().map(|found| &found.profiles);
+                    let judge = |idx: usize, interval: Option<&Interval>| {
+                        interval.map(|i| (i.low <= truths[idx] && truths[idx] <= i.high, i.high - i.low))
+                    };
+                    let reported = std::array::from_fn(|idx| {
+                        let name = NAMES[idx];
+                        judge(idx, fit.intervals.get(name).or(frontier.and_then(|found| found.get(name))))
+                    });
+                    let profiled = std::array::from_fn(|idx| {
+                        judge(idx, profiles.and_then(|found| found.get(NAMES[idx])))
+                    });
+                    Some([reported, profiled])
+                }
+            }
+        })
+        .collect();
+    let kept: Vec<_> = draws.iter().flatten().collect();
+    let refused = 1.0 - kept.len() as f64 / n_draws as f64;
+    for (method, name) in ["reported", "profile"].iter().enumerate() {
+        print!(
+            "{label:<8} {}x{}x{} {noise:<5} {name:<8} {:>6.1}% |",
+            design.0,
+            design.1,
+            design.2,
+            100.0 * refused
+        );
+        let mut widths = Vec::new();
+        for idx in 0..4 {
+            let judged: Vec<(bool, f64)> = kept.iter().filter_map(|draw| draw[method][idx]).collect();
+            let covered = judged.iter().filter(|found| found.0).count();
+            print!(" {:>6.3}", covered as f64 / judged.len().max(1) as f64);
+            let missing = kept.len() - judged.len();
+            if missing > 0 {
+                print!("({missing})");
+            }
+            let mut all: Vec<f64> = judged.iter().map(|found| found.1).collect();
+            all.sort_by(f64::total_cmp);
+            widths.push(all.get(all.len() / 2).copied().unwrap_or(f64::NAN));
+        }
+        println!(" | {}", widths.iter().map(|w| format!("{w:.3}")).collect::<Vec<_>>().join(" "));
+    }
+}
+
+/// Budgets evenly in the logarithm, sizes over one decade about each budget's optimum, seeds of noise.
+fn sweep(
+    known: &KnownLaw,
+    (n_budgets, n_sizes, n_seeds): (usize, usize, usize),
+    decades: f64,
+    draw: u64,
+) -> LossTable {
+    let mut rng = ChaCha8Rng::seed_from_u64(1000 + draw);
+    let compute = ComputeModel { ln_k: 6f64.ln(), kappa: 1.0 };
+    let trade_off = known.law.trade_off(&known.params).expect("it is Chinchilla's");
+    let mut rows = Vec::new();
+    for budget in 0..n_budgets {
+        let c = 1e16 * 10f64.powf(decades * budget as f64 / (n_budgets - 1) as f64);
+        let (_, ln_n) = compute.optimum(&trade_off, c.ln()).expect("it has an optimum");
+        for size in 0..n_sizes {
+            let n = ln_n.exp() * 10f64.powf(size as f64 / (n_sizes - 1) as f64 - 0.5);
+            for seed in 0..n_seeds {
+                let d = c / (6.0 * n);
+                rows.push(LossRow {
+                    name: format!("row {}", rows.len()),
+                    n,
+                    d,
+                    c,
+                    loss: known.draw(n, d, &mut rng),
+                    budget: Some(c),
+                    cluster: None,
+                    seed: Some(seed as u64),
+                    unique_tokens: None,
+                });
+            }
+        }
+    }
+    LossTable {
+        source: "simulated".into(),
+        count_rule: "6ND".into(),
+        loss_name: "loss".into(),
+        rows,
+        excluded: Vec::new(),
+    }
+}
