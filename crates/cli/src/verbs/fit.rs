@@ -73,10 +73,9 @@ fn read_sweep(shared: &Shared, sweep: &Path, args: &FitArgs) -> Result<NotedTabl
         collected.keep_where(expr)?;
     }
     let rule = args.count_rule.unwrap_or(plan.count_rule);
-    let loss: LossColumn = match &args.loss {
-        Some(name) => name.parse().map_err(|error| UsageError(format!("--loss: {error}")))?,
-        None => LossColumn::Mean,
-    };
+    let loss = args.loss.as_deref().map_or(LossColumn::Mean, |name| {
+        name.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})
+    });
     let mut noted = collected.loss_table(rule, &loss, &plan.sweep)?;
     noted.notes.splice(0..0, collected.notes);
     Ok(noted)
