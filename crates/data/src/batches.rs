@@ -288,10 +288,17 @@ mod tests {
             assert_eq!(in_order[k as usize], long.at(cursor, &phase).unwrap(), "batch {k} by itself");
             assert_eq!(in_order[k as usize], short.at(cursor, &phase).unwrap(), "batch {k} of a short cache");
         }
-        // Micro-batches of another size are the same sequences.
-        let halves = Phase { batch_sequences: 48, ..phase };
-        let second = long.at(halves.batch_tokens(), &halves).unwrap();
-        assert_eq!(in_order[0].inputs[48 * 128..], second.inputs);
+        // Batches of another size are the same sequences, also where a batch reaches into the next round.
+        let one = Phase { batch_sequences: 1, ..phase };
+        for sequence in (0..10).chain(1000..1060) {
+            let at = (sequence % 96) as usize * 128;
+            let alone = long.at(sequence * 128, &one).unwrap();
+            assert_eq!(
+                in_order[sequence as usize / 96].inputs[at..at + 128],
+                alone.inputs,
+                "sequence {sequence}"
+            );
+        }
         assert_ne!(in_order[0], batches(&[(&a, 2.0), (&b, 1.0)], 8).at(0, &phase).unwrap());
         let beyond = short.at(3 * BLOCK_TOKENS, &phase).unwrap_err();
         assert!(matches!(beyond, DataError::NotTokenised { .. }), "{beyond}");

@@ -327,6 +327,34 @@ mod tests {
     }
 
     #[test]
+    fn documents_that_end_where_a_block_ends_are_neither_lost_nor_repeated() {
+        // 81 documents of 2^15 tokens each with their ends: 17 are held out, 64 fill two blocks exactly.
+        let base = folder(&[]);
+        for seed in 0..81 {
+            let text: String = text(seed, 40_000).chars().filter(char::is_ascii).take(32_766).collect();
+            fs::write(base.path().join(seed.to_string()), format!("{text}.")).unwrap();
+        }
+        let corpus = open_files(base.path(), &["."]).unwrap();
+        let (stepwise, at_once) = (folder(&[]), folder(&[]));
+        for n_tokens in [1, BLOCK_TOKENS + 1, 2 * BLOCK_TOKENS + 1] {
+            ensure(&corpus, stepwise.path(), n_tokens, 65536).unwrap();
+        }
+        let set = token_set(&corpus, at_once.path(), 1 << 40, 65536);
+        assert_eq!(files_of(stepwise.path()), files_of(at_once.path()));
+        assert_eq!((set.train_tokens(), set.n_blocks()), (2 * BLOCK_TOKENS, 2));
+        let texts: Vec<String> = corpus
+            .split()
+            .unwrap()
+            .train
+            .iter()
+            .map(|document| document.read().unwrap().unwrap().text)
+            .collect();
+        let stream = train_stream(&set);
+        assert_eq!(stream.len() as u64, 2 * BLOCK_TOKENS);
+        assert!(stream == bytes().encode_documents(&texts).concat());
+    }
+
+    #[test]
     fn the_stream_is_every_training_document_once_and_no_held_out_one() {
         let copy = text(1000, 40_000);
         let names: Vec<String> = (0..60).map(|idx| format!("crate{idx}")).collect();
