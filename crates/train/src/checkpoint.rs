@@ -55,6 +55,20 @@ impl Checkpoints {
         Checkpoints { dir: run_folder.join(CHECKPOINT_DIR), run: run.clone() }
     }
 
+    /// Those of another run of the same sweep: its folder lies beside this one, and its name ends with its id.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub fn of_sibling(run_folder: &Path, run: &RunId) -> Result<Checkpoints, String> {
+        let entries =
+            fs::read_dir(run_folder.parent().unwrap_or(Path::new("."))).map_err(|e| e.to_string())?;
+        entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.to_string_lossy().ends_with(&format!("-{run}")))
+            .map(|path| Checkpoints::of(&path, run))
+            .ok_or_else(|| "it has no folder beside this one".to_string())
+    }
+
     /// Saves the state, then removes all but the last two.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ pub mod steps;
 mod checkpoint;
 pub mod eval;
 mod folder;
+mod memory;
 pub mod run;
 mod text;
 mod time;

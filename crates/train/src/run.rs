@@ -17,6 +17,7 @@ use crate::device::{OpenDevice, Program};
 use crate::error::TrainError;
 use crate::eval::{self, EvalJob, Judgement};
 use crate::folder::{self, Attempts, MetricsFile};
+use crate::memory;
 use crate::model::Model;
 use crate::optimizer::Moments;
 use crate::steps::{self, Hooks, Output, Progress, StepSetup, TrainState};
@@ -84,7 +85,7 @@ fn train_to_record(
     let run = job.run;
     let text = Text::of_run(job.cache, run)?;
     let batches = text.batches(run)?;
-    reset_peak_bytes();
+    memory::reset_peak_bytes();
 
     let mut state = take_up(job, checkpoints, on_event)?;
     let (mut metrics_file, last_row) = MetricsFile::cut_back(job.folder, state.progress.step)?;
@@ -178,14 +179,9 @@ fn take_up(
         }
         Start::Branch { parent, step } => {
             let no_trunk = |why: String| TrainError::NoTrunk { parent: parent.to_string(), step: *step, why };
-            // The trunk is a run of the same sweep; its folder's name ends with its id.
-            let sweep = job.folder.parent().unwrap_or(Path::new("."));
-            let trunk = std::fs::read_dir(sweep)
-                .map_err(|e| no_trunk(e.to_string()))?
-                .filter_map(|entry| Some(entry.ok()?.path()))
-                .find(|path| path.to_string_lossy().ends_with(&format!("-{parent}")))
-                .ok_or_else(|| no_trunk("it has no folder beside this one".to_string()))?;
-            let state = Checkpoints::of(&trunk, parent).load_step(*step, shape, device).map_err(no_trunk)?;
+            let state = Checkpoints::of_sibling(job.folder, parent)
+                .and_then(|trunk| trunk.load_step(*step, shape, device))
+                .map_err(no_trunk)?;
             let progress = Progress::new(*step, state.progress.cursor);
             Ok(TrainState { progress, ..state })
         }
@@ -259,12 +255,6 @@ fn record(job: &TrainJob, outcome: &Outcome, state: &TrainState, facts: Facts) -
         attempts: facts.attempts.n,
         provenance: job.device.provenance(job.program, &facts.attempts.started, &now()),
     }
-}
-
-/// A worker trains run after run: the peak must be this one's. Where the system does not know how, the peak is
-/// that of the process.
-fn reset_peak_bytes() {
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use scalelaw_schema::train_spec::{Phase, TrainSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::memory;
 use crate::model::{self, Model, Positions, TokenBatch};
 use crate::optimizer::{self, Moments, Update};
 
@@ -215,7 +216,9 @@ pub fn run_steps(
                 if is_last || is_due(step, cadence.eval_steps) {
                     values.extend((hooks.evaluate)(&state.model)?);
                 }
-                values.extend(peak_bytes().map(|bytes| (metrics::PEAK_BYTES.to_string(), bytes as f64)));
+                values.extend(
+                    memory::peak_bytes().map(|bytes| (metrics::PEAK_BYTES.to_string(), bytes as f64)),
+                );
                 values.retain(|_, value| value.is_finite());
                 // The evaluation took time of the run, though not of its throughput.
                 state.progress.wall_seconds = clock.wall_seconds();
@@ -388,13 +391,6 @@ impl Clock {
         }
         values
     }
-}
-
-/// Largest resident memory of this process so far, bytes; Linux only.
-pub fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
 }
 
 #[cfg(test)]
