@@ -100,7 +100,7 @@ fn wrong_text_is_named() {
 fn limits_refuse_before_anything_starts() {
     let bench = Workbench::new();
     bench.tiny_sweep("tiny");
-    bench.expect(5, &["run", "tiny.toml", "--set", "limits.flops=1e6"]).names(&["flops", "1e6"]);
+    bench.expect(5, &["run", "tiny.toml", "--set", "limits.flops=1e6"]).names(&["limits.flops", "1.000e6"]);
     assert!(bench.path().join("runs/tiny").read_dir().is_err(), "a folder was made");
 }
 
