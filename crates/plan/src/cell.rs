@@ -8,8 +8,9 @@ use scalelaw_schema::shape::ModelShape;
 use scalelaw_schema::sweep::Horizon;
 
 use crate::error::PlanError;
-use crate::resolve::{Setting, counts, numbers};
+use crate::resolve::Setting;
 use crate::shapes::Family;
+use crate::values::{counts, numbers};
 
 /// Farthest that a shape made by rule may lie from the size asked for, in ln N: as far as the family goes to avoid a
 /// model of one block.
@@ -32,7 +33,7 @@ pub(crate) struct Cell {
 pub(crate) type MaybeCell = Result<Cell, DroppedCell>;
 
 /// Drops the cell that `label` describes.
-pub(crate) fn drop(label: impl Into<String>, why: impl Into<String>) -> DroppedCell {
+pub(crate) fn dropped(label: impl Into<String>, why: impl Into<String>) -> DroppedCell {
     DroppedCell { cell: label.into(), why: why.into() }
 }
 
@@ -97,14 +98,14 @@ pub(crate) fn cell(
     label: String,
 ) -> MaybeCell {
     if let Err(error) = shape.check() {
-        return Err(drop(label, error.to_string()));
+        return Err(dropped(label, error.to_string()));
     }
     if !is_countable(shape, setting.context_len) {
-        return Err(drop(label, "one sequence takes more FLOPs than can be counted exactly (2^53)"));
+        return Err(dropped(label, "one sequence takes more FLOPs than can be counted exactly (2^53)"));
     }
     let steps = length.steps(rule, shape, setting);
     if steps * setting.batch_tokens() > COUNT_MAX {
-        return Err(drop(label, "it takes more tokens than can be counted exactly (2^53)"));
+        return Err(dropped(label, "it takes more tokens than can be counted exactly (2^53)"));
     }
     Ok(Cell { shape: shape.clone(), steps: steps as u64, budget_flops: None, label })
 }
@@ -112,7 +113,7 @@ pub(crate) fn cell(
 /// The shape of the family nearest to `n`, or why there is none.
 pub(crate) fn shape_of_size(family: &Family, n: f64, label: &str) -> Result<ModelShape, DroppedCell> {
     let (Some(shape), Some([smallest, largest])) = (family.nearest(n), family.range()) else {
-        return Err(drop(label, "no width satisfies `width-range` and `d-head`"));
+        return Err(dropped(label, "no width satisfies `width-range` and `d-head`"));
     };
     let found = family.rule().n(shape);
     if (found / n).ln().abs() > N_ERROR_MAX {
@@ -123,7 +124,7 @@ pub(crate) fn shape_of_size(family: &Family, n: f64, label: &str) -> Result<Mode
         } else {
             format!("no model is near: the nearest has N {}", si(found))
         };
-        return Err(drop(label, why));
+        return Err(dropped(label, why));
     }
     Ok(shape.clone())
 }

@@ -9,11 +9,12 @@ use scalelaw_schema::plan::{CenterSource, PlannedBudget};
 use scalelaw_schema::run_id::si;
 use scalelaw_schema::sweep::CenterChoice;
 
-use crate::cell::{HorizonValue, MaybeCell, cell, drop, shape_of_size};
+use crate::cell::{HorizonValue, MaybeCell, cell, dropped, shape_of_size};
 use crate::error::PlanError;
 use crate::facts::PlanFacts;
-use crate::resolve::{Choices, Setting, numbers};
+use crate::resolve::{Choices, Setting};
 use crate::shapes::Family;
+use crate::values::numbers;
 
 /// Fewest steps of a cell where the sweep names none: below, the schedule is mostly warm-up and rounding.
 pub const MIN_STEPS: u64 = 100;
@@ -165,11 +166,14 @@ pub(crate) fn cells(grid: &Isoflop, budget: &PlannedBudget, setting: &Setting) -
             let n = family.rule().n(&shape).to_bits();
             if let Some(other) = taken.get(&n) {
                 let why = format!("its shape is that of N {other} too (hint: fewer sizes, or a wider span)");
-                return Err(drop(label, why));
+                return Err(dropped(label, why));
             }
             taken.insert(n, si(target));
             if cell.steps < grid.min_steps {
-                return Err(drop(label, format!("{} steps are fewer than {}", cell.steps, grid.min_steps)));
+                return Err(dropped(
+                    label,
+                    format!("{} steps are fewer than {}", cell.steps, grid.min_steps),
+                ));
             }
             cell.budget_flops = Some(budget.flops);
             Ok(cell)

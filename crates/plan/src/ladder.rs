@@ -5,7 +5,8 @@ use scalelaw_schema::run_id::si;
 
 use crate::cell::{HorizonValue, MaybeCell, cell, shape_of_size};
 use crate::error::PlanError;
-use crate::resolve::{Setting, check_product, numbers};
+use crate::resolve::Setting;
+use crate::values::{check_product, numbers};
 
 /// The cells under one setting. D is the ratio times the N of the shape, not of the size asked for.
 pub(crate) fn cells(

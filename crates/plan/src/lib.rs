@@ -1,19 +1,23 @@
 //! From a sweep to a plan: the grid, steps from budgets, shapes from sizes, rates from sizes, and the cost of it
 //! all. Reads no file, no clock and no device: what it must know comes in as [`facts::PlanFacts`].
 //!
-//! Reading order: what is known ([`facts`]), what was chosen ([`resolve`]), which cells there are ([`shapes`],
-//! `cell`, `isoflop`, `ladder`, `product`), their runs (`runs`, [`learning_rate`]), their cost ([`estimate`],
-//! [`limits`], `warnings`), and the plan as text ([`table`]).
+//! Reading order: what is known ([`facts`]), what was chosen ([`resolve`], `blends`, `values`), which cells there
+//! are ([`shapes`], `cell`, `isoflop`, `ladder`, `product`), their runs (`runs`, [`learning_rate`]), their cost
+//! ([`estimate`], [`limits`], `warnings`), and the plan as text ([`table`]).
 
 use std::collections::BTreeSet;
 
 use scalelaw_schema::SCHEMA_VERSION;
-use scalelaw_schema::plan::{Plan, PlannedRun};
+use scalelaw_schema::plan::{DroppedCell, Plan, PlannedBudget, PlannedRun};
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::sweep::{CenterChoice, Grid, SweepSpec};
 
 pub mod facts;
+
+mod blends;
 pub mod resolve;
+mod values;
+
 pub mod shapes;
 
 mod cell;
@@ -35,8 +39,9 @@ mod error;
 pub use error::PlanError;
 pub use warnings::tokens_needed;
 
+use cell::MaybeCell;
 use facts::PlanFacts;
-use resolve::Choices;
+use resolve::{Choices, Setting};
 
 /// Reasons that an error about an empty grid lists.
 const REASONS_SHOWN: usize = 5;
@@ -53,47 +58,7 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
     limits::check_numbers(sweep)?;
     let choices = Choices::of(sweep, facts)?;
     let mut warnings = Vec::new();
-    let mut budgets = Vec::new();
-    let mut cells = Vec::new();
-    let kind = match &sweep.grid {
-        Grid::Isoflop { budgets: flops, sizes, span_decades, tokens_per_param, center, min_steps } => {
-            product::check_model_has_no_sizes(&sweep.model, "isoflop")?;
-            let grid = isoflop::Isoflop {
-                budgets: flops,
-                sizes: *sizes,
-                span_decades: *span_decades,
-                tokens_per_param: *tokens_per_param,
-                center: center.unwrap_or(CenterChoice::Prior),
-                min_steps: min_steps.unwrap_or(isoflop::MIN_STEPS),
-            };
-            budgets = isoflop::budgets(&grid, &choices, facts, &mut warnings)?;
-            for budget in &budgets {
-                for setting in &choices.settings {
-                    let of_budget = isoflop::cells(&grid, budget, setting);
-                    cells.extend(of_budget.into_iter().map(|cell| (setting, cell)));
-                }
-            }
-            "isoflop"
-        }
-        Grid::Ladder { sizes, tokens_per_param } => {
-            product::check_model_has_no_sizes(&sweep.model, "ladder")?;
-            for setting in &choices.settings {
-                let of_setting = ladder::cells(sizes, tokens_per_param, setting)?;
-                cells.extend(of_setting.into_iter().map(|cell| (setting, cell)));
-                choices.check_n_runs(cells.len())?;
-            }
-            "ladder"
-        }
-        Grid::Product { horizon } => {
-            for setting in &choices.settings {
-                let of_setting = product::cells(&sweep.model, horizon, setting)?;
-                cells.extend(of_setting.into_iter().map(|cell| (setting, cell)));
-                choices.check_n_runs(cells.len())?;
-            }
-            "product"
-        }
-    };
-
+    let (kind, budgets, cells) = cells(sweep, &choices, facts, &mut warnings)?;
     let mut runs = Vec::new();
     let mut dropped = Vec::new();
     for (setting, cell) in cells {
@@ -103,17 +68,7 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
         }
     }
     if runs.is_empty() {
-        let mut reasons: Vec<String> = dropped
-            .iter()
-            .take(REASONS_SHOWN)
-            .map(|cell| format!("\n  {}: {}", cell.cell, cell.why))
-            .collect();
-        if dropped.len() > REASONS_SHOWN {
-            reasons.push(format!("\n  and {} more", dropped.len() - REASONS_SHOWN));
-        }
-        let message =
-            format!("the grid is empty: each of its {} cells is dropped{}", dropped.len(), reasons.concat());
-        return Err(PlanError::at("grid", message));
+        return Err(empty_grid(&dropped));
     }
     sort_by_cost(&mut runs);
     warnings.extend(merge_equal(&mut runs));
@@ -140,6 +95,69 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
 /// The runs that are not among `done`, in the plan's order.
 pub fn outstanding<'a>(plan: &'a Plan, done: &BTreeSet<RunId>) -> Vec<&'a PlannedRun> {
     plan.runs.iter().filter(|run| !done.contains(&run.run.id)).collect()
+}
+
+/// Kind of the grid, its budgets, and every cell with the setting that it belongs to.
+type Cells<'a> = (&'static str, Vec<PlannedBudget>, Vec<(&'a Setting, MaybeCell)>);
+
+fn cells<'a>(
+    sweep: &SweepSpec,
+    choices: &'a Choices,
+    facts: &PlanFacts,
+    warnings: &mut Vec<String>,
+) -> Result<Cells<'a>, PlanError> {
+    let mut budgets = Vec::new();
+    let mut cells = Vec::new();
+    let kind = match &sweep.grid {
+        Grid::Isoflop { budgets: flops, sizes, span_decades, tokens_per_param, center, min_steps } => {
+            product::check_model_has_no_sizes(&sweep.model, "isoflop")?;
+            let grid = isoflop::Isoflop {
+                budgets: flops,
+                sizes: *sizes,
+                span_decades: *span_decades,
+                tokens_per_param: *tokens_per_param,
+                center: center.unwrap_or(CenterChoice::Prior),
+                min_steps: min_steps.unwrap_or(isoflop::MIN_STEPS),
+            };
+            budgets = isoflop::budgets(&grid, choices, facts, warnings)?;
+            for budget in &budgets {
+                for setting in &choices.settings {
+                    let of_budget = isoflop::cells(&grid, budget, setting);
+                    cells.extend(of_budget.into_iter().map(|cell| (setting, cell)));
+                }
+            }
+            "isoflop"
+        }
+        Grid::Ladder { sizes, tokens_per_param } => {
+            product::check_model_has_no_sizes(&sweep.model, "ladder")?;
+            for setting in &choices.settings {
+                let of_setting = ladder::cells(sizes, tokens_per_param, setting)?;
+                cells.extend(of_setting.into_iter().map(|cell| (setting, cell)));
+                choices.check_n_runs(cells.len())?;
+            }
+            "ladder"
+        }
+        Grid::Product { horizon } => {
+            for setting in &choices.settings {
+                let of_setting = product::cells(&sweep.model, horizon, setting)?;
+                cells.extend(of_setting.into_iter().map(|cell| (setting, cell)));
+                choices.check_n_runs(cells.len())?;
+            }
+            "product"
+        }
+    };
+    Ok((kind, budgets, cells))
+}
+
+fn empty_grid(dropped: &[DroppedCell]) -> PlanError {
+    let mut message = format!("the grid is empty: each of its {} cells is dropped", dropped.len());
+    for cell in dropped.iter().take(REASONS_SHOWN) {
+        message += &format!("\n  {}: {}", cell.cell, cell.why);
+    }
+    if dropped.len() > REASONS_SHOWN {
+        message += &format!("\n  and {} more", dropped.len() - REASONS_SHOWN);
+    }
+    PlanError::at("grid", message)
 }
 
 /// Cheapest first: a broken recipe shows itself in minutes, and the fit can start early. The runs of a budget cost

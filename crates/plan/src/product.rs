@@ -5,10 +5,11 @@ use scalelaw_schema::run_id::si;
 use scalelaw_schema::shape::ModelShape;
 use scalelaw_schema::sweep::{Horizon, ModelChoice};
 
-use crate::cell::{HorizonValue, MaybeCell, cell, drop, shape_of_size};
+use crate::cell::{HorizonValue, MaybeCell, cell, dropped, shape_of_size};
 use crate::error::PlanError;
-use crate::resolve::{Setting, check_product, counts, numbers};
+use crate::resolve::Setting;
 use crate::shapes::{Family, d_ff_by_rule, heads_by_rule};
+use crate::values::{check_product, counts, numbers};
 
 /// Widest model that is planned for: beyond, the search for heads takes long and nothing here could train it.
 const WIDTH_MAX: u64 = 1 << 20;
@@ -47,7 +48,7 @@ pub(crate) fn cells(
             let label = format!("{label}, {}", length.label());
             cells.push(match shape {
                 Ok(shape) => cell(family.rule(), shape, setting, *length, label),
-                Err(why) => Err(drop(label, why)),
+                Err(why) => Err(dropped(label, why)),
             });
         }
     }

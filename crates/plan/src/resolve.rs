@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use scalelaw_schema::axis::Axis;
 use scalelaw_schema::count::CountRule;
-use scalelaw_schema::mixture::{Mixture, MixtureSource};
-use scalelaw_schema::run::{CorpusRef, Keep};
+use scalelaw_schema::run::Keep;
 use scalelaw_schema::shape::Head;
 use scalelaw_schema::sweep::{EvalChoice, Length, ScheduleChoice, SweepSpec, TokenizerChoice, TrainChoice};
 
+use crate::blends::{Blend, blends, vocab_size};
 use crate::error::PlanError;
 use crate::facts::{BYTE_VOCAB, PlanFacts};
 use crate::shapes::{ASPECT, Family, FamilySpec};
+use crate::values::{check_product, counts, numbers, positive};
 
 /// Tokens of one sequence.
 pub const CONTEXT_LEN: f64 = 256.0;
@@ -37,9 +37,6 @@ pub const FINAL_FRACTION: f64 = 0.1;
 pub const CHECKPOINTS: u64 = 10;
 /// Held-out tokens per corpus, also the least that may be asked for: fewer leave noise that a fit would see.
 pub const EVAL_TOKENS: u64 = 65536;
-/// More runs than any sweep here can mean: a slip in an axis, found before it fills the memory.
-const RUNS_MAX: usize = 100_000;
-
 /// A sweep with its defaults applied.
 #[derive(Debug, Clone)]
 pub(crate) struct Choices {
@@ -75,13 +72,6 @@ impl Setting {
     pub fn batch_tokens(&self) -> f64 {
         (self.batch_sequences * self.context_len) as f64
     }
-}
-
-/// One mixture and the corpora that a run with it is evaluated on.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Blend {
-    pub mixture: Mixture,
-    pub corpora: Vec<CorpusRef>,
 }
 
 /// One combination of the recipe's swept values.
@@ -240,82 +230,6 @@ fn check_tokenizers(tokenizers: &[TokenizerChoice]) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// The vocabulary that all corpora of the sweep share under one tokenizer.
-fn vocab_size(sweep: &SweepSpec, facts: &PlanFacts, tokenizer: TokenizerChoice) -> Result<usize, PlanError> {
-    let mut found: Option<(usize, &str)> = None;
-    for name in sweep.data.mixture.0.iter().flat_map(BTreeMap::keys) {
-        let Some(corpus) = facts.corpora.get(&(tokenizer, name.clone())) else { continue };
-        match found {
-            Some((vocab_size, other)) if vocab_size != corpus.vocab_size => {
-                return Err(PlanError::at(
-                    "data.tokenizer",
-                    format!(
-                        "corpus `{name}` has a vocabulary of {}, corpus `{other}` one of {vocab_size}",
-                        corpus.vocab_size
-                    ),
-                ));
-            }
-            _ => found = Some((corpus.vocab_size, name)),
-        }
-    }
-    // A sweep without a known corpus has failed before, where its mixtures were read.
-    found.map(|(vocab_size, _)| vocab_size).ok_or_else(|| PlanError::at("data.mixture", "it names no corpus"))
-}
-
-fn blends(sweep: &SweepSpec, facts: &PlanFacts) -> Result<BTreeMap<TokenizerChoice, Vec<Blend>>, PlanError> {
-    let is_list = sweep.data.mixture.0.len() > 1;
-    let eval_corpora = sweep.eval.iter().flat_map(|eval| eval.corpora.iter().flatten());
-    let mut blends = BTreeMap::new();
-    for &tokenizer in &sweep.data.tokenizer.0 {
-        let mut of_tokenizer = Vec::new();
-        for (mixture_idx, written) in sweep.data.mixture.0.iter().enumerate() {
-            let path =
-                if is_list { format!("data.mixture[{mixture_idx}]") } else { "data.mixture".to_string() };
-            let mut sources = Vec::new();
-            let mut corpora = Vec::new();
-            for (name, &weight) in written {
-                let path = format!("{path}.{name}");
-                if !(weight.is_finite() && weight > 0.0) {
-                    return Err(PlanError::at(path, format!("weight {weight} of `{name}` is not positive")));
-                }
-                let corpus = corpus_ref(facts, tokenizer, name, path)?;
-                sources.push(MixtureSource { tokens: corpus.tokens.clone(), weight });
-                corpora.push(corpus);
-            }
-            for (corpus_idx, name) in eval_corpora.clone().enumerate() {
-                let corpus = corpus_ref(facts, tokenizer, name, format!("eval.corpora[{corpus_idx}]"))?;
-                if !corpora.contains(&corpus) {
-                    corpora.push(corpus);
-                }
-            }
-            let mixture = Mixture::new(sources).map_err(|error| PlanError::at(path, error.to_string()))?;
-            of_tokenizer.push(Blend { mixture, corpora });
-        }
-        blends.insert(tokenizer, of_tokenizer);
-    }
-    Ok(blends)
-}
-
-fn corpus_ref(
-    facts: &PlanFacts,
-    tokenizer: TokenizerChoice,
-    name: &str,
-    path: String,
-) -> Result<CorpusRef, PlanError> {
-    match facts.corpora.get(&(tokenizer, name.to_string())) {
-        Some(corpus) => Ok(CorpusRef { name: name.to_string(), tokens: corpus.tokens.clone() }),
-        None => {
-            let known: Vec<String> = facts
-                .corpora
-                .keys()
-                .filter(|(of, _)| *of == tokenizer)
-                .map(|(_, name)| format!("`{name}`"))
-                .collect();
-            Err(PlanError::at(path, format!("unknown corpus `{name}`, expected one of {}", known.join(", "))))
-        }
-    }
-}
-
 fn recipes(train: &TrainChoice) -> Result<Vec<RecipeChoice>, PlanError> {
     if train.lr.is_some() && train.lr_factor.is_some() {
         return Err(PlanError::at(
@@ -393,55 +307,4 @@ fn eval_tokens(eval: &EvalChoice) -> Result<u64, PlanError> {
         ));
     }
     Ok(tokens)
-}
-
-/// Whole numbers, each at least `least`.
-pub(crate) fn counts(
-    axis: Option<&Axis>,
-    default: f64,
-    path: &str,
-    least: u64,
-) -> Result<Vec<u64>, PlanError> {
-    let values = axis.map_or_else(|| Axis::one(default).counts(), Axis::counts);
-    let values = values.map_err(|x| PlanError::at(path, format!("`{x}` is no whole number")))?;
-    match values.iter().find(|value| **value < least) {
-        Some(value) => Err(PlanError::at(path, format!("`{value}` is below {least}"))),
-        None => Ok(values),
-    }
-}
-
-/// Numbers that all satisfy `is_good`, which `bound` says in words.
-pub(crate) fn numbers(
-    axis: Option<&Axis>,
-    default: f64,
-    path: &str,
-    bound: &str,
-    is_good: impl Fn(f64) -> bool,
-) -> Result<Vec<f64>, PlanError> {
-    let values = axis.map_or_else(|| vec![default], |axis| axis.values().to_vec());
-    match values.iter().find(|x| !is_good(**x)) {
-        Some(x) => Err(PlanError::at(path, format!("`{x}` must be {bound}"))),
-        None => Ok(values),
-    }
-}
-
-/// Refuses swept values that multiply to more runs than a sweep can mean.
-pub(crate) fn check_product(path: &str, lengths: &[usize]) -> Result<(), PlanError> {
-    let product = lengths.iter().fold(1usize, |product, length| product.saturating_mul(*length));
-    if product > RUNS_MAX {
-        return Err(PlanError::at(
-            path,
-            format!("the swept values multiply to {product} combinations, more than {RUNS_MAX}"),
-        ));
-    }
-    Ok(())
-}
-
-/// One positive number.
-pub(crate) fn positive(value: Option<f64>, default: f64, path: &str) -> Result<f64, PlanError> {
-    match value {
-        Some(x) if !(x.is_finite() && x > 0.0) => Err(PlanError::at(path, format!("`{x}` must be positive"))),
-        Some(x) => Ok(x),
-        None => Ok(default),
-    }
 }

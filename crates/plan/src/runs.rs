@@ -11,11 +11,12 @@ use scalelaw_schema::shape::ModelSpec;
 use scalelaw_schema::sweep::{CostChoice, Length, ScheduleChoice};
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
-use crate::cell::{Cell, drop};
+use crate::blends::Blend;
+use crate::cell::{Cell, dropped};
 use crate::estimate::{estimate, largest_binding_bytes, micro_batch};
 use crate::facts::PlanFacts;
 use crate::learning_rate::lr_by_rule;
-use crate::resolve::{Blend, Choices, LrChoice, RecipeChoice, Setting, WARMUP_FRACTION, WARMUP_STEPS_MAX};
+use crate::resolve::{Choices, LrChoice, RecipeChoice, Setting, WARMUP_FRACTION, WARMUP_STEPS_MAX};
 
 /// Added to the root of AdamW's second moment.
 const ADAM_EPS: f64 = 1e-8;
@@ -35,7 +36,7 @@ pub(crate) fn runs(
     cost: Option<&CostChoice>,
 ) -> Result<Vec<PlannedRun>, DroppedCell> {
     let blends = choices.blends.get(&setting.tokenizer).map_or(&[][..], Vec::as_slice);
-    let drop = |why: String| drop(cell.label.clone(), why);
+    let dropped = |why: String| dropped(cell.label.clone(), why);
     let slots = facts.slots.max(1);
     let bytes_per_slot = facts.memory_bytes.map(|bytes| bytes as f64 / slots as f64);
     let (_, memory_bytes) =
@@ -48,7 +49,7 @@ pub(crate) fn runs(
             si(memory_bytes),
             si(bytes)
         );
-        return Err(drop(why));
+        return Err(dropped(why));
     }
     let binding_bytes = largest_binding_bytes(&cell.shape, setting.context_len);
     if let Some(bytes) = facts.max_binding_bytes
@@ -59,14 +60,14 @@ pub(crate) fn runs(
             si(binding_bytes),
             si(bytes as f64)
         );
-        return Err(drop(why));
+        return Err(dropped(why));
     }
 
     let mut runs = Vec::new();
     for blend in blends {
         for recipe in &choices.recipes {
             let run = run(cell, setting, choices, blend, recipe);
-            run.train.check().map_err(|error| drop(error.to_string()))?;
+            run.train.check().map_err(|error| dropped(error.to_string()))?;
             let d = run.train.tokens() as f64;
             runs.push(PlannedRun {
                 n: choices.rule.n(&cell.shape),
