@@ -56,6 +56,27 @@ impl Surface<'_> {
         })
     }
 
+    /// The optimum with its intervals of N, D and D/N replaced by those that follow from the fit's own
+    /// interval of `log10 N*` at the same budget: D falls as N rises along a budget.
+    pub fn with_log10_n(&self, optimum: Optimum, log10_n: &Interval) -> Optimum {
+        let Some(compute) = &self.compute else { return optimum };
+        let n = [10f64.powf(log10_n.low), 10f64.powf(log10_n.high)];
+        let d = n.map(|n| compute.ln_d(n.ln(), optimum.c.ln()).exp());
+        let between = |low: f64, high: f64| {
+            let is_usable = low.is_finite() && high.is_finite();
+            is_usable.then(|| Interval { low, high, ..log10_n.clone() })
+        };
+        Optimum {
+            n: Estimate { interval: between(n[0], n[1]), ..optimum.n },
+            d: Estimate { interval: between(d[1], d[0]), ..optimum.d },
+            tokens_per_param: Estimate {
+                interval: between(d[1] / n[1], d[0] / n[0]),
+                ..optimum.tokens_per_param
+            },
+            ..optimum
+        }
+    }
+
     fn best(&self, params: &[f64], c: f64) -> Option<Point> {
         let compute = self.compute.as_ref()?;
         let (_, ln_n) = compute.optimum(&self.law.trade_off(params)?, c.ln())?;
@@ -68,14 +89,9 @@ impl Surface<'_> {
     fn interval(&self, values: Vec<f64>, level: f64) -> Option<Interval> {
         let resamples = values.len();
         let (low, high) = self.middle(values, level)?;
-        let method = self.fit.intervals.values().next().map(|interval| interval.method.clone());
-        Some(Interval {
-            low,
-            high,
-            level,
-            method: method.unwrap_or_else(|| "percentile bootstrap".to_string()),
-            resamples,
-        })
+        let of_resamples = self.fit.intervals.values().find(|interval| interval.resamples > 0);
+        let method = of_resamples.map_or("percentiles of the bootstrap", |interval| &interval.method);
+        Some(Interval { low, high, level, method: method.to_string(), resamples })
     }
 }
 
@@ -156,6 +172,27 @@ pub(crate) mod tests {
             assert!((found / expected - 1.0).abs() < 1e-6, "{found}, by hand {expected}");
         }
         assert_eq!(interval.resamples, 101);
+    }
+
+    #[test]
+    fn an_interval_of_n_decides_those_of_d_and_their_ratio() {
+        let fit = fit(Vec::new());
+        let surface = Surface::new(&fit).unwrap();
+        let interval =
+            Interval { low: 6.0, high: 7.0, level: 0.95, method: "by hand".to_string(), resamples: 0 };
+        let optimum = surface.with_log10_n(surface.optimum(6e18, 0.95).unwrap(), &interval);
+        // With C = 6·N·D a budget of 6e18 buys 1e18 tokens times parameters.
+        for (found, low, high) in [
+            (optimum.n.interval, 1e6, 1e7),
+            (optimum.d.interval, 1e11, 1e12),
+            (optimum.tokens_per_param.interval, 1e4, 1e6),
+        ] {
+            let found = found.unwrap();
+            assert!(
+                (found.low / low - 1.0).abs() < 1e-6 && (found.high / high - 1.0).abs() < 1e-6,
+                "{found:?}"
+            );
+        }
     }
 
     #[test]

@@ -72,10 +72,12 @@ impl<'a> Surface<'a> {
     /// Share of the resamples that the fit itself left below an interval of this level.
     ///
     /// A fit may take its ends further out than `(1 − level)/2`, to make up for few runs. Its share is
-    /// read off one of its intervals, so that bands and intervals of one report mean the same.
+    /// read off one of its intervals, so that bands and intervals of one report mean the same. Where the
+    /// fit's intervals are not from resamples, the share is the plain one.
     fn tail(&self, level: f64) -> f64 {
         let plain = 0.5 * (1.0 - level);
-        let found = self.fit.intervals.iter().find_map(|(name, interval)| {
+        let resampled = self.fit.intervals.iter().filter(|(_, interval)| interval.resamples > 0);
+        let found = resampled.into_iter().find_map(|(name, interval)| {
             let place = self.fit.params.keys().position(|key| key == name)?;
             let mut values: Vec<f64> =
                 self.fit.resamples.iter().filter_map(|theta| theta.get(place).copied()).collect();

@@ -7,9 +7,15 @@ use crate::html::escape;
 /// `text`, such as `L = E + A/N^alpha + B/D^beta`, typeset. A name found in `values` is replaced by its value.
 ///
 /// A sum of terms is understood; a term `x/y` without brackets becomes a fraction. Anything else stays in
-/// one line, with its exponents raised.
+/// one line, with its exponents raised. What follows the first comma is a remark in words.
 pub fn typeset(text: &str, values: &BTreeMap<String, String>) -> String {
-    text.split(' ').map(|word| term(word, values)).collect::<Vec<_>>().join(" ")
+    let (formula, remark) =
+        text.split_once(", ").map_or((text, None), |(formula, remark)| (formula, Some(remark)));
+    let formula = formula.split(' ').map(|word| term(word, values)).collect::<Vec<_>>().join(" ");
+    match remark {
+        Some(remark) => format!("{formula}, <small>{}</small>", escape(remark)),
+        None => formula,
+    }
 }
 
 fn term(word: &str, values: &BTreeMap<String, String>) -> String {
@@ -26,30 +32,48 @@ fn term(word: &str, values: &BTreeMap<String, String>) -> String {
 /// Names, numbers and signs in one line; what follows a `^` is raised.
 fn inline(text: &str, values: &BTreeMap<String, String>) -> String {
     let mut out = String::new();
-    let mut is_raised = false;
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-        if length == 0 {
+        let length = name_length(rest);
+        if let Some(after) = rest.strip_prefix('^') {
+            let (exponent, after) = after.split_at(exponent_length(after));
+            let bare = exponent.strip_prefix('(').and_then(|x| x.strip_suffix(')')).unwrap_or(exponent);
+            out.push_str(&format!("<sup>{}</sup>", inline(bare, values)));
+            rest = after;
+        } else if length > 0 {
+            out.push_str(&atom(&rest[..length], values));
+            rest = &rest[length..];
+        } else {
             match first {
-                '^' => is_raised = true,
                 '-' => out.push('\u{2212}'),
                 '*' => out.push('·'),
                 other => out.push_str(&escape(&other.to_string())),
             }
             rest = &rest[first.len_utf8()..];
-            continue;
         }
-        let name = atom(&rest[..length], values);
-        if is_raised {
-            out.push_str(&format!("<sup>{name}</sup>"));
-        } else {
-            out.push_str(&name);
-        }
-        is_raised = false;
-        rest = &rest[length..];
     }
     out
+}
+
+/// Bytes of the name or number that `text` begins with.
+fn name_length(text: &str) -> usize {
+    text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len())
+}
+
+/// Bytes of the exponent that `text` begins with: a bracket with all inside, or a name with its sign.
+fn exponent_length(text: &str) -> usize {
+    if !text.starts_with('(') {
+        let sign = usize::from(text.starts_with('-'));
+        return sign + name_length(&text[sign..]);
+    }
+    let mut depth = 0;
+    for (place, c) in text.char_indices() {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        if depth == 0 {
+            return place + 1;
+        }
+    }
+    text.len()
 }
 
 fn atom(name: &str, values: &BTreeMap<String, String>) -> String {
@@ -70,6 +94,7 @@ pub fn symbol(name: &str) -> String {
         "beta" => "β",
         "gamma" => "γ",
         "delta" => "δ",
+        "eta" => "η",
         "sigma" => "σ",
         "rho" => "ρ",
         other => other,
@@ -97,6 +122,12 @@ mod tests {
             typeset("A/N^alpha", &values),
             "<span class=\"frac\"><span><b>406</b></span><span><i>N</i><sup><b>0.34</b></sup></span></span>"
         );
+        assert_eq!(
+            typeset("((a/N)^(b/c) + d)^-eta, M = D/N", &none),
+            "((<i>a</i>/<i>N</i>)<sup><i>b</i>/<i>c</i></sup> + <i>d</i>)<sup>\u{2212}<i>η</i></sup>, <small>M = D/N</small>"
+        );
+        assert_eq!(typeset("2^", &none), "2<sup></sup>");
+        assert_eq!(typeset("x^(a", &none), "<i>x</i><sup>(<i>a</i></sup>");
         assert_eq!(typeset("(N_c/N)^alpha", &none), "(<i>N<sub>c</sub></i>/<i>N</i>)<sup><i>α</i></sup>");
         assert_eq!(typeset("<x>", &none), "&lt;<i>x</i>&gt;");
     }

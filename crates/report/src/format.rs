@@ -118,12 +118,12 @@ pub fn interval(interval: &Interval) -> String {
 
 /// How an interval was made, for a tooltip or a caption.
 pub fn interval_method(interval: &Interval) -> String {
-    format!(
-        "{} % interval, {}, {}",
-        percent_level(interval.level),
-        interval.method,
-        counted(interval.resamples, "resample")
-    )
+    let method = format!("{} % interval, {}", percent_level(interval.level), interval.method);
+    // Not every method resamples.
+    match interval.resamples {
+        0 => method,
+        n => format!("{method}, {}", counted(n, "resample")),
+    }
 }
 
 /// A level as a number of percent without idle zeros: `95`, `99.9`.
@@ -210,5 +210,7 @@ mod tests {
             interval_method(&made(0.0, 1.0)),
             "95 % interval, bootstrap over runs, 1\u{202f}000 resamples"
         );
+        let profile = Interval { method: "profile likelihood".to_string(), resamples: 0, ..made(0.0, 1.0) };
+        assert_eq!(interval_method(&profile), "95 % interval, profile likelihood");
     }
 }

@@ -153,8 +153,7 @@
     button.addEventListener('click', () => {
       const isOn = button.getAttribute('aria-pressed') !== 'true';
       button.setAttribute('aria-pressed', isOn);
-      const group = button.closest('figure').querySelector('g[data-s="' + button.dataset.s + '"]');
-      group?.classList.toggle('off', !isOn);
+      for (const group of all('g[data-s="' + button.dataset.s + '"]', button.closest('figure'))) group.classList.toggle('off', !isOn);
     });
   }
 

@@ -181,7 +181,12 @@ pub fn exponents(input: &ReportInput, fit: &Fit) -> Vec<Figure> {
         }
     }
     let optimum = input.surface().zip(input.largest_compute()).and_then(|(s, c)| s.optimum(c, input.level()));
-    if let Some(optimum) = optimum {
+    if let (Some(optimum), Some(surface)) = (optimum, input.surface()) {
+        let own = fit.optimum.as_ref().and_then(|o| o.intervals.get("log10_n_at_largest_budget"));
+        let optimum = match own {
+            Some(log10_n) => surface.with_log10_n(optimum, log10_n),
+            None => optimum,
+        };
         let at = format!("at {} FLOPs", format::flops(optimum.c));
         figures.push(Figure {
             label: "Tokens per parameter".to_string(),
@@ -320,6 +325,15 @@ pub fn method(fit: &Fit, conclusion: &Conclusion) -> String {
         true => "No intervals could be made".to_string(),
         false => format!("In brackets: {}", methods.into_iter().collect::<Vec<_>>().join("; or ")),
     };
+    // Then the brackets are not made of the resamples that the bands are made of.
+    let is_other =
+        fit.intervals.values().any(|interval| interval.resamples == 0) && !fit.resamples.is_empty();
+    let bands = if is_other {
+        let n = format::counted(fit.resamples.len(), "bootstrap resample");
+        format!(" Bands in the charts and the interval of the loss: percentiles of {n}.")
+    } else {
+        String::new()
+    };
     let holdout = fit.holdout.as_ref().map_or(String::new(), |holdout| {
         format!(
             " Of {} held out by compute, the loss was predicted to {} % on average and {} % at worst.",
@@ -329,7 +343,7 @@ pub fn method(fit: &Fit, conclusion: &Conclusion) -> String {
         )
     });
     format!(
-        "Law {} fitted to {} by {}; {status}; root mean square of the residuals {} % of the loss. {intervals}.{holdout} N and C counted by the rule `{}`; loss: {}, nats per token.",
+        "Law {} fitted to {} by {}; {status}; root mean square of the residuals {} % of the loss. {intervals}.{bands}{holdout} N and C counted by the rule `{}`; loss: {}, nats per token.",
         fit.law,
         format::counted(conclusion.n_rows, "row"),
         fit.objective_name,

@@ -152,17 +152,20 @@ impl Pen<'_> {
         ));
         self.axes();
         let chart = self.chart;
-        for (idx, series) in chart.series.iter().enumerate() {
-            self.put(format_args!("<g data-s=\"{idx}\">"));
-            self.put(format_args!("<g clip-path=\"url(#clip-{name})\">"));
-            for mark in series.marks.iter().filter(|mark| !matches!(mark, Mark::Label { .. })) {
-                self.mark(mark);
+        // Names above all marks, or points would hide them.
+        let is_label = |mark: &Mark| matches!(mark, Mark::Label { .. });
+        for (labels, clip) in [(false, format!(" clip-path=\"url(#clip-{name})\"")), (true, String::new())] {
+            for (idx, series) in chart.series.iter().enumerate() {
+                if series.marks.iter().any(|mark| is_label(mark) == labels) {
+                    self.put(format_args!("<g data-s=\"{idx}\"{clip}>"));
+                    series
+                        .marks
+                        .iter()
+                        .filter(|mark| is_label(mark) == labels)
+                        .for_each(|mark| self.mark(mark));
+                    self.out.push_str("</g>\n");
+                }
             }
-            self.out.push_str("</g>");
-            for mark in series.marks.iter().filter(|mark| matches!(mark, Mark::Label { .. })) {
-                self.mark(mark);
-            }
-            self.out.push_str("</g>\n");
         }
     }
 
