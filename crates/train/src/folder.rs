@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use scalelaw_schema::count::FlopCount;
 use scalelaw_schema::eval::{EvalRecord, EvalSpec};
 use scalelaw_schema::folder;
 use scalelaw_schema::metrics::MetricsRow;
@@ -17,14 +18,16 @@ use crate::error::TrainError;
 /// Name of the file in the checkpoint folder that counts attempts.
 const ATTEMPTS_FILE: &str = "attempts.json";
 
-/// How often a run was taken up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How often a run was taken up, and what that cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attempts {
     /// Start of the first, RFC 3339.
     pub started: String,
     /// Their number, this one included.
     pub n: u32,
+    /// FLOPs of steps that earlier attempts took beyond the checkpoint that the next one started from.
+    pub lost_flops: FlopCount,
 }
 
 /// `metrics.jsonl`, open for appending.
@@ -94,17 +97,17 @@ fn to_line(row: &MetricsRow) -> String {
     serde_json::to_string(row).expect("a row is plain data") + "\n"
 }
 
-/// Notes that the run is taken up now.
+/// Notes that the run is taken up now, and that `lost` is computed again.
 ///
 /// # Errors
 /// `File`.
-pub fn begin_attempt(run_folder: &Path, now: &str) -> Result<Attempts, TrainError> {
+pub fn begin_attempt(run_folder: &Path, now: &str, lost: &FlopCount) -> Result<Attempts, TrainError> {
     let path = run_folder.join(folder::CHECKPOINT_DIR).join(ATTEMPTS_FILE);
     // A damaged count is no reason to stop: it starts again.
     let before = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Attempts>(&bytes).ok());
     let attempts = match before {
-        Some(before) => Attempts { n: before.n + 1, ..before },
-        None => Attempts { started: now.to_string(), n: 1 },
+        Some(before) => Attempts { n: before.n + 1, lost_flops: before.lost_flops.plus(lost), ..before },
+        None => Attempts { started: now.to_string(), n: 1, lost_flops: *lost },
     };
     write_json(&path, &attempts)?;
     Ok(attempts)
@@ -220,9 +223,12 @@ mod tests {
     #[test]
     fn attempts_are_counted_from_the_first_start() {
         let folder = tempfile::tempdir().unwrap();
-        begin_attempt(folder.path(), "monday").unwrap();
-        let second = begin_attempt(folder.path(), "tuesday").unwrap();
-        assert_eq!(second, Attempts { started: "monday".to_string(), n: 2 });
+        let lost = FlopCount { mlp: 5.0, ..FlopCount::ZERO };
+        begin_attempt(folder.path(), "monday", &FlopCount::ZERO).unwrap();
+        begin_attempt(folder.path(), "tuesday", &lost).unwrap();
+        let third = begin_attempt(folder.path(), "wednesday", &lost).unwrap();
+        let lost_flops = FlopCount { mlp: 10.0, ..FlopCount::ZERO };
+        assert_eq!(third, Attempts { started: "monday".to_string(), n: 3, lost_flops });
     }
 
     #[test]

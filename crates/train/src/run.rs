@@ -89,13 +89,12 @@ fn train_to_record(
 
     let mut state = take_up(job, checkpoints, on_event)?;
     let (mut metrics_file, last_row) = MetricsFile::cut_back(job.folder, state.progress.step)?;
-    // Steps that an earlier attempt took beyond its last checkpoint were computed and are computed again.
-    if let Some(last) = last_row.filter(|last| last.step > state.progress.step) {
-        let lost = steps::flops_between(&run.train, state.progress.step, last.step);
-        state.progress.flops_spent = state.progress.flops_spent.plus(&lost);
-        state.progress.wall_seconds = state.progress.wall_seconds.max(last.wall_seconds);
-    }
-    let attempts = folder::begin_attempt(job.folder, &now())?;
+    // Steps that the last attempt took beyond its last checkpoint were computed and are computed again.
+    let lost_until = last_row.as_ref().map_or(0, |last| last.step);
+    let lost = steps::flops_between(&run.train, state.progress.step, lost_until);
+    state.progress.wall_seconds =
+        last_row.map_or(0.0, |last| last.wall_seconds).max(state.progress.wall_seconds);
+    let attempts = folder::begin_attempt(job.folder, &now(), &lost)?;
     let total_steps = run.train.total_steps();
     on_event(Event::Started { run: run.id.clone(), step: state.progress.step, total_steps });
 
@@ -108,14 +107,17 @@ fn train_to_record(
         matmul_peak: job.matmul_peak,
         device: &job.device.device,
     };
+    // What the last evaluation found, by the hash of what was asked.
+    let mut judged: BTreeMap<String, Judged> = BTreeMap::new();
     let hooks = Hooks {
         batch: &mut |cursor, phase| Ok(batches.at(cursor, phase)?),
         evaluate: &mut |model| {
             let mut values = BTreeMap::new();
             for request in &run.evals {
-                let judgement = eval::judge(model, &request.spec, &text, &job.device.device)?;
-                values.insert(metrics::eval_loss(&request.name), judgement.loss);
-                values.insert(metrics::eval_bpb(&request.name), judgement.bpb);
+                let here = judge_now(job, request, model, &text)?;
+                values.insert(metrics::eval_loss(&request.name), here.judgement.loss);
+                values.insert(metrics::eval_bpb(&request.name), here.judgement.bpb);
+                judged.insert(request.spec.hash(), here);
             }
             Ok(values)
         },
@@ -144,7 +146,12 @@ fn train_to_record(
     let outcome = steps::run_steps(setup, &mut state, hooks, stop)?;
     if outcome == Outcome::Finished {
         for request in &run.evals {
-            write_eval(job, request, &state.model, &text)?;
+            // The last step has an evaluation, unless it was taken by an earlier attempt.
+            let judged = match judged.remove(&request.spec.hash()) {
+                Some(judged) => judged,
+                None => judge_now(job, request, &state.model, &text)?,
+            };
+            write_eval(job, request, &judged)?;
         }
         if run.keep == Keep::Weights {
             checkpoint::save_weights(job.folder, &state.model)?;
@@ -188,14 +195,24 @@ fn take_up(
     }
 }
 
-/// Judges the final weights. The metrics' last row has the same numbers; computing them twice keeps a run
-/// that was resumed after its last step as simple as any other.
-fn write_eval(job: &TrainJob, request: &EvalRequest, model: &Model, text: &Text) -> Result<(), TrainError> {
-    if folder::read_eval(job.folder, &request.spec)?.is_some() {
-        return Ok(());
-    }
+/// An evaluation and when it began.
+struct Judged {
+    judgement: Judgement,
+    started: String,
+}
+
+fn judge_now(
+    job: &TrainJob,
+    request: &EvalRequest,
+    model: &Model,
+    text: &Text,
+) -> Result<Judged, TrainError> {
     let started = now();
-    let judgement: Judgement = eval::judge(model, &request.spec, text, &job.device.device)?;
+    let judgement = eval::judge(model, &request.spec, text, &job.device.device)?;
+    Ok(Judged { judgement, started })
+}
+
+fn write_eval(job: &TrainJob, request: &EvalRequest, judged: &Judged) -> Result<(), TrainError> {
     let eval_job = EvalJob {
         run: job.run,
         folder: job.folder,
@@ -203,7 +220,7 @@ fn write_eval(job: &TrainJob, request: &EvalRequest, model: &Model, text: &Text)
         device: job.device,
         program: job.program,
     };
-    folder::write_eval(job.folder, &eval::record(&eval_job, request, judgement, &started))
+    folder::write_eval(job.folder, &eval::record(&eval_job, request, judged.judgement, &judged.started))
 }
 
 /// Absent where every step of the row was skipped.
@@ -231,6 +248,10 @@ fn record(job: &TrainJob, outcome: &Outcome, state: &TrainState, facts: Facts) -
     let values = |name: &str| -> Vec<f64> {
         facts.rows.iter().filter_map(|row| row.values.get(name).copied()).collect()
     };
+    let own_start = match run.train.start {
+        Start::Init => 0,
+        Start::Branch { step, .. } => step,
+    };
     let mut rates = values(metrics::TOKENS_PER_SECOND);
     rates.sort_by(f64::total_cmp);
     let peak = values(metrics::PEAK_BYTES).into_iter().max_by(f64::total_cmp);
@@ -243,7 +264,8 @@ fn record(job: &TrainJob, outcome: &Outcome, state: &TrainState, facts: Facts) -
         steps: progress.step,
         tokens: run.train.tokens_until(progress.step),
         flops_path: steps::flops_between(&run.train, 0, progress.step),
-        flops_spent: progress.flops_spent,
+        flops_spent: steps::flops_between(&run.train, own_start, progress.step)
+            .plus(&facts.attempts.lost_flops),
         cluster: run.cell.cluster.clone().unwrap_or_else(|| run.id.clone()),
         train_loss: progress.tail.mean().filter(|_| *outcome == Outcome::Finished),
         epochs: facts.epochs,
@@ -335,8 +357,9 @@ mod tests {
                 }
             });
             assert!(matches!(stopped, Err(TrainError::Interrupted { step: 5 })), "{stopped:?}");
-            // Killed after step 15 and later after step 25: the steps since 8 and since 24 are lost.
-            for at in [15, 25] {
+            // Killed after steps 15, 25 and 30: the steps since 8 and since 24 are lost, and 25 to 30 again,
+            // since the last row comes before the last checkpoint.
+            for at in [15, 25, 30] {
                 let killed = fixture.train(&broken, &mut |event| {
                     assert!(!matches!(event, Event::Step { step, .. } if step == at), "killed");
                 });
@@ -345,10 +368,10 @@ mod tests {
             fixture.train(&broken, &mut |_| {}).unwrap();
             assert_eq!(results(&broken), expected, "micro-batch {micro_batch:?}");
             let record = folder::read_record(&broken).unwrap().unwrap();
-            assert_eq!(record.attempts, 4);
+            assert_eq!(record.attempts, 5);
             let (spent, path) = (record.flops_spent.total(), record.flops_path.total());
-            // Repeated: 9 to 15, and 25.
-            assert!((spent / path - 38.0 / 30.0).abs() < 1e-12, "{}", spent / path * 30.0);
+            // Repeated: 9 to 15, 25, and 25 to 30.
+            assert!((spent / path - 44.0 / 30.0).abs() < 1e-12, "{}", spent / path * 30.0);
         }
     }
 

@@ -53,8 +53,6 @@ pub struct Progress {
     pub cursor: u64,
     /// Seconds of training over all attempts.
     pub wall_seconds: f64,
-    /// FLOPs that this run computed, steps repeated after a resume included.
-    pub flops_spent: FlopCount,
     /// Steps (from 0) whose gradient was not finite.
     pub skipped_steps: Vec<u64>,
     /// Skipped steps up to here without a good one between.
@@ -94,7 +92,6 @@ impl Progress {
             step,
             cursor,
             wall_seconds: 0.0,
-            flops_spent: FlopCount::ZERO,
             skipped_steps: Vec::new(),
             skipped_in_a_row: 0,
             high_in_a_row: 0,
@@ -192,7 +189,6 @@ pub fn run_steps(
         let progress = &mut state.progress;
         progress.step = step + 1;
         progress.cursor += phase.batch_tokens();
-        progress.flops_spent = progress.flops_spent.plus(&flops_between(train, step, step + 1));
         clock.tokens += phase.batch_tokens();
         clock.flops += train.flops_until(step + 1) - train.flops_until(step);
 
@@ -460,7 +456,6 @@ mod tests {
         }
         let last = &rows[59];
         assert_eq!((last.step, last.tokens, last.flops), (60, 60 * 96, train.flops().total()));
-        assert_eq!(state.progress.flops_spent, train.flops());
         let tail: f64 = rows[57..].iter().map(loss).sum::<f64>() / 3.0;
         assert!((state.progress.tail.mean().unwrap() - tail).abs() < 1e-12);
     }
@@ -512,7 +507,6 @@ mod tests {
         assert_eq!(outcome, Outcome::Finished);
         assert_eq!(cursors, [0, 32, 64, 96, 128, 160, 192, 224]);
         assert_eq!((state.progress.cursor, rows[7].tokens), (256, 256));
-        assert_eq!(state.progress.flops_spent, train.flops());
     }
 
     #[test]
