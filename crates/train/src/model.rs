@@ -320,6 +320,38 @@ mod tests {
         assert_ne!(a[15], b[15]);
     }
 
+    #[test]
+    fn logits_in_parts_give_the_losses_and_gradients_of_each_sequence_alone() {
+        let device = Device::flex();
+        // 64 MiB hold the logits of 419 tokens: four sequences of 128 are cut in the last one.
+        let vocab_size = 40_000;
+        let shape = ModelShape { n_layer: 1, d_model: 8, n_head: 1, d_ff: 8, vocab_size, head: Head::Untied };
+        assert!((MAX_LOGIT_BYTES / (4 * vocab_size)..512).contains(&419));
+        let model = Model::new(&shape, InitRule::ScaledNormal { std: 0.5 }, 1, &device).tracked();
+        let positions = model.positions(128);
+        let text: Vec<u16> = (0..513u32).map(|idx| (idx * 7919 % 40_000) as u16).collect();
+        let run = |from: usize, to: usize| {
+            let batch = TokenBatch::new(&text[from..to], &text[from + 1..to + 1], 128, &device);
+            let losses = model.token_losses(&batch, &positions);
+            let grads = losses.clone().sum().backward();
+            (read(losses).unwrap(), read(model.weights[2].grad(&grads).unwrap()).unwrap())
+        };
+        let (losses, grad) = run(0, 512);
+        let mut grad_sum = vec![0.0; grad.len()];
+        for from in [0, 128, 256, 384] {
+            let (alone, part) = run(from, from + 128);
+            for (a, b) in losses[from..].iter().zip(&alone) {
+                assert!((a - b).abs() < 1e-4 * b, "{a} {b}");
+            }
+            grad_sum.iter_mut().zip(&part).for_each(|(sum, g)| *sum += g);
+        }
+        let size = grad.iter().fold(0f32, |max, g| max.max(g.abs()));
+        for (a, b) in grad.iter().zip(&grad_sum) {
+            // Sums over 512 tokens in another order.
+            assert!((a - b).abs() < 1e-4 * size, "{a} {b}, largest {size}");
+        }
+    }
+
     /// Attention and norms by their definitions, in `f64` and one number at a time.
     #[test]
     fn losses_agree_with_a_plain_computation() {

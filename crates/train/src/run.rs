@@ -20,7 +20,7 @@ use crate::folder::{self, Attempts, MetricsFile};
 use crate::memory;
 use crate::model::Model;
 use crate::optimizer::Moments;
-use crate::steps::{self, Hooks, Output, Progress, StepSetup, TrainState};
+use crate::steps::{self, Hooks, Output, Progress, StepSetup, TrainState, Values};
 use crate::text::Text;
 use crate::time::now;
 
@@ -112,7 +112,7 @@ fn train_to_record(
     let hooks = Hooks {
         batch: &mut |cursor, phase| Ok(batches.at(cursor, phase)?),
         evaluate: &mut |model| {
-            let mut values = BTreeMap::new();
+            let mut values = Values::new();
             for request in &run.evals {
                 let here = judge_now(job, request, model, &text)?;
                 values.insert(metrics::eval_loss(&request.name), here.judgement.loss);
@@ -290,7 +290,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     /// What must be equal between two ways to train the same run.
-    fn results(folder: &Path) -> (Vec<u8>, Vec<(u64, BTreeMap<String, f64>)>) {
+    fn results(folder: &Path) -> (Vec<u8>, Vec<(u64, Values)>) {
         let weights = fs::read(folder.join(WEIGHTS_SAFETENSORS)).unwrap();
         let (file, _) = MetricsFile::cut_back(folder, u64::MAX).unwrap();
         let rows = file.rows().unwrap().into_iter().map(|mut row| {

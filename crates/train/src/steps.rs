@@ -116,12 +116,15 @@ pub struct StepSetup<'a> {
     pub device: &'a Device,
 }
 
+/// Measurements by name.
+pub type Values = BTreeMap<String, f64>;
+
 /// What the loop asks for and tells.
 pub struct Hooks<'a> {
     /// The batch at a cursor.
     pub batch: &'a mut dyn FnMut(u64, &Phase) -> Result<Batch, TrainError>,
     /// Metrics of an evaluation on held-out text by name.
-    pub evaluate: &'a mut dyn FnMut(&Model) -> Result<BTreeMap<String, f64>, TrainError>,
+    pub evaluate: &'a mut dyn FnMut(&Model) -> Result<Values, TrainError>,
     /// Takes what the loop puts out.
     pub sink: &'a mut dyn FnMut(&TrainState, Output) -> Result<(), TrainError>,
 }
@@ -324,7 +327,7 @@ fn take_in(
                     progress.tail.add(loss);
                 }
             }
-            let is_high = !(loss <= uniform + HIGH_LOSS_ABOVE_UNIFORM);
+            let is_high = loss.is_nan() || loss > uniform + HIGH_LOSS_ABOVE_UNIFORM;
             progress.high_in_a_row = match is_high && step >= train.recipe.warmup_steps {
                 true => progress.high_in_a_row + 1,
                 false => 0,
@@ -378,9 +381,9 @@ impl Clock {
         self.flops = 0.0;
     }
 
-    fn values(&self, matmul_peak: Option<f64>) -> BTreeMap<String, f64> {
+    fn values(&self, matmul_peak: Option<f64>) -> Values {
         let seconds = self.window.as_secs_f64();
-        let mut values = BTreeMap::new();
+        let mut values = Values::new();
         values.insert(metrics::TOKENS_PER_SECOND.to_string(), self.tokens as f64 / seconds);
         if let Some(peak) = matmul_peak {
             values.insert(metrics::MFU.to_string(), self.flops / seconds / peak);
@@ -528,7 +531,7 @@ mod tests {
         };
         let hooks = Hooks {
             batch: &mut testing::batch,
-            evaluate: &mut |_| Ok(BTreeMap::new()),
+            evaluate: &mut |_| Ok(Values::new()),
             sink: &mut |_, _| Ok(()),
         };
         let again = run_steps(setup, &mut testing::fresh(&train, &device), hooks, &AtomicBool::new(false));

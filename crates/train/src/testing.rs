@@ -1,6 +1,5 @@
 //! Small runs and synthetic text for the tests of this crate.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -27,7 +26,7 @@ use crate::eval::{EvalJob, evaluate};
 use crate::model::Model;
 use crate::optimizer::Moments;
 use crate::run::{TrainJob, train};
-use crate::steps::{Hooks, Output, Progress, StepSetup, TrainState, run_steps};
+use crate::steps::{Hooks, Output, Progress, StepSetup, TrainState, Values, run_steps};
 
 pub fn shape(head: Head) -> ModelShape {
     ModelShape { n_layer: 2, d_model: 16, n_head: 2, d_ff: 24, vocab_size: 29, head }
@@ -101,7 +100,7 @@ pub fn train_in_memory(
     let setup = StepSetup { train, cadence: &cadence, micro_batch, matmul_peak: None, device };
     let hooks = Hooks {
         batch,
-        evaluate: &mut |_| Ok(BTreeMap::new()),
+        evaluate: &mut |_| Ok(Values::new()),
         sink: &mut |_, output| {
             if let Output::Row(row) = output {
                 rows.push(row);
