@@ -240,6 +240,9 @@ pub struct Choice {
     pub method: String,
     /// Mean absolute relative error of each law's back-tests, best first.
     pub backtests: Vec<LawBacktest>,
+    /// Weights of the laws in the average that `predictions` and `holdout` are of.
+    #[serde(default)]
+    pub weights: BTreeMap<String, f64>,
 }
 
 /// One law's rolling back-tests.
