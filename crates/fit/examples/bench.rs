@@ -82,8 +82,11 @@ fn main() {
     );
 }
 
+/// Whether a row, given a getter of its columns, belongs to the table.
+type Keep<'a> = &'a dyn Fn(&dyn Fn(&str) -> Option<String>) -> bool;
+
 fn tables(folder: &Path) -> Vec<(String, LossTable)> {
-    let read = |file: &str, label: &str, keep: &dyn Fn(&dyn Fn(&str) -> Option<String>) -> bool| {
+    let read = |file: &str, label: &str, keep: Keep| {
         let text = std::fs::read_to_string(folder.join(file)).ok()?;
         Some((label.to_owned(), csv_table::read(label, &text, keep)?))
     };

@@ -161,6 +161,9 @@ pub struct IsoFlopMinimum {
     pub parabola: [f64; 3],
     /// N at the minimum of the Akima interpolation, where it lies inside.
     pub n_akima: Option<f64>,
+    /// Interval of `n` under the losses' noise.
+    #[serde(default)]
+    pub n_interval: Option<Interval>,
 }
 
 /// Two approaches on one quantity.

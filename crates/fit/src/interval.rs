@@ -24,6 +24,9 @@ const LEAST_RESAMPLES: usize = 40;
 /// Name of the quantity log10 N* at the largest budget.
 pub(crate) const LOG10_N: &str = "log10_n_at_largest_budget";
 
+/// A number that theta decides.
+type OfTheta<'a> = Box<dyn Fn(&[f64]) -> f64 + Sync + 'a>;
+
 /// Something that theta decides and an interval is wanted of.
 pub(crate) struct Quantity<'a> {
     pub name: &'static str,
@@ -31,7 +34,7 @@ pub(crate) struct Quantity<'a> {
     bounds: (f64, f64),
     /// Whether `of` is its logarithm: a coefficient may be of any magnitude.
     is_ln: bool,
-    of: Box<dyn Fn(&[f64]) -> f64 + Sync + 'a>,
+    of: OfTheta<'a>,
 }
 
 impl Quantity<'_> {
@@ -69,7 +72,7 @@ pub(crate) fn quantities<'a>(
         law.trade_off(&law.params(theta, centre)).and_then(|law| compute.optimum(&law, ln_c))
     };
     let kappa = compute.kappa;
-    let frontier: [(&'static str, (f64, f64), Box<dyn Fn(&[f64]) -> f64 + Sync>); 3] = [
+    let frontier: [(&'static str, (f64, f64), OfTheta); 3] = [
         ("a", (0.0, 1.0 / kappa), Box::new(move |theta| optimum(theta).map_or(f64::NAN, |found| found.0))),
         (
             "b",

@@ -80,7 +80,10 @@ pub fn fit(table: &LossTable, spec: &FitSpec) -> Result<Conclusion, FitError> {
             (fits, Some(ranking.choice))
         }
     };
-    let approach2 = isoflop::approach2(&table);
+    let approach2 = isoflop::approach2(
+        &table,
+        isoflop::Draws { n: spec.bootstrap.min(2000), seed: spec.seed, level: spec.level },
+    );
     let disagreement = disagreements(&table, &fits[0], approach2.as_ref());
     Ok(Conclusion {
         schema_version: SCHEMA_VERSION,
