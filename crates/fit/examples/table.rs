@@ -1,12 +1,12 @@
 //! Fits a CSV with columns N, D, C, loss and prints the conclusion: `cargo run --release -p scalelaw-fit
-//! --example table -- FILE [LAW]`.
+//! --example table -- FILE [LAW] [RESAMPLES]`.
 
 use scalelaw_fit::{FitSpec, LawChoice, csv_table};
 
 fn main() {
     let mut args = std::env::args().skip(1);
-    let (Some(path), law) = (args.next(), args.next()) else {
-        eprintln!("a file is missing (hint: table FILE [LAW])");
+    let (Some(path), law, resamples) = (args.next(), args.next(), args.next()) else {
+        eprintln!("a file is missing (hint: table FILE [LAW] [RESAMPLES])");
         std::process::exit(2);
     };
     let Some(table) =
@@ -16,7 +16,8 @@ fn main() {
         std::process::exit(1);
     };
     let law = LawChoice::parse(law.as_deref().unwrap_or("chinchilla"));
-    let spec = FitSpec { law, bootstrap: 4000, holdout_compute: Some(0.8), ..FitSpec::new() };
+    let bootstrap = resamples.and_then(|text| text.parse().ok()).unwrap_or(1000);
+    let spec = FitSpec { law, bootstrap, holdout_compute: Some(0.8), ..FitSpec::new() };
     let start = std::time::Instant::now();
     match scalelaw_fit::fit(&table, &spec) {
         Ok(found) => print!("{}", scalelaw_fit::render(&found, 80)),

@@ -20,6 +20,8 @@ const AHEAD: f64 = 0.25;
 pub(crate) struct Test {
     /// Which origin.
     pub origin: usize,
+    /// Which row.
+    pub row: usize,
     /// `ln L − ln L̂`.
     pub error: f64,
     /// Standard deviation of the prediction by the law's own uncertainty and the residuals' noise.
@@ -102,7 +104,7 @@ pub(crate) fn tests(law: &dyn ScalingLaw, rows: &Rows, objective: Objective) -> 
             };
             if let Some((ln_fitted, sd)) = fitted.predict(&uncentred) {
                 let decades = (ln_c(place) - ln_c(n_below - 1)).max(0.0) / std::f64::consts::LN_10;
-                tests.push(Test { origin, error: rows.ln_loss[row] - ln_fitted, sd, decades });
+                tests.push(Test { origin, row, error: rows.ln_loss[row] - ln_fitted, sd, decades });
             }
         }
     }
@@ -126,8 +128,12 @@ pub(crate) fn mean_error(tests: &[Test]) -> Option<f64> {
 }
 
 /// How many standard deviations wide a prediction must be at `level`: the quantile of the standardised
-/// errors of the back-tests with the correction of a finite sample, and never below Student's.
-/// `None` where there are too few tests to show the level.
+/// errors of the back-tests, and never below Student's. `None` where there are too few tests to show
+/// the level.
+///
+/// The errors of one law at one origin share their cause, its form: the origins are the sample, and what
+/// is predicted is one more of them. So the quantile is stretched as Student's t stretches a normal's
+/// with one degree of freedom for each origin.
 pub(crate) fn widening(tests: &[Test], level: f64, df: f64) -> Option<f64> {
     let student = quantile_of_student(level, df);
     let mut sizes: Vec<f64> =
@@ -140,7 +146,11 @@ pub(crate) fn widening(tests: &[Test], level: f64, df: f64) -> Option<f64> {
     sizes.sort_by(f64::total_cmp);
     let n = sizes.len() as f64;
     let share = ((n + 1.0) * level / n).min(1.0);
-    Some(crate::quantile::of_sorted(&sizes, share)?.max(student))
+    let mut origins: Vec<usize> = tests.iter().map(|test| test.origin).collect();
+    origins.dedup();
+    let stretch =
+        quantile_of_student(level, origins.len() as f64) / crate::quantile::normal(0.5 + 0.5 * level);
+    Some((crate::quantile::of_sorted(&sizes, share)? * stretch).max(student))
 }
 
 fn quantile_of_student(level: f64, df: f64) -> f64 {

@@ -161,6 +161,9 @@ pub struct IsoFlopMinimum {
     pub parabola: [f64; 3],
     /// N at the minimum of the Akima interpolation, where it lies inside.
     pub n_akima: Option<f64>,
+    /// Interval of `n` under the losses' noise.
+    #[serde(default)]
+    pub n_interval: Option<Interval>,
 }
 
 /// Two approaches on one quantity.
@@ -240,6 +243,9 @@ pub struct Choice {
     pub method: String,
     /// Mean absolute relative error of each law's back-tests, best first.
     pub backtests: Vec<LawBacktest>,
+    /// Weights of the laws in the average that `predictions` and `holdout` are of.
+    #[serde(default)]
+    pub weights: BTreeMap<String, f64>,
 }
 
 /// One law's rolling back-tests.

@@ -42,6 +42,14 @@ pub(crate) fn check(law: &dyn ScalingLaw, rows: &Rows) -> Result<(), FitError> {
         }
     }
     let uses = |variable| law.variables().contains(&variable);
+    // ln 1.5: a second reading of half of the tokens.
+    let n_repeated = rows.points.iter().filter(|p| p.ln_d - p.ln_u > 0.4).count();
+    if uses(Variable::U) && n_repeated < 3 {
+        return refuse(
+            format!("{n_repeated} runs read tokens again: `{name}` is about what repeats are worth"),
+            vec!["add runs of 2 to 64 epochs on a part of the data, and name their unique tokens".into()],
+        );
+    }
     if uses(Variable::N) && uses(Variable::D) {
         let (minor, slope) = minor_spread(rows);
         if minor < COLLINEAR {

@@ -24,16 +24,17 @@ const LEAST_RESAMPLES: usize = 40;
 /// Name of the quantity log10 N* at the largest budget.
 pub(crate) const LOG10_N: &str = "log10_n_at_largest_budget";
 
+/// A number that theta decides.
+type OfTheta<'a> = Box<dyn Fn(&[f64]) -> f64 + Sync + 'a>;
+
 /// Something that theta decides and an interval is wanted of.
 pub(crate) struct Quantity<'a> {
     pub name: &'static str,
-    /// Whether it belongs to the frontier.
-    pub is_frontier: bool,
     /// Where its range ends.
     bounds: (f64, f64),
     /// Whether `of` is its logarithm: a coefficient may be of any magnitude.
     is_ln: bool,
-    of: Box<dyn Fn(&[f64]) -> f64 + Sync + 'a>,
+    of: OfTheta<'a>,
 }
 
 impl Quantity<'_> {
@@ -65,13 +66,13 @@ pub(crate) fn quantities<'a>(
             let value = law.params(theta, centre)[idx];
             if is_ln { value.ln() } else { value }
         };
-        all.push(Quantity { name, is_frontier: false, bounds, is_ln, of: Box::new(of) });
+        all.push(Quantity { name, bounds, is_ln, of: Box::new(of) });
     }
     let optimum = move |theta: &[f64]| {
         law.trade_off(&law.params(theta, centre)).and_then(|law| compute.optimum(&law, ln_c))
     };
     let kappa = compute.kappa;
-    let frontier: [(&'static str, (f64, f64), Box<dyn Fn(&[f64]) -> f64 + Sync>); 3] = [
+    let frontier: [(&'static str, (f64, f64), OfTheta); 3] = [
         ("a", (0.0, 1.0 / kappa), Box::new(move |theta| optimum(theta).map_or(f64::NAN, |found| found.0))),
         (
             "b",
@@ -85,7 +86,7 @@ pub(crate) fn quantities<'a>(
         ),
     ];
     for (name, bounds, of) in frontier {
-        all.push(Quantity { name, is_frontier: true, bounds, is_ln: false, of });
+        all.push(Quantity { name, bounds, is_ln: false, of });
     }
     all
 }
@@ -111,8 +112,11 @@ pub(crate) struct Intervals {
     pub profiles: BTreeMap<String, Interval>,
     /// Names of quantities whose profile does not end, or ends at a bound of the search.
     pub unbounded: Vec<&'static str>,
-    /// Exponents of which nothing is known: the profile reaches from bound to bound.
+    /// Quantities of which nothing is known: the profile reaches from bound to bound.
     pub unknown: Vec<&'static str>,
+    /// Quantities whose reported value lies outside of the profile: the robust fit and the least-squares
+    /// fit differ by more than noise.
+    pub torn: Vec<&'static str>,
 }
 
 impl Evidence<'_> {
@@ -151,13 +155,21 @@ impl Evidence<'_> {
         if at_low || at_high {
             found.unbounded.push(quantity.name);
         }
-        if at_low && at_high && !quantity.is_frontier && !quantity.is_ln {
+        if at_low && at_high && !quantity.is_ln {
             found.unknown.push(quantity.name);
         }
-        // The profile is of another objective than the point: it is widened to hold it.
-        let low = quantity.value(low?.min(point));
-        let high = quantity.value(high?.max(point));
-        let method = format!("profile likelihood over {}, Fisher's F", profiler.what());
+        let mut method = format!("profile likelihood over {}, Fisher's F", profiler.what());
+        let (low, high) = (low?, high?);
+        let is_torn = point < low || point > high;
+        let (mut low, mut high) = (quantity.value(low.min(point)), quantity.value(high.max(point)));
+        if is_torn {
+            found.torn.push(quantity.name);
+            // Outliers, or another form: then the reported fit's own spread counts as well.
+            if let Some(own) = self.percentiles(quantity) {
+                (low, high) = (low.min(own.low), high.max(own.high));
+                method += ", and the bootstrap of the reported fit";
+            }
+        }
         (low.is_finite() && high.is_finite()).then_some(Interval {
             low,
             high,

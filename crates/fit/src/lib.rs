@@ -21,6 +21,7 @@ mod search;
 mod akima;
 mod backtest;
 mod bootstrap;
+mod choose;
 pub mod csv_table;
 mod diagnose;
 pub mod frontier;
@@ -45,9 +46,11 @@ use std::collections::BTreeMap;
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable};
 
-use conclusion::{Approach2, Conclusion, Disagreement, Fit};
+use conclusion::{Approach2, Choice, Conclusion, Disagreement, Fit};
 pub use laws::{ScalingLaw, law};
 pub use objective::Objective;
+use predict::Predictor;
+use row::Rows;
 pub use simulate::{KnownLaw, parse_law_with_params};
 pub use spec::{FitError, FitSpec, LawChoice, PredictAt};
 pub use text::render;
@@ -60,24 +63,27 @@ pub use text::render;
 pub fn fit(table: &LossTable, spec: &FitSpec) -> Result<Conclusion, FitError> {
     check_spec(spec)?;
     let table = finite_rows(table);
-    let mut fits = Vec::new();
-    match &spec.law {
-        LawChoice::Named(name) => fits.push(one_law::fit(laws::find(name)?, &table, spec)?),
-        LawChoice::Auto => fits.push(one_law::fit(&laws::Chinchilla, &table, spec)?),
-        LawChoice::All => {
-            let mut refusal = None;
-            for law in laws::ALL {
-                match one_law::fit(*law, &table, spec) {
-                    Ok(fit) => fits.push(fit),
-                    Err(error) => refusal = refusal.or(Some(error)),
-                }
-            }
-            if let (true, Some(refusal)) = (fits.is_empty(), refusal) {
-                return Err(refusal);
-            }
+    let (fits, choice) = match &spec.law {
+        LawChoice::Named(name) => (vec![one_law::fit(laws::find(name)?, &table, spec)?], None),
+        LawChoice::Auto => {
+            let (fit, choice) = chosen(&table, spec)?;
+            (vec![fit], Some(choice))
         }
-    }
-    let approach2 = isoflop::approach2(&table);
+        LawChoice::All => {
+            let ranking = choose::rank(&table, spec.objective);
+            let (fits, errors): (Vec<_>, Vec<_>) =
+                ranking.laws.iter().map(|law| one_law::fit(*law, &table, spec)).partition(Result::is_ok);
+            let fits: Vec<Fit> = fits.into_iter().flatten().collect();
+            if fits.is_empty() {
+                return Err(first_refusal(&table, errors.into_iter().filter_map(Result::err)));
+            }
+            (fits, Some(ranking.choice))
+        }
+    };
+    let approach2 = isoflop::approach2(
+        &table,
+        isoflop::Draws { n: spec.bootstrap.min(2000), seed: spec.seed, level: spec.level },
+    );
     let disagreement = disagreements(&table, &fits[0], approach2.as_ref());
     Ok(Conclusion {
         schema_version: SCHEMA_VERSION,
@@ -91,9 +97,65 @@ pub fn fit(table: &LossTable, spec: &FitSpec) -> Result<Conclusion, FitError> {
         approach2,
         disagreement,
         excluded: table.excluded,
-        choice: None,
+        choice,
         seconds: None,
     })
+}
+
+/// The least value of the objective of the law `name` over the rows; `None` without such a law or where it
+/// has no minimum. The bare search, without anything said of it.
+pub fn minimum(table: &LossTable, name: &str, objective: Objective) -> Option<f64> {
+    search::search(law(name)?, &Rows::of(&finite_rows(table)), objective).map(|minimum| minimum.value)
+}
+
+/// Parameters of `n` bootstrap resamples of the law `name`, each refitted to its own minimum.
+pub fn refits(table: &LossTable, name: &str, objective: Objective, n: usize, seed: u64) -> Vec<Vec<f64>> {
+    let table = finite_rows(table);
+    let rows = Rows::of(&table);
+    let Some((law, found)) = law(name).and_then(|law| Some((law, search::search(law, &rows, objective)?)))
+    else {
+        return Vec::new();
+    };
+    let problem = minimise::Problem::new(law, &rows, objective);
+    bootstrap::refits(&problem, &found.theta, &bootstrap::Units::of(&table), n, seed)
+        .iter()
+        .map(|theta| law.params(theta, &rows.centre))
+        .collect()
+}
+
+/// The law that back-tests choose, fitted; its predictions and held-out errors are of the average that
+/// they choose. Rows held out take no part in the choice that they judge.
+fn chosen(table: &LossTable, spec: &FitSpec) -> Result<(Fit, Choice), FitError> {
+    let ranking = choose::rank(table, spec.objective);
+    let mut errors = Vec::new();
+    for law in &ranking.laws {
+        let spec_alone = FitSpec { holdout_compute: None, predict: Vec::new(), ..spec.clone() };
+        match one_law::fit(*law, table, &spec_alone) {
+            Err(error) => errors.push(error),
+            Ok(mut fit) => {
+                let rows = Rows::of(table);
+                if let Some(predictor) = Predictor::average(&ranking, &rows, spec.objective, spec.level) {
+                    fit.predictions = one_law::predictions(&predictor, *law, &fit, &rows, &spec.predict);
+                }
+                fit.holdout = spec
+                    .holdout_compute
+                    .and_then(|share| predict::split(table, share))
+                    .and_then(|(below, above)| predict::hold_out_average(&below, &above, spec.objective));
+                return Ok((fit, ranking.choice));
+            }
+        }
+    }
+    Err(first_refusal(table, errors))
+}
+
+/// Why no law can be fitted: Chinchilla's reason, which is about N and D, where it has one.
+fn first_refusal(table: &LossTable, errors: impl IntoIterator<Item = FitError>) -> FitError {
+    identify::check(&laws::Chinchilla, &Rows::of(table)).err().or(errors.into_iter().next()).unwrap_or_else(
+        || FitError::Refused {
+            why: "no law can be fitted".into(),
+            settle: vec!["add runs at other sizes and budgets".into()],
+        },
+    )
 }
 
 fn check_spec(spec: &FitSpec) -> Result<(), FitError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use scalelaw_schema::table::LossTable;
 
 use crate::bootstrap::{self, Units};
-use crate::conclusion::{Fit, FitStatus, Frontier, RowResidual};
+use crate::conclusion::{Fit, FitStatus, Frontier, Prediction, RowResidual};
 use crate::diagnose;
 use crate::frontier::ComputeModel;
 use crate::identify;
@@ -58,14 +58,20 @@ pub(crate) fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpe
         profiler: profiler.as_ref(),
     };
     let mut intervals = evidence.intervals(&quantities);
-    if let Some(name) = intervals.unknown.first() {
+    if let Some(why) = nothing_known(law, &intervals) {
         return identify::refuse(
-            format!("the losses allow any {name} at all (`{}`)", law.name()),
+            why,
             vec![
                 "add budgets: a wider range of compute says most about exponents".into(),
                 "add seeds: less noise says the rest".into(),
             ],
         );
+    }
+    if !intervals.torn.is_empty() {
+        notes.push(format!(
+            "the least-squares fit puts {} outside of the robust fit's value by more than noise: outliers, or another form",
+            intervals.torn.join(", ")
+        ));
     }
     for name in &intervals.unbounded {
         notes.push(format!("{name} is not bounded by the rows: weakly identified"));
@@ -107,18 +113,11 @@ pub(crate) fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpe
         profiler: profiler.as_ref(),
         intervals: &intervals,
     });
-    let predictions = if spec.predict.is_empty() {
-        Vec::new()
-    } else {
-        let predictor = Predictor::new(law, &rows, &minimum.theta, spec.objective, spec.level);
-        let point = |at: &PredictAt| point_of(*at, &compute, &optimum_at);
-        spec.predict.iter().filter_map(|at| predictor.at(&point(at))).collect()
-    };
     let holdout = spec
         .holdout_compute
         .and_then(|share| predict::split(table, share))
         .and_then(|(below, above)| predict::hold_out(law, &below, &above, spec.objective));
-    Ok(Fit {
+    let mut fit = Fit {
         law: law.name().into(),
         equation: law.equation().into(),
         status,
@@ -131,10 +130,44 @@ pub(crate) fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpe
         optimum,
         residuals,
         holdout,
-        predictions,
+        predictions: Vec::new(),
         diagnostics: Some(diagnostics),
         resamples,
-    })
+    };
+    if !spec.predict.is_empty() {
+        let predictor = Predictor::new(law, &rows, &minimum.theta, spec.objective, spec.level);
+        fit.predictions = predictions(&predictor, law, &fit, &rows, &spec.predict);
+    }
+    Ok(fit)
+}
+
+/// What `predictor` says of each run asked for; a budget is spent on the frontier of `fit`.
+pub(crate) fn predictions(
+    predictor: &Predictor,
+    law: &dyn ScalingLaw,
+    fit: &Fit,
+    rows: &Rows,
+    asked: &[PredictAt],
+) -> Vec<Prediction> {
+    let compute = ComputeModel::of(rows);
+    let params: Vec<f64> =
+        law.param_names().iter().filter_map(|name| fit.params.get(*name).copied()).collect();
+    let trade_off = law.trade_off(&params);
+    let optimum_at = |ln_c: f64| trade_off.and_then(|law| compute.optimum(&law, ln_c));
+    asked.iter().filter_map(|at| predictor.at(&point_of(*at, &compute, &optimum_at))).collect()
+}
+
+/// Why nothing follows from the fit: the frontier's exponent, or without a frontier every exponent, may be
+/// anything.
+fn nothing_known(law: &dyn ScalingLaw, intervals: &Intervals) -> Option<String> {
+    let name = law.name();
+    if intervals.unknown.contains(&"a") && law.variables().len() > 1 {
+        return Some(format!("the losses allow any exponent of the frontier (`{name}`)"));
+    }
+    let exponents: Vec<&str> =
+        law.axes().iter().filter(|axis| !axis.in_losses).map(|axis| axis.name).collect();
+    let all = !exponents.is_empty() && exponents.iter().all(|exponent| intervals.unknown.contains(exponent));
+    all.then(|| format!("the losses allow any {} at all (`{name}`)", exponents.join(", ")))
 }
 
 /// The largest budget that the table names, else its largest C.

@@ -2,7 +2,8 @@
 
 use scalelaw_schema::table::LossTable;
 
-use crate::backtest::{self, Fitted};
+use crate::backtest::{self, Fitted, Test};
+use crate::choose::{self, Ranking};
 use crate::conclusion::{Holdout, Interval, Prediction, PredictionKind};
 use crate::laws::ScalingLaw;
 use crate::objective::Objective;
@@ -10,9 +11,9 @@ use crate::quantile;
 use crate::row::{Point, Rows};
 use crate::search;
 
-/// A fitted law with what its back-tests say of its errors.
+/// Fitted laws, averaged in the logarithm, with what their back-tests say of their errors.
 pub(crate) struct Predictor<'a> {
-    fitted: Fitted<'a>,
+    fitted: Vec<(Fitted<'a>, f64)>,
     level: f64,
     /// Standard deviations to either side.
     width: f64,
@@ -22,6 +23,7 @@ pub(crate) struct Predictor<'a> {
 }
 
 impl<'a> Predictor<'a> {
+    /// One law, fitted to `rows` at `theta`.
     pub fn new(
         law: &'a dyn ScalingLaw,
         rows: &Rows,
@@ -29,13 +31,34 @@ impl<'a> Predictor<'a> {
         objective: Objective,
         level: f64,
     ) -> Self {
-        let fitted = Fitted::at(law, rows, theta.to_vec());
         let tests = backtest::tests(law, rows, objective);
-        let widening = backtest::widening(&tests, level, fitted.df);
-        let (width, method) = match widening {
+        Self::of(vec![(Fitted::at(law, rows, theta.to_vec()), 1.0)], rows, &tests, level)
+    }
+
+    /// The average that a ranking of `rows` chose; `None` where it holds no law.
+    pub fn average(ranking: &Ranking, rows: &Rows, objective: Objective, level: f64) -> Option<Self> {
+        let fitted: Vec<(Fitted, f64)> = ranking
+            .average
+            .iter()
+            .filter_map(|(law, weight)| {
+                let minimum = search::search(*law, rows, objective)?;
+                Some((Fitted::at(*law, rows, minimum.theta), *weight))
+            })
+            .collect();
+        let sum: f64 = fitted.iter().map(|(_, weight)| weight).sum();
+        if fitted.is_empty() || sum <= 0.0 {
+            return None;
+        }
+        let fitted = fitted.into_iter().map(|(fitted, weight)| (fitted, weight / sum)).collect();
+        Some(Self::of(fitted, rows, &ranking.average_tests, level))
+    }
+
+    fn of(fitted: Vec<(Fitted<'a>, f64)>, rows: &Rows, tests: &[Test], level: f64) -> Self {
+        let df = fitted.iter().map(|(fitted, weight)| fitted.df * weight).sum::<f64>().max(1.0);
+        let (width, method) = match backtest::widening(tests, level, df) {
             Some(width) => (width, "the law's and a run's spread, widened by rolling back-tests"),
             None => (
-                quantile::student(0.5 + 0.5 * level, fitted.df),
+                quantile::student(0.5 + 0.5 * level, df),
                 "the law's and a run's spread by Student's t; too few rows for back-tests",
             ),
         };
@@ -46,7 +69,12 @@ impl<'a> Predictor<'a> {
 
     /// The loss of one future run at `point`; `None` where a number would be none.
     pub fn at(&self, point: &Point) -> Option<Prediction> {
-        let (ln_loss, sd) = self.fitted.predict(point)?;
+        let (mut ln_loss, mut sd) = (0.0, 0.0);
+        for (fitted, weight) in &self.fitted {
+            let (law_ln_loss, law_sd) = fitted.predict(point)?;
+            ln_loss += weight * law_ln_loss;
+            sd += weight * law_sd;
+        }
         let loss = ln_loss.exp();
         let (n, d, c) = (point.ln_n.exp(), point.ln_d.exp(), point.ln_c.exp());
         if ![loss, n, d, c].iter().all(|x| x.is_finite()) {
@@ -88,7 +116,20 @@ pub(crate) fn hold_out(
     let rows = Rows::of(below);
     crate::identify::check(law, &rows).ok()?;
     let minimum = search::search(law, &rows, objective)?;
-    let predictor = Predictor::new(law, &rows, &minimum.theta, objective, 0.9);
+    judge(&Predictor::new(law, &rows, &minimum.theta, objective, 0.9), above)
+}
+
+/// The same for the average that the rows below choose themselves.
+pub(crate) fn hold_out_average(
+    below: &LossTable,
+    above: &LossTable,
+    objective: Objective,
+) -> Option<Holdout> {
+    let ranking = choose::rank(below, objective);
+    judge(&Predictor::average(&ranking, &Rows::of(below), objective, 0.9)?, above)
+}
+
+fn judge(predictor: &Predictor, above: &LossTable) -> Option<Holdout> {
     let (mut errors, mut covered, mut n_judged) = (Vec::new(), 0, 0);
     for row in &above.rows {
         let Some(found) = predictor.at(&Point::of(row)) else { continue };

@@ -174,7 +174,7 @@ impl<'a> Profiler<'a> {
                 // The search for the profile failed, or nothing of the law lies there: a shorter step.
                 step *= 0.4;
                 if step < 1e-4 * sd.max(1e-3 * inside.0) {
-                    return outside.map(|_| best + side * inside.0);
+                    break;
                 }
                 continue;
             };
@@ -202,10 +202,14 @@ impl<'a> Profiler<'a> {
                 }
             };
             if !inside.0.is_finite() || inside.0 > 1e5 * sd.max(best.abs()) {
-                return None;
+                break;
             }
         }
-        outside.map(|_| best + side * inside.0)
+        // Without anything found outside, the quantity may be all that its range allows.
+        match outside {
+            Some(_) => Some(best + side * inside.0),
+            None => Some(bound).filter(|bound| bound.is_finite()),
+        }
     }
 }
 

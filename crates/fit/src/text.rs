@@ -22,7 +22,8 @@ pub fn render(conclusion: &Conclusion, width: usize) -> String {
         out.push('\n');
         wrap(&mut out, &format!("chosen by {}", choice.method), 0, width);
         for test in &choice.backtests {
-            let _ = writeln!(out, "  {:<24} error {:>6.2} %", test.law, 100.0 * test.are);
+            let weight = choice.weights.get(&test.law).map_or(String::new(), |w| format!("   weight {w:.2}"));
+            let _ = writeln!(out, "  {:<24} error {:>6.2} %{weight}", test.law, 100.0 * test.are);
         }
     }
     if let Some(approach2) = &conclusion.approach2 {

@@ -69,8 +69,13 @@ fn fifteen_noisy_runs_are_fitted_with_wide_intervals_or_refused() {
         match crate::fit(&table, &FitSpec { bootstrap: 200, ..FitSpec::new() }) {
             Ok(found) => {
                 n_fitted += 1;
-                let alpha = &found.fits[0].intervals["alpha"];
-                assert!(alpha.high - alpha.low > 0.05, "{seed}: {alpha:?}");
+                // Noise may leave an exponent without an end; then this is said in place of an interval.
+                match found.fits[0].intervals.get("alpha") {
+                    Some(alpha) => assert!(alpha.high - alpha.low > 0.05, "{seed}: {alpha:?}"),
+                    None => {
+                        assert!(found.fits[0].notes.iter().any(|note| note.contains("alpha is not bounded")))
+                    }
+                }
                 check_numbers(&format!("{found:?}"));
             }
             Err(FitError::Refused { why, settle }) => assert!(!why.is_empty() && !settle.is_empty()),
