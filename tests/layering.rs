@@ -25,14 +25,19 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 /// Whether the module's declaration stands under `#[cfg(test)]`.
 fn is_for_tests(path: &Path) -> bool {
     let declaration = format!("mod {};", path.file_stem().unwrap().to_string_lossy());
-    ["lib.rs", "mod.rs"].iter().filter_map(|parent| std::fs::read_to_string(path.with_file_name(parent)).ok()).any(
-        |parent| {
+    ["lib.rs", "mod.rs"]
+        .iter()
+        .filter_map(|parent| std::fs::read_to_string(path.with_file_name(parent)).ok())
+        .any(|parent| {
             let lines: Vec<&str> = parent.lines().map(str::trim).collect();
             lines.iter().position(|line| *line == declaration).is_some_and(|line_idx| {
-                lines[..line_idx].iter().rev().take_while(|line| line.starts_with('#')).any(|line| *line == "#[cfg(test)]")
+                lines[..line_idx]
+                    .iter()
+                    .rev()
+                    .take_while(|line| line.starts_with('#'))
+                    .any(|line| *line == "#[cfg(test)]")
             })
-        },
-    )
+        })
 }
 
 /// Lines of the crate's sources outside of tests and comments that hold one of `needles`.

@@ -43,6 +43,7 @@ mod tests {
             why_none: n.is_none().then(|| "at the edge".to_string()),
             parabola: [0.0; 3],
             n_akima: None,
+            n_interval: None,
         }
     }
 

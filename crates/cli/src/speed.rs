@@ -24,6 +24,15 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// Environment of the processes that train here.
+    pub fn worker_env(&self) -> Vec<(&'static str, &'static str)> {
+        match self.report.kind {
+            // Trying kernels against each other takes longer on a software adapter than training does.
+            DeviceKind::Software => vec![("CUBECL_AUTOTUNE_LEVEL", "0")],
+            _ => Vec::new(),
+        }
+    }
+
     /// A simulation needs one core and no device.
     pub fn for_simulation() -> Result<Placement> {
         let cpu = DeviceArgs { device: DeviceChoice::Cpu, slots: Some(1) };
@@ -81,6 +90,7 @@ fn measure(placement: &Placement) -> Result<DeviceSpeed> {
             Command::new(&program)
                 .args(["worker", "--measure-speed", "--device", &placement.device.to_string()])
                 .args(["--threads", &placement.threads.to_string()])
+                .envs(placement.worker_env())
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())

@@ -21,7 +21,9 @@ pub enum DataError {
     )]
     NoSuchPath { corpus: String, path: PathBuf },
     /// A glob without a match.
-    #[error("corpus `{corpus}`: no file matches `{pattern}` (hint: relative patterns start at the file that names them)")]
+    #[error(
+        "corpus `{corpus}`: no file matches `{pattern}` (hint: relative patterns start at the file that names them)"
+    )]
     NoMatch { corpus: String, pattern: String },
     /// A glob that is none.
     #[error("corpus `{corpus}`: `{pattern}` is no glob: {why}")]

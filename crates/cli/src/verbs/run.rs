@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use scalelaw_fit::isoflop::Draws;
 use scalelaw_fit::parse_law_with_params;
 use scalelaw_plan::facts::PlanFacts;
 use scalelaw_plan::limits::check_limits;
@@ -34,6 +35,9 @@ use crate::verbs::plan::{expand, width};
 
 /// Asked by Ctrl-C and by a request to end.
 static STOP: Stop = Stop::new();
+
+/// Draws of noise by which the minima of the smaller budgets are weighed.
+const CENTER_DRAWS: usize = 200;
 
 /// Below this many FLOPs a sweep is over before a measurement of the device would have paid.
 const WORTH_MEASURING_FLOPS: f64 = 1e12;
@@ -190,7 +194,7 @@ fn recenter(
     let collected = scalelaw_results::collect(sweep_dir)?;
     let table = collected.loss_table(plan.count_rule, &LossColumn::Mean, &sweep.name)?.table;
     let budget = plan.budgets[stage].flops;
-    let center = scalelaw_fit::isoflop::approach2(&table)
+    let center = scalelaw_fit::isoflop::approach2(&table, Draws { n: CENTER_DRAWS, seed: 0, level: 0.95 })
         .and_then(|approach2| scalelaw_advise::center_of_next_budget(&approach2, budget));
     match center {
         Some(n) => {
@@ -223,6 +227,6 @@ fn worker_command(
     Ok(WorkerCommand {
         program: std::env::current_exe().context("cannot find this program's own file")?,
         args: words,
-        env: Vec::new(),
+        env: placement.worker_env().into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
     })
 }
