@@ -29,7 +29,7 @@ pub enum DataError {
     #[error("corpus `{corpus}`: `{pattern}` is no glob: {why}")]
     BadGlob { corpus: String, pattern: String, why: String },
     /// A corpus without a document.
-    #[error("corpus `{corpus}` has no documents: {why}")]
+    #[error("corpus `{corpus}` has no documents: {why} (hint: name files that hold text)")]
     EmptyCorpus { corpus: String, why: String },
     /// A corpus that cannot be split.
     #[error(
