@@ -176,7 +176,11 @@ pub(crate) fn largest_budget(table: &LossTable) -> f64 {
     if budget > 0.0 { budget } else { table.rows.iter().map(|row| row.c).fold(0.0, f64::max) }
 }
 
-fn point_of(at: PredictAt, compute: &ComputeModel, optimum_at: &dyn Fn(f64) -> Option<(f64, f64)>) -> Point {
+pub(crate) fn point_of(
+    at: PredictAt,
+    compute: &ComputeModel,
+    optimum_at: &dyn Fn(f64) -> Option<(f64, f64)>,
+) -> Point {
     match at {
         PredictAt::ND(n, d) => compute.point(n, d),
         PredictAt::C(c) => {
