@@ -203,3 +203,33 @@ impl Evidence<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LOG10_N;
+    use crate::spec::FitSpec;
+    use crate::whatever::isoflop_sweep;
+
+    /// The study is `examples/coverage.rs`; this is its shadow, for a change that breaks the intervals.
+    #[test]
+    fn intervals_of_simulated_sweeps_hold_the_truth_at_their_level() {
+        let law = "chinchilla:E=1.8172,A=2000,B=400,alpha=0.45,beta=0.28,noise=0.01";
+        let truth = crate::parse_law_with_params(law).unwrap();
+        let budgets =
+            |n: i32| (0..n).map(|i| 1e16 * 10f64.powf(3.0 * f64::from(i) / f64::from(n - 1))).collect();
+        for (n_budgets, n_sizes, n_seeds) in [(3, 5, 1), (4, 5, 2), (5, 7, 3)] {
+            let budgets: Vec<f64> = budgets(n_budgets);
+            let design = isoflop_sweep(law, &budgets, n_sizes, n_seeds, 0);
+            let found =
+                crate::power(&design, &truth, 200, &FitSpec { bootstrap: 0, ..FitSpec::new() }).unwrap();
+            for name in ["alpha", "beta", "a", LOG10_N] {
+                let coverage = found.expected[name].coverage.unwrap();
+                // Of 100 draws at 95 %, fewer than 88 or all 100 come by chance once in 300 times each.
+                assert!(
+                    (0.88..1.0).contains(&coverage),
+                    "{n_budgets}x{n_sizes}x{n_seeds} {name}: {coverage}"
+                );
+            }
+        }
+    }
+}
