@@ -67,10 +67,7 @@ fn main() {
         chinchillas.extend(each[1]);
         coverages.extend(coverage);
     }
-    let median = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied()
-    };
+    let median = |values: Vec<f64>| scalelaw_fit::quantile::median(&values);
     println!();
     for (idx, law) in LAWS.iter().enumerate() {
         let column: Vec<f64> = bests.iter().filter_map(|each| each[idx]).collect();

@@ -43,12 +43,13 @@ impl Quantity<'_> {
     }
 }
 
-/// Every parameter of the law, and of its frontier where it has one.
+/// Every parameter of the law, and of its frontier at `ln_c` where it has one.
 pub(crate) fn quantities<'a>(
     law: &'a dyn ScalingLaw,
     centre: &'a Point,
     compute: &'a ComputeModel,
     ln_c: f64,
+    smallest_loss: f64,
 ) -> Vec<Quantity<'a>> {
     const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
     let mut all = Vec::new();
@@ -58,7 +59,9 @@ pub(crate) fn quantities<'a>(
         let is_position = name == "d";
         let bounds = match axis {
             Some(axis) if !is_position => (axis.low, axis.high),
-            _ if is_floor || is_position => (0.0, f64::INFINITY),
+            // Above the smallest loss a floor is refuted by that row.
+            _ if is_floor => (0.0, smallest_loss),
+            _ if is_position => (0.0, f64::INFINITY),
             _ => ANY,
         };
         let is_ln = axis.is_none() && !is_floor;

@@ -47,7 +47,8 @@ pub(crate) fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpe
         ..rows.clone()
     };
     let profiler = Profiler::new(law, &weighted, &minimum.theta, &units.of_rows());
-    let quantities = interval::quantities(law, &rows.centre, &compute, ln_c);
+    let smallest_loss = table.rows.iter().map(|row| row.loss).fold(f64::INFINITY, f64::min);
+    let quantities = interval::quantities(law, &rows.centre, &compute, ln_c, smallest_loss);
     let evidence = Evidence {
         level: spec.level,
         n_units: units.len(),

@@ -85,12 +85,12 @@ fn render_fit(out: &mut String, fit: &Fit, width: usize) {
         }
     }
     if let Some(interval) = fit.intervals.values().next() {
-        let said = format!(
-            "intervals: {:.0} %, {}, {} resamples",
-            100.0 * interval.level,
-            interval.method,
-            interval.resamples
-        );
+        let count = if interval.resamples > 0 {
+            format!(", {} resamples", interval.resamples)
+        } else {
+            String::new()
+        };
+        let said = format!("intervals: {:.0} %, {}{count}", 100.0 * interval.level, interval.method);
         wrap(out, &said, 2, width);
     }
     for note in &fit.notes {
