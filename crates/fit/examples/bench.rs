@@ -31,10 +31,10 @@ fn main() {
     }
     println!();
     println!(
-        "| table | {} | best single | auto | regret | coverage90 of auto | of chinchilla |",
+        "| table | {} | best single | auto | regret | coverage90 of auto | of chinchilla | interval score of auto | of chinchilla |",
         LAWS.join(" | ")
     );
-    println!("|{}", "---|".repeat(LAWS.len() + 6));
+    println!("|{}", "---|".repeat(LAWS.len() + 8));
     let percent = |share: Option<f64>| share.map_or("-".into(), |share| format!("{:.2}", 100.0 * share));
     let (mut autos, mut bests, mut chinchillas, mut coverages) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -48,26 +48,26 @@ fn main() {
         let best = each.iter().flatten().copied().fold(f64::INFINITY, f64::min);
         let auto = holdout(LawChoice::Auto);
         let are = auto.as_ref().map(|found| found.are);
+        let score = auto.as_ref().and_then(|found| found.interval_score90);
         let coverage = auto.and_then(|found| found.coverage90);
         let columns: Vec<String> = each.iter().map(|are| percent(*are)).collect();
         println!(
-            "| {name} | {} | {} | {} | {} | {} | {} |",
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",
             columns.join(" | "),
             percent(Some(best)),
             percent(are),
             percent(are.map(|are| are - best)),
             percent(coverage),
             percent(of_law("chinchilla").and_then(|found| found.coverage90)),
+            percent(score),
+            percent(of_law("chinchilla").and_then(|found| found.interval_score90)),
         );
         autos.extend(are);
         bests.push(each.clone());
         chinchillas.extend(each[1]);
         coverages.extend(coverage);
     }
-    let median = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied()
-    };
+    let median = |values: Vec<f64>| scalelaw_fit::quantile::median(&values);
     println!();
     for (idx, law) in LAWS.iter().enumerate() {
         let column: Vec<f64> = bests.iter().filter_map(|each| each[idx]).collect();

@@ -30,65 +30,79 @@ fn main() {
         let known = parse_law_with_params(law).expect("the law is written above");
         for design in [(3, 5, 1), (4, 5, 2), (5, 7, 3)] {
             for noise in [0.005, 0.01, 0.02] {
-                study(label, &known, design, noise, n_draws, n_resamples, decades);
+                let table = |known: &KnownLaw, draw| sweep(known, design, decades, draw);
+                let name = format!("{}x{}x{}", design.0, design.1, design.2);
+                study(label, &name, &known, noise, n_draws, n_resamples, 1e16 * 10f64.powf(decades), &table);
             }
+        }
+        // Enough runs for the bootstrap's percentiles to be what is reported.
+        let table = |known: &KnownLaw, draw| sweep(known, (8, 10, 3), decades, draw);
+        let largest = 1e16 * 10f64.powf(decades);
+        study(label, "8x10x3", &known, 0.01, n_draws / 4, n_resamples, largest, &table);
+        for (n_sizes, n_seeds) in [(6, 1), (7, 3)] {
+            let table = |known: &KnownLaw, draw| trunks(known, n_sizes, n_seeds, draw);
+            let largest = table(&known, 0).rows.iter().map(|row| row.c).fold(0.0, f64::max);
+            study(
+                label,
+                &format!("t{n_sizes}x4x{n_seeds}"),
+                &known,
+                0.01,
+                n_draws,
+                n_resamples,
+                largest,
+                &table,
+            );
         }
     }
 }
 
+/// Draws the losses of a simulated table by a law and a number.
+type Draw<'a> = &'a (dyn Fn(&KnownLaw, u64) -> LossTable + Sync);
+
+#[allow(clippy::too_many_arguments)]
 fn study(
     label: &str,
+    design: &str,
     known: &KnownLaw,
-    design: (usize, usize, usize),
     noise: f64,
     n_draws: u64,
     n_resamples: usize,
-    decades: f64,
+    largest: f64,
+    table: Draw,
 ) {
     let known = KnownLaw { noise, ..known.clone() };
     let compute = ComputeModel { ln_k: 6f64.ln(), kappa: 1.0 };
     let trade_off = known.law.trade_off(&known.params).expect("it is Chinchilla's");
-    let largest = 1e16 * 10f64.powf(decades);
     let (a, ln_n) = compute.optimum(&trade_off, largest.ln()).expect("it has an optimum");
     let truths = [trade_off.alpha, trade_off.beta, a, ln_n / std::f64::consts::LN_10];
     let spec = FitSpec { bootstrap: n_resamples, ..FitSpec::new() };
-    type Draw = Option<[[Option<(bool, f64)>; 4]; 2]>;
-    let draws: Vec<Draw> = (0..n_draws)
+    type Judged = Option<[[Option<(bool, f64)>; 4]; 2]>;
+    let draws: Vec<Judged> = (0..n_draws)
         .into_par_iter()
-        .map(|draw| {
-            let table = sweep(&known, design, decades, draw);
-            match scalelaw_fit::fit(&table, &spec) {
-                Err(FitError::Refused { .. }) => None,
-                Err(other) => panic!("{other}"),
-                Ok(found) => {
-                    let fit = &found.fits[0];
-                    let frontier = fit.optimum.as_ref().map(|found| &found.intervals);
-                    let profiles = fit.diagnostics.as_ref().map(|found| &found.profiles);
-                    let judge = |idx: usize, interval: Option<&Interval>| {
-                        interval.map(|i| (i.low <= truths[idx] && truths[idx] <= i.high, i.high - i.low))
-                    };
-                    let reported = std::array::from_fn(|idx| {
-                        let name = NAMES[idx];
-                        judge(idx, fit.intervals.get(name).or(frontier.and_then(|found| found.get(name))))
-                    });
-                    let profiled = std::array::from_fn(|idx| {
-                        judge(idx, profiles.and_then(|found| found.get(NAMES[idx])))
-                    });
-                    Some([reported, profiled])
-                }
+        .map(|draw| match scalelaw_fit::fit(&table(&known, draw), &spec) {
+            Err(FitError::Refused { .. }) => None,
+            Err(other) => panic!("{other}"),
+            Ok(found) => {
+                let fit = &found.fits[0];
+                let frontier = fit.optimum.as_ref().map(|found| &found.intervals);
+                let profiles = fit.diagnostics.as_ref().map(|found| &found.profiles);
+                let judge = |idx: usize, interval: Option<&Interval>| {
+                    interval.map(|i| (i.low <= truths[idx] && truths[idx] <= i.high, i.high - i.low))
+                };
+                let reported = std::array::from_fn(|idx| {
+                    let name = NAMES[idx];
+                    judge(idx, fit.intervals.get(name).or(frontier.and_then(|found| found.get(name))))
+                });
+                let profiled =
+                    std::array::from_fn(|idx| judge(idx, profiles.and_then(|found| found.get(NAMES[idx]))));
+                Some([reported, profiled])
             }
         })
         .collect();
     let kept: Vec<_> = draws.iter().flatten().collect();
     let refused = 1.0 - kept.len() as f64 / n_draws as f64;
     for (method, name) in ["reported", "profile"].iter().enumerate() {
-        print!(
-            "{label:<8} {}x{}x{} {noise:<5} {name:<8} {:>6.1}% |",
-            design.0,
-            design.1,
-            design.2,
-            100.0 * refused
-        );
+        print!("{label:<8} {design:<6} {noise:<5} {name:<8} {:>6.1}% |", 100.0 * refused);
         let mut widths = Vec::new();
         for idx in 0..4 {
             let judged: Vec<(bool, f64)> = kept.iter().filter_map(|draw| draw[method][idx]).collect();
@@ -104,6 +118,36 @@ fn study(
         }
         println!(" | {}", widths.iter().map(|w| format!("{w:.3}")).collect::<Vec<_>>().join(" "));
     }
+}
+
+/// Trunks of each size and seed with branches at four numbers of tokens: a trunk's branches share nine tenths of
+/// the noise's variance, and its cluster.
+fn trunks(known: &KnownLaw, n_sizes: i32, n_seeds: usize, draw: u64) -> LossTable {
+    let mut rng = ChaCha8Rng::seed_from_u64(500_000 + draw);
+    let parts = |share: f64| KnownLaw { noise: known.noise * share.sqrt(), ..known.clone() };
+    let (shared, own) = (parts(0.9), parts(0.1));
+    let mut rows = Vec::new();
+    for size in 0..n_sizes {
+        let n = 1e6 * 2f64.powi(size);
+        for seed in 0..n_seeds {
+            let of_trunk = shared.draw(n, n, &mut rng) / shared.loss(n, n);
+            for ratio in [5.0, 20.0, 80.0, 320.0] {
+                let d = ratio * n;
+                rows.push(LossRow {
+                    name: format!("row {}", rows.len()),
+                    n,
+                    d,
+                    c: 6.0 * n * d,
+                    loss: own.draw(n, d, &mut rng) * of_trunk,
+                    budget: None,
+                    cluster: Some(format!("trunk {size} {seed}")),
+                    seed: Some(seed as u64),
+                    unique_tokens: None,
+                });
+            }
+        }
+    }
+    table_of(rows)
 }
 
 /// Budgets evenly in the logarithm, sizes over one decade about each budget's optimum, seeds of noise.
@@ -138,6 +182,10 @@ fn sweep(
             }
         }
     }
+    table_of(rows)
+}
+
+fn table_of(rows: Vec<LossRow>) -> LossTable {
     LossTable {
         source: "simulated".into(),
         count_rule: "6ND".into(),

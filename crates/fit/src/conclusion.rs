@@ -205,6 +205,10 @@ pub struct Holdout {
     pub max: f64,
     /// Share of the rows inside their 90 % prediction interval.
     pub coverage90: Option<f64>,
+    /// Mean score of the 90 % intervals in ln loss, lower is better: width, plus 20 times the distance by
+    /// which a row lies outside (Gneiting and Raftery 2007, equation 43).
+    #[serde(default)]
+    pub interval_score90: Option<f64>,
 }
 
 /// A predicted loss of a future run.

@@ -159,3 +159,51 @@ fn minor_spread(rows: &Rows) -> (f64, f64) {
     let minor = half - (half * half - (xx * yy - xy * xy)).max(0.0).sqrt();
     (minor.max(0.0).sqrt(), xy)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::spec::{FitError, FitSpec};
+    use crate::whatever::{isoflop_sweep, row, table_of};
+    use scalelaw_schema::table::LossTable;
+
+    const LAW: &str = "chinchilla:E=1.8,A=480,B=800,alpha=0.35,beta=0.35,noise=0.005";
+
+    fn loss(n: f64, d: f64) -> f64 {
+        crate::parse_law_with_params(LAW).unwrap().loss(n, d)
+    }
+
+    fn grid(cells: &[(f64, f64)]) -> LossTable {
+        table_of(cells.iter().enumerate().map(|(idx, &(n, d))| row(idx, n, d, loss(n, d), None)).collect())
+    }
+
+    #[test]
+    fn tables_that_cannot_tell_are_refused_with_the_reason_and_the_mend() {
+        let sizes = |n: i32| (0..n).map(|i| 1e6 * 2f64.powi(i));
+        let few_sizes: Vec<(f64, f64)> =
+            sizes(2).flat_map(|n| (0..8).map(move |j| (n, 1e8 * 2f64.powi(j)))).collect();
+        let one_ratio: Vec<(f64, f64)> = sizes(10).map(|n| (n, 20.0 * n)).collect();
+        let mut edge = isoflop_sweep(LAW, &[1e16, 1e17, 1e18], 5, 1, 0);
+        for row in &mut edge.rows {
+            // Every size thirty times too small for its budget.
+            row.n /= 30.0;
+            row.d *= 30.0;
+            row.loss = loss(row.n, row.d);
+        }
+        for (table, why, settle) in [
+            (grid(&few_sizes), "2 distinct values of N", "2 or more other values of N"),
+            (grid(&one_ratio), "collinear", "4 times fewer tokens"),
+            (isoflop_sweep(LAW, &[1e17], 9, 1, 0), "one budget", "larger or smaller"),
+            (grid(&few_sizes[..5]), "5 distinct runs", "2 or more other sizes"),
+            (edge, "edge of its sizes", "2 to 4 times larger"),
+            (grid(&[]), "0 distinct runs", "add runs"),
+        ] {
+            match crate::fit(&table, &FitSpec { bootstrap: 0, ..FitSpec::new() }) {
+                Err(FitError::Refused { why: said, settle: mends }) => {
+                    assert!(said.contains(why), "{said}");
+                    assert!(mends.join("; ").contains(settle), "{mends:?}");
+                }
+                other => panic!("{why}: {other:?}"),
+            }
+        }
+    }
+}

@@ -43,12 +43,13 @@ impl Quantity<'_> {
     }
 }
 
-/// Every parameter of the law, and of its frontier where it has one.
+/// Every parameter of the law, and of its frontier at `ln_c` where it has one.
 pub(crate) fn quantities<'a>(
     law: &'a dyn ScalingLaw,
     centre: &'a Point,
     compute: &'a ComputeModel,
     ln_c: f64,
+    smallest_loss: f64,
 ) -> Vec<Quantity<'a>> {
     const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
     let mut all = Vec::new();
@@ -58,7 +59,9 @@ pub(crate) fn quantities<'a>(
         let is_position = name == "d";
         let bounds = match axis {
             Some(axis) if !is_position => (axis.low, axis.high),
-            _ if is_floor || is_position => (0.0, f64::INFINITY),
+            // Above the smallest loss a floor is refuted by that row.
+            _ if is_floor => (0.0, smallest_loss),
+            _ if is_position => (0.0, f64::INFINITY),
             _ => ANY,
         };
         let is_ln = axis.is_none() && !is_floor;
@@ -201,5 +204,35 @@ impl Evidence<'_> {
             method: format!("bootstrap over {}, expanded percentiles", self.what),
             resamples: values.len(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LOG10_N;
+    use crate::spec::FitSpec;
+    use crate::whatever::isoflop_sweep;
+
+    /// The study is `examples/coverage.rs`; this is its shadow, for a change that breaks the intervals.
+    #[test]
+    fn intervals_of_simulated_sweeps_hold_the_truth_at_their_level() {
+        let law = "chinchilla:E=1.8172,A=2000,B=400,alpha=0.45,beta=0.28,noise=0.01";
+        let truth = crate::parse_law_with_params(law).unwrap();
+        let budgets =
+            |n: i32| (0..n).map(|i| 1e16 * 10f64.powf(3.0 * f64::from(i) / f64::from(n - 1))).collect();
+        for (n_budgets, n_sizes, n_seeds) in [(3, 5, 1), (4, 5, 2), (5, 7, 3)] {
+            let budgets: Vec<f64> = budgets(n_budgets);
+            let design = isoflop_sweep(law, &budgets, n_sizes, n_seeds, 0);
+            let found =
+                crate::power(&design, &truth, 200, &FitSpec { bootstrap: 0, ..FitSpec::new() }).unwrap();
+            for name in ["alpha", "beta", "a", LOG10_N] {
+                let coverage = found.expected[name].coverage.unwrap();
+                // Of 100 draws at 95 %, fewer than 88 or all 100 come by chance once in 300 times each.
+                assert!(
+                    (0.88..1.0).contains(&coverage),
+                    "{n_budgets}x{n_sizes}x{n_seeds} {name}: {coverage}"
+                );
+            }
+        }
     }
 }

@@ -22,7 +22,9 @@ mod akima;
 mod backtest;
 mod bootstrap;
 mod choose;
+pub mod counting;
 pub mod csv_table;
+mod curve;
 mod diagnose;
 pub mod frontier;
 mod identify;
@@ -30,6 +32,7 @@ mod interval;
 pub mod isoflop;
 mod noise;
 mod one_law;
+pub mod power;
 mod predict;
 mod profile;
 pub mod quantile;
@@ -46,9 +49,11 @@ use std::collections::BTreeMap;
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable};
 
-use conclusion::{Approach2, Choice, Conclusion, Disagreement, Fit};
+use conclusion::{Approach2, Choice, Conclusion, Disagreement, Fit, Frontier};
+pub use counting::exponents_by_count;
 pub use laws::{ScalingLaw, law};
 pub use objective::Objective;
+pub use power::power;
 use predict::Predictor;
 use row::Rows;
 pub use simulate::{KnownLaw, parse_law_with_params};
@@ -62,7 +67,9 @@ pub use text::render;
 /// otherwise what is wrong with `spec`.
 pub fn fit(table: &LossTable, spec: &FitSpec) -> Result<Conclusion, FitError> {
     check_spec(spec)?;
-    let table = finite_rows(table);
+    let whole = finite_rows(table);
+    let approach1 = curve::envelope(&whole);
+    let (table, said) = curve::choose_rows(whole, spec.objective);
     let (fits, choice) = match &spec.law {
         LawChoice::Named(name) => (vec![one_law::fit(laws::find(name)?, &table, spec)?], None),
         LawChoice::Auto => {
@@ -84,16 +91,16 @@ pub fn fit(table: &LossTable, spec: &FitSpec) -> Result<Conclusion, FitError> {
         &table,
         isoflop::Draws { n: spec.bootstrap.min(2000), seed: spec.seed, level: spec.level },
     );
-    let disagreement = disagreements(&table, &fits[0], approach2.as_ref());
+    let disagreement = disagreements(&table, &fits[0], approach1.as_ref(), approach2.as_ref());
     Ok(Conclusion {
         schema_version: SCHEMA_VERSION,
         source: table.source.clone(),
         count_rule: table.count_rule.clone(),
         loss_name: table.loss_name.clone(),
         n_rows: table.rows.len(),
-        warnings: Vec::new(),
+        warnings: said.into_iter().collect(),
         fits,
-        approach1: None,
+        approach1,
         approach2,
         disagreement,
         excluded: table.excluded,
@@ -158,7 +165,7 @@ fn first_refusal(table: &LossTable, errors: impl IntoIterator<Item = FitError>) 
     )
 }
 
-fn check_spec(spec: &FitSpec) -> Result<(), FitError> {
+pub(crate) fn check_spec(spec: &FitSpec) -> Result<(), FitError> {
     let bad = |what, value, why| Err(FitError::BadSetting { what, value, why });
     if !(spec.level > 0.0 && spec.level < 1.0) {
         return bad("the level", spec.level, "it must lie between 0 and 1 (hint: 0.95)");
@@ -204,16 +211,31 @@ fn finite_rows(table: &LossTable) -> LossTable {
     clean
 }
 
-/// The exponent and the best size at the largest budget, by each approach.
-fn disagreements(table: &LossTable, fit: &Fit, approach2: Option<&Approach2>) -> Vec<Disagreement> {
-    let Some(law) = &fit.optimum else { return Vec::new() };
-    let Some(minima) = approach2.and_then(|approach2| approach2.frontier.as_ref()) else { return Vec::new() };
+/// The exponent and the best size at the largest budget, by each approach; empty with one approach alone.
+fn disagreements(
+    table: &LossTable,
+    fit: &Fit,
+    envelope: Option<&Frontier>,
+    approach2: Option<&Approach2>,
+) -> Vec<Disagreement> {
+    let minima = approach2.and_then(|approach2| approach2.frontier.as_ref());
+    let approaches: Vec<(&str, &Frontier)> =
+        [(fit.law.as_str(), fit.optimum.as_ref()), ("envelope", envelope), ("isoflop", minima)]
+            .into_iter()
+            .filter_map(|(name, frontier)| Some((name, frontier?)))
+            .collect();
+    if approaches.len() < 2 {
+        return Vec::new();
+    }
     let c = one_law::largest_budget(table);
-    let both = |of_law: f64, of_minima: f64| {
-        BTreeMap::from([(fit.law.clone(), of_law), ("isoflop".to_owned(), of_minima)])
+    let each = |of: &dyn Fn(&Frontier) -> f64| -> BTreeMap<String, f64> {
+        approaches.iter().map(|(name, frontier)| ((*name).to_owned(), of(frontier))).collect()
     };
-    vec![
-        Disagreement { quantity: "a".into(), values: both(law.a, minima.a) },
-        Disagreement { quantity: format!("N* at {c:.2e} FLOPs"), values: both(law.n(c), minima.n(c)) },
+    [
+        Disagreement { quantity: "a".into(), values: each(&|frontier| frontier.a) },
+        Disagreement { quantity: format!("N* at {c:.2e} FLOPs"), values: each(&|frontier| frontier.n(c)) },
     ]
+    .into_iter()
+    .filter(|item| item.values.values().all(|value| value.is_finite()))
+    .collect()
 }

@@ -47,7 +47,8 @@ pub(crate) fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpe
         ..rows.clone()
     };
     let profiler = Profiler::new(law, &weighted, &minimum.theta, &units.of_rows());
-    let quantities = interval::quantities(law, &rows.centre, &compute, ln_c);
+    let smallest_loss = table.rows.iter().map(|row| row.loss).fold(f64::INFINITY, f64::min);
+    let quantities = interval::quantities(law, &rows.centre, &compute, ln_c, smallest_loss);
     let evidence = Evidence {
         level: spec.level,
         n_units: units.len(),
@@ -176,7 +177,11 @@ pub(crate) fn largest_budget(table: &LossTable) -> f64 {
     if budget > 0.0 { budget } else { table.rows.iter().map(|row| row.c).fold(0.0, f64::max) }
 }
 
-fn point_of(at: PredictAt, compute: &ComputeModel, optimum_at: &dyn Fn(f64) -> Option<(f64, f64)>) -> Point {
+pub(crate) fn point_of(
+    at: PredictAt,
+    compute: &ComputeModel,
+    optimum_at: &dyn Fn(f64) -> Option<(f64, f64)>,
+) -> Point {
     match at {
         PredictAt::ND(n, d) => compute.point(n, d),
         PredictAt::C(c) => {

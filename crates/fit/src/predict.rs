@@ -130,12 +130,14 @@ pub(crate) fn hold_out_average(
 }
 
 fn judge(predictor: &Predictor, above: &LossTable) -> Option<Holdout> {
-    let (mut errors, mut covered, mut n_judged) = (Vec::new(), 0, 0);
+    let (mut errors, mut covered, mut n_judged, mut score) = (Vec::new(), 0, 0, 0.0);
     for row in &above.rows {
         let Some(found) = predictor.at(&Point::of(row)) else { continue };
         errors.push((found.loss / row.loss - 1.0).abs());
         if let Some(interval) = &found.interval {
             n_judged += 1;
+            let (low, high, ln_loss) = (interval.low.ln(), interval.high.ln(), row.loss.ln());
+            score += high - low + 20.0 * ((low - ln_loss).max(0.0) + (ln_loss - high).max(0.0));
             covered += usize::from(interval.low <= row.loss && row.loss <= interval.high);
         }
     }
@@ -148,5 +150,6 @@ fn judge(predictor: &Predictor, above: &LossTable) -> Option<Holdout> {
         are: errors.iter().sum::<f64>() / errors.len() as f64,
         max: errors.iter().copied().fold(0.0, f64::max),
         coverage90: (n_judged > 0).then(|| covered as f64 / n_judged as f64),
+        interval_score90: (n_judged > 0).then(|| score / n_judged as f64).filter(|score| score.is_finite()),
     })
 }

@@ -79,13 +79,20 @@ impl<'a> Profiler<'a> {
         if !best.value.is_finite() || curvatures == 0.0 {
             return None;
         }
-        let all: Vec<f64> = residuals(law, rows, &best.theta).collect();
-        let (effect, n_clusters) = design_effect(&all, clusters);
-        let noise = (slopes / df).max(1e-24) * effect;
-        let df = if n_clusters < rows.len() { df.min(n_clusters as f64 - 1.0).max(1.0) } else { df };
+        let mut noise = (slopes / df).max(1e-24);
+        let mut df = df;
+        let between = Between::of(&problem, &best.theta, clusters);
+        if let Some(between) = &between {
+            if between.df < 1.0 {
+                return None;
+            }
+            // Clusters whose means vary less than their rows' noise are no worse than single rows.
+            noise = noise.max(between.variance);
+            df = df.min(between.df);
+        }
         let scale = 2.0 * (curvatures / rows.len() as f64) / noise;
         let covariance = problem.inverse_hessian(&best.theta);
-        let what = if n_clusters < rows.len() { "clusters that err together" } else { "independent rows" };
+        let what = if between.is_some() { "clusters that err together" } else { "independent rows" };
         Some(Self { problem, best, scale, df, covariance, what })
     }
 
@@ -259,29 +266,59 @@ impl Walk<'_, '_> {
     }
 }
 
-/// How many times the variance of an estimate grows because rows of one cluster err together,
-/// `1 + (m − 1)·ρ` with ρ the correlation of residuals within clusters of mean size m (Kish 1965), and
-/// the number of clusters.
-fn design_effect(residuals: &[f64], clusters: &[usize]) -> (f64, usize) {
-    let mut groups: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
-    let mut squares = 0.0;
-    for (residual, cluster) in residuals.iter().zip(clusters) {
-        let (sum, count) = groups.entry(*cluster).or_default();
-        *sum += residual;
-        *count += 1.0;
-        squares += residual * residual;
+/// How much the means of clusters vary: what counts where the rows of a cluster err together.
+struct Between {
+    /// Variance of a cluster's mean residual times its size: that of a row, did rows err by themselves.
+    variance: f64,
+    /// Clusters less the parameters that their means are spent on.
+    df: f64,
+}
+
+impl Between {
+    /// `None` where every cluster is a single row.
+    ///
+    /// With J the slopes of the rows and u_g the unit vector of a cluster, the fit takes
+    /// `Σ_g u_gᵀ J (JᵀJ)⁻¹ Jᵀ u_g` degrees of freedom out of the means, not all of its parameters.
+    fn of(problem: &Problem, theta: &[f64], clusters: &[usize]) -> Option<Self> {
+        let rows = problem.rows;
+        let p = theta.len();
+        // Sum of residuals, of slopes, and number of rows of each cluster.
+        let mut groups: BTreeMap<usize, (f64, [f64; MAX_PARAMS], f64)> = BTreeMap::new();
+        let mut information = [[0.0; MAX_PARAMS]; MAX_PARAMS];
+        let (mut grad, mut hess) = ([0.0; MAX_PARAMS], [[0.0; MAX_PARAMS]; MAX_PARAMS]);
+        for (row, cluster) in clusters.iter().enumerate() {
+            let ln_fitted = problem.law.derivatives(theta, &rows.points[row], &mut grad, &mut hess);
+            let root = rows.weights[row].sqrt();
+            let group = groups.entry(*cluster).or_insert((0.0, [0.0; MAX_PARAMS], 0.0));
+            group.0 += root * problem.objective.at(ln_fitted - rows.ln_loss[row]).slope;
+            group.2 += 1.0;
+            for i in 0..p {
+                group.1[i] += root * grad[i];
+                for j in 0..p {
+                    information[i][j] += rows.weights[row] * grad[i] * grad[j];
+                }
+            }
+        }
+        if groups.len() == clusters.len() {
+            return None;
+        }
+        let inverse = inverse(&information, p);
+        let (mut sum, mut spent) = (0.0, 0.0);
+        for (residual, slopes, size) in groups.values() {
+            sum += residual * residual / size;
+            spent += match inverse {
+                Some(inverse) => {
+                    (0..p)
+                        .map(|i| (0..p).map(|j| slopes[i] * inverse[i][j] * slopes[j]).sum::<f64>())
+                        .sum::<f64>()
+                        / size
+                }
+                None => p as f64 / groups.len() as f64,
+            };
+        }
+        let df = groups.len() as f64 - spent;
+        Some(Self { variance: sum / df.max(1e-9), df })
     }
-    let n = residuals.len() as f64;
-    // Σ over pairs within clusters of r·r' is (Σr)² − Σr².
-    let products: f64 = groups.values().map(|(sum, _)| sum * sum).sum::<f64>() - squares;
-    let n_pairs: f64 = groups.values().map(|(_, count)| count * (count - 1.0)).sum();
-    if n_pairs == 0.0 || squares == 0.0 {
-        return (1.0, groups.len());
-    }
-    let correlation = (products / n_pairs / (squares / n)).clamp(0.0, 1.0);
-    // With clusters of unequal size, m is the size that a row sees.
-    let m = groups.values().map(|(_, count)| count * count).sum::<f64>() / n;
-    (1.0 + (m - 1.0) * correlation, groups.len())
 }
 
 fn residuals<'b>(

@@ -85,12 +85,12 @@ fn render_fit(out: &mut String, fit: &Fit, width: usize) {
         }
     }
     if let Some(interval) = fit.intervals.values().next() {
-        let said = format!(
-            "intervals: {:.0} %, {}, {} resamples",
-            100.0 * interval.level,
-            interval.method,
-            interval.resamples
-        );
+        let count = if interval.resamples > 0 {
+            format!(", {} resamples", interval.resamples)
+        } else {
+            String::new()
+        };
+        let said = format!("intervals: {:.0} %, {}{count}", 100.0 * interval.level, interval.method);
         wrap(out, &said, 2, width);
     }
     for note in &fit.notes {
@@ -205,4 +205,41 @@ fn wrap(out: &mut String, text: &str, indent: usize, width: usize) {
         is_empty = false;
     }
     let _ = writeln!(out, "{}", line.trim_end());
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::spec::{FitSpec, LawChoice, PredictAt};
+    use crate::whatever::isoflop_sweep;
+
+    #[test]
+    fn no_line_is_longer_than_the_terminal_and_all_that_matters_is_there() {
+        let law = "chinchilla:E=1.8,A=480,B=2100,alpha=0.35,beta=0.37,noise=0.01";
+        let table = isoflop_sweep(law, &[1e16, 1e17, 1e18, 1e19], 7, 1, 0);
+        let spec = FitSpec {
+            law: LawChoice::All,
+            bootstrap: 50,
+            holdout_compute: Some(0.7),
+            predict: vec![PredictAt::C(1e21), PredictAt::ND(1e8, 1e9)],
+            ..FitSpec::new()
+        };
+        let found = crate::fit(&table, &spec).unwrap();
+        for width in [60, 80, 100] {
+            let text = super::render(&found, width);
+            for line in text.lines() {
+                assert!(line.chars().count() <= width, "{width}: {line}");
+            }
+            for word in [
+                "chinchilla",
+                "alpha",
+                "N* ~ C^a",
+                "held out",
+                "extrapolation by 2.00",
+                "IsoFLOP minima",
+                "95 %",
+            ] {
+                assert!(text.contains(word), "{word} in\n{text}");
+            }
+        }
+    }
 }
