@@ -69,3 +69,33 @@ fn twenty_kills_at_random_moments_change_no_bit() {
         assert!(steps.is_sorted(), "{}: rows of a lost attempt are left: {steps:?}", run.display());
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_keeps_what_is_done_and_the_next_run_goes_on_from_there() {
+    let bench = Workbench::new();
+    bench.tiny_sweep("tiny");
+    let args = ["run", "tiny.toml", "--set", "grid.horizon.steps=4000", "--set", "model.d-model=16"];
+    let child = bench.scalelaw(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let log = || {
+        let run = std::fs::read_dir(bench.path().join("runs/tiny")).ok()?.flatten().map(|entry| entry.path());
+        run.filter(|path| path.is_dir())
+            .find_map(|path| std::fs::read_to_string(path.join("metrics.jsonl")).ok())
+    };
+    // Some steps are behind, the end is far.
+    while log().is_none_or(|rows| rows.lines().count() < 3) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let said = crate::workbench::Said::of(child.wait_with_output().unwrap(), 130, &args);
+    said.names(&["interrupted", "goes on from here"]);
+    let folder = bench.run_folders("tiny").remove(0);
+    assert!(!folder.join("record.json").exists());
+    assert!(!folder.join("attempts.jsonl").exists(), "a wish to stop is no failed attempt");
+    let again = bench.expect(0, &args);
+    assert!(again.stderr.contains("from step "), "{}", again.stderr);
+    let record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("record.json")).unwrap()).unwrap();
+    assert_eq!(record["flops_spent"], record["flops_path"], "a clean stop repeats no step: {record}");
+}

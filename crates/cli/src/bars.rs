@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use scalelaw_plan::table::duration;
 use scalelaw_runner::progress::{Next, Progress};
 use scalelaw_schema::plan::PlannedRun;
 use scalelaw_schema::record::Outcome;
@@ -201,15 +202,5 @@ impl Bars {
             let eta = self.eta().map_or(String::new(), |eta| format!(", about {} to go", duration(eta)));
             screen.overall.set_message(format!("{} of {} runs{eta}", self.n_over, self.n_runs));
         }
-    }
-}
-
-/// `3 h 12 min`, `4 min 5 s`, `12 s`.
-pub fn duration(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, s) => format!("{s} s"),
-        (0, m, s) => format!("{m} min {s} s"),
-        (h, m, _) => format!("{h} h {m} min"),
     }
 }

@@ -86,7 +86,9 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         return Ok(exit::OK);
     }
     let total = &plan.total;
-    let time = total.wall_seconds.map_or(String::new(), |s| format!(", about {}", crate::bars::duration(s)));
+    let time = total
+        .wall_seconds
+        .map_or(String::new(), |s| format!(", about {}", scalelaw_plan::table::duration(s)));
     say.line(&format!("{}: {} runs, {:.2e} FLOPs{time}", sweep.name, total.n_runs, total.flops));
 
     // A second Ctrl-C is not waited for by anybody.
