@@ -51,20 +51,20 @@ fn a_plan_reads_well_at_80_columns() {
     size and its text?
 
   runs  model       N      D        C   D/N       lr  time     kWh   money
-budget 1.00e11, centred on N 25.0K by the sweep's guess
-     2  L2 d16  10.8K  1.12M  1.00e11   103  1.00e-2   10s  1.4e-4  2.2e-3
-     2  L3 d24  27.1K   461K  1.00e11  17.0  9.99e-3   10s  1.5e-4  2.2e-3
+budget 1.00e11, centred on N 25.7K by the sweep's guess
+     2  L2 d16  10.8K  1.12M  1.00e11   103  1.58e-2   10s  1.4e-4  2.2e-3
+     2  L2 d28  27.0K   488K  1.00e11  18.1  1.17e-2   10s  1.5e-4  2.2e-3
 budget 4.00e11, centred on N 52.7K by the sweep's guess
-     2  L2 d24  20.1K  2.55M  4.00e11   127  1.00e-2   40s  5.6e-4  8.6e-3
-     2  L2 d40  50.2K  1.11M  4.00e11  22.0  8.13e-3   41s  5.7e-4  8.7e-3
+     2  L2 d24  20.1K  2.55M  4.00e11   127  1.29e-2   40s  5.6e-4  8.6e-3
+     2  L2 d40  50.2K  1.11M  4.00e11  22.0  9.49e-3   41s  5.7e-4  8.7e-3
   (no room for: steps, disk, memory)
 
 total: 8 runs, 2.00e12 FLOPs, 10.5M tokens, 1m42s, 6.6MB of disk, 2.8e-3 kWh,
   0.04 EUR
 
 DROPPED 2 cells
-  budget 1.00e11, N 62.7K (2 runs): 203 steps are fewer than 450
-  budget 4.00e11, N 132K (2 runs): 433 steps are fewer than 450
+  budget 1.00e11, N 64.5K (2 runs): 203 steps are fewer than 450
+  budget 4.00e11, N 132K (2 runs): 443 steps are fewer than 450
 "#;
     assert_eq!(table(&plan(PRICED), 80), expected);
 }
@@ -75,18 +75,18 @@ fn a_plan_reads_well_at_120_columns() {
   What does it cost to know how the loss of a small transformer falls with its size and its text?
 
   runs  model       N      D        C   D/N  steps       lr  time  memory   disk     kWh   money
-budget 1.00e11, centred on N 25.0K by the sweep's guess
-     2  L2 d16  10.8K  1.12M  1.00e11   103   1093  1.00e-2   10s  17.0MB  377kB  1.4e-4  2.2e-3
-     2  L3 d24  27.1K   461K  1.00e11  17.0    450  9.99e-3   10s  26.2MB  827kB  1.5e-4  2.2e-3
+budget 1.00e11, centred on N 25.7K by the sweep's guess
+     2  L2 d16  10.8K  1.12M  1.00e11   103   1093  1.58e-2   10s  17.0MB  377kB  1.4e-4  2.2e-3
+     2  L2 d28  27.0K   488K  1.00e11  18.1    477  1.17e-2   10s  20.3MB  829kB  1.5e-4  2.2e-3
 budget 4.00e11, centred on N 52.7K by the sweep's guess
-     2  L2 d24  20.1K  2.55M  4.00e11   127   2486  1.00e-2   40s  19.0MB  636kB  5.6e-4  8.6e-3
-     2  L2 d40  50.2K  1.11M  4.00e11  22.0   1080  8.13e-3   41s  23.7MB  1.5MB  5.7e-4  8.7e-3
+     2  L2 d24  20.1K  2.55M  4.00e11   127   2486  1.29e-2   40s  19.0MB  636kB  5.6e-4  8.6e-3
+     2  L2 d40  50.2K  1.11M  4.00e11  22.0   1080  9.49e-3   41s  23.7MB  1.5MB  5.7e-4  8.7e-3
 
 total: 8 runs, 2.00e12 FLOPs, 10.5M tokens, 1m42s, 6.6MB of disk, 2.8e-3 kWh, 0.04 EUR
 
 DROPPED 2 cells
-  budget 1.00e11, N 62.7K (2 runs): 203 steps are fewer than 450
-  budget 4.00e11, N 132K (2 runs): 433 steps are fewer than 450
+  budget 1.00e11, N 64.5K (2 runs): 203 steps are fewer than 450
+  budget 4.00e11, N 132K (2 runs): 443 steps are fewer than 450
 "#;
     assert_eq!(table(&plan(PRICED), 120), expected);
 }
