@@ -20,9 +20,15 @@ fn main() {
     println!("|---|---|---|---|---|");
     for (name, table) in &tables {
         let spec = FitSpec { bootstrap: 0, ..FitSpec::new() };
-        let start = Instant::now();
-        let bare = scalelaw_fit::minimum(table, "chinchilla", spec.objective);
-        let fit_ms = 1e3 * start.elapsed().as_secs_f64();
+        let mut bare = None;
+        let times: Vec<f64> = (0..9)
+            .map(|_| {
+                let start = Instant::now();
+                bare = scalelaw_fit::minimum(table, "chinchilla", spec.objective);
+                1e3 * start.elapsed().as_secs_f64()
+            })
+            .collect();
+        let fit_ms = scalelaw_fit::quantile::median(&times).unwrap_or_default();
         let start = Instant::now();
         let n_refits = scalelaw_fit::refits(table, "chinchilla", spec.objective, 4000, 0).len();
         let refit_s = start.elapsed().as_secs_f64();

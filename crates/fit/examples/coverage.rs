@@ -1,4 +1,4 @@
-//! Coverage of the intervals on simulated sweeps: `coverage [DRAWS] [RESAMPLES] [DECADES]`. Prints a row per
+//! Coverage of the intervals on simulated sweeps: `coverage [DRAWS] [RESAMPLES] [DECADES] [DESIGN]`. Prints a row per
 //! design, noise and truth: the share of draws whose 95 % interval holds the truth, for alpha, beta, the
 //! frontier's exponent and log N* at the largest budget, its median width, and the share refused.
 
@@ -39,6 +39,17 @@ fn main() {
         let table = |known: &KnownLaw, draw| sweep(known, (8, 10, 3), decades, draw);
         let largest = 1e16 * 10f64.powf(decades);
         study(label, "8x10x3", &known, 0.01, n_draws / 4, n_resamples, largest, &table);
+        let table = |known: &KnownLaw, draw| ladder(known, 6, &[5.0, 20.0, 80.0, 320.0], draw);
+        let largest = table(&known, 0).rows.iter().map(|row| row.c).fold(0.0, f64::max);
+        study(label, "l6x4x1", &known, 0.01, n_draws, n_resamples, largest, &table);
+        let table = |known: &KnownLaw, draw| {
+            heavy(
+                sweep(&KnownLaw { noise: 0.0, ..known.clone() }, (4, 5, 2), decades, draw),
+                known.noise,
+                draw,
+            )
+        };
+        study(label, "h4x5x2", &known, 0.01, n_draws, n_resamples, 1e16 * 10f64.powf(decades), &table);
         for (n_sizes, n_seeds) in [(6, 1), (7, 3)] {
             let table = |known: &KnownLaw, draw| trunks(known, n_sizes, n_seeds, draw);
             let largest = table(&known, 0).rows.iter().map(|row| row.c).fold(0.0, f64::max);
@@ -70,6 +81,9 @@ fn study(
     largest: f64,
     table: Draw,
 ) {
+    if std::env::args().nth(4).is_some_and(|only| !design.starts_with(&only)) {
+        return;
+    }
     let known = KnownLaw { noise, ..known.clone() };
     let compute = ComputeModel { ln_k: 6f64.ln(), kappa: 1.0 };
     let trade_off = known.law.trade_off(&known.params).expect("it is Chinchilla's");
@@ -118,6 +132,31 @@ fn study(
         }
         println!(" | {}", widths.iter().map(|w| format!("{w:.3}")).collect::<Vec<_>>().join(" "));
     }
+}
+
+/// Sizes by tokens per parameter, each run by itself, no budgets.
+fn ladder(known: &KnownLaw, n_sizes: i32, ratios: &[f64], draw: u64) -> LossTable {
+    let mut table = trunks(&KnownLaw { noise: 0.0, ..known.clone() }, n_sizes, 1, draw);
+    table.rows.retain(|row| ratios.iter().any(|ratio| (row.d / row.n - ratio).abs() < 1e-6 * ratio));
+    let mut rng = ChaCha8Rng::seed_from_u64(900_000 + draw);
+    for row in &mut table.rows {
+        row.cluster = None;
+        row.loss = known.draw(row.n, row.d, &mut rng);
+    }
+    table
+}
+
+/// Adds noise with Student's tails, 3 degrees of freedom, of standard deviation `sd`.
+fn heavy(mut table: LossTable, sd: f64, draw: u64) -> LossTable {
+    let mut rng = ChaCha8Rng::seed_from_u64(700_000 + draw);
+    let unit = parse_law_with_params("power-n:A=1,alpha=0,noise=1").expect("the law is written here");
+    let mut normal = || unit.draw(1.0, 1.0, &mut rng).ln();
+    for row in &mut table.rows {
+        let scale = (0..3).map(|_| normal().powi(2)).sum::<f64>() / 3.0;
+        // The variance of Student's t is df/(df − 2).
+        row.loss *= (sd * normal() / (3.0 * scale).sqrt()).exp();
+    }
+    table
 }
 
 /// Trunks of each size and seed with branches at four numbers of tokens: a trunk's branches share nine tenths of

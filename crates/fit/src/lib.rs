@@ -1,13 +1,15 @@
 //! Fits scaling laws to tables of losses, with honest intervals. Pure `f64`: no files, no clock, no
 //! random state but the seeds it is given.
 //!
-//! Reading order: what is asked ([`spec`], [`objective`]), the laws ([`laws`], [`jet`]), the search
-//! (`search`, `minimise`), what is concluded ([`conclusion`], [`text`]).
+//! Reading order: what is asked ([`spec`], [`objective`]); the laws ([`laws`], [`jet`]) and the rows as they see
+//! them ([`row`]); the search (`search`, `minimise`) and what it refuses (`identify`); intervals (`interval`,
+//! `profile`, `bootstrap`, `noise`) and predictions (`predict`, `backtest`, `choose`); the other approaches
+//! ([`isoflop`], `curve`); what a design will tell ([`power`]); and what is concluded ([`conclusion`], [`text`]).
+//! How exact, fast and calibrated all this is: `README.md`.
 
 // Matrices are indexed as in their formulas.
 #![allow(clippy::needless_range_loop)]
 
-pub mod conclusion;
 pub mod objective;
 pub mod spec;
 
@@ -15,28 +17,33 @@ pub mod jet;
 pub mod laws;
 pub mod row;
 
+mod identify;
 mod minimise;
+mod one_law;
 mod search;
 
-mod akima;
-mod backtest;
 mod bootstrap;
+mod interval;
+mod noise;
+mod profile;
+pub mod quantile;
+
+mod backtest;
 mod choose;
-pub mod counting;
-pub mod csv_table;
+mod predict;
+
+mod akima;
 mod curve;
 mod diagnose;
 pub mod frontier;
-mod identify;
-mod interval;
 pub mod isoflop;
-mod noise;
-mod one_law;
+
+pub mod counting;
 pub mod power;
-mod predict;
-mod profile;
-pub mod quantile;
 pub mod simulate;
+
+pub mod conclusion;
+pub mod csv_table;
 pub mod text;
 
 #[cfg(test)]
@@ -91,6 +98,7 @@ pub fn fit(table: &LossTable, spec: &FitSpec) -> Result<Conclusion, FitError> {
         &table,
         isoflop::Draws { n: spec.bootstrap.min(2000), seed: spec.seed, level: spec.level },
     );
+    let warnings = said.into_iter().chain(contradiction(&fits[0], approach2.as_ref())).collect();
     let disagreement = disagreements(&table, &fits[0], approach1.as_ref(), approach2.as_ref());
     Ok(Conclusion {
         schema_version: SCHEMA_VERSION,
@@ -98,7 +106,7 @@ pub fn fit(table: &LossTable, spec: &FitSpec) -> Result<Conclusion, FitError> {
         count_rule: table.count_rule.clone(),
         loss_name: table.loss_name.clone(),
         n_rows: table.rows.len(),
-        warnings: said.into_iter().collect(),
+        warnings,
         fits,
         approach1,
         approach2,
@@ -209,6 +217,20 @@ fn finite_rows(table: &LossTable) -> LossTable {
         why: "a number of it is not finite and positive".into(),
     }));
     clean
+}
+
+/// A warning where the law's frontier and the IsoFLOP minima exclude each other.
+fn contradiction(fit: &Fit, approach2: Option<&Approach2>) -> Option<String> {
+    let (law, minima) = (fit.optimum.as_ref()?, approach2?.frontier.as_ref()?);
+    let (of_law, of_minima) = (law.intervals.get("a")?, minima.intervals.get("a")?);
+    let is_apart = of_law.high < of_minima.low || of_minima.high < of_law.low;
+    is_apart.then(|| {
+        format!(
+            "the approaches contradict each other: a is {:.3} to {:.3} by {} and {:.3} to {:.3} by the IsoFLOP minima; \
+             parabolas are biased where alpha and beta differ or the sizes are off the optimum, laws where their form is wrong",
+            of_law.low, of_law.high, fit.law, of_minima.low, of_minima.high
+        )
+    })
 }
 
 /// The exponent and the best size at the largest budget, by each approach; empty with one approach alone.
