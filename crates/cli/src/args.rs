@@ -116,6 +116,13 @@ pub struct PlanArgs {
     /// Do not measure the device's speed: no times, no costs.
     #[arg(long)]
     pub no_speed: bool,
+    /// Simulate the sweep under a law and print the intervals to expect: a law with parameters and noise, as for
+    /// `run --simulate`, or `fitted` for the law that the sweep's runs show so far.
+    #[arg(long, value_name = "LAW", conflicts_with = "resolved")]
+    pub power: Option<String>,
+    /// Sweeps that `--power` simulates.
+    #[arg(long, default_value_t = 200, value_name = "N", requires = "power")]
+    pub draws: usize,
 }
 
 #[derive(Debug, Args)]
@@ -194,6 +201,9 @@ pub struct FitArgs {
     /// How N and C of a sweep are counted; as the sweep says by default.
     #[arg(long, value_name = "RULE")]
     pub count_rule: Option<CountRule>,
+    /// Print the exponent of N* of a sweep under every way of counting, side by side.
+    #[arg(long, conflicts_with = "count_rule")]
+    pub every_count: bool,
     /// `log-huber:DELTA`, `log-mse` or `huber:DELTA`.
     #[arg(long, default_value = "log-huber:1e-3", value_name = "OBJECTIVE")]
     pub objective: String,

@@ -193,7 +193,8 @@ mod tests {
     fn a_deeper_model_is_always_a_larger_one_and_the_aspect_stays_near_its_aim() {
         for rule in CountRule::ALL {
             let family = Family::new(FamilySpec { rule, ..spec() });
-            let shapes: Vec<&ModelShape> = sizes(1e4, 1e9, 5000).map(|n| family.nearest(n).unwrap()).collect();
+            let shapes: Vec<&ModelShape> =
+                sizes(1e4, 1e9, 5000).map(|n| family.nearest(n).unwrap()).collect();
             assert!(shapes.windows(2).all(|pair| pair[0].n_layer <= pair[1].n_layer), "{rule}");
             for shape in shapes.iter().filter(|shape| shape.n_layer > DEPTH_MIN) {
                 let aspect = shape.d_model as f64 / shape.n_layer as f64;

@@ -4,8 +4,11 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
+use scalelaw_fit::conclusion::Interval;
 use scalelaw_fit::{FitError, FitSpec, LawChoice, Objective, PredictAt};
 use scalelaw_results::{ColumnNames, LossColumn, NotedTable};
+use scalelaw_schema::SCHEMA_VERSION;
+use scalelaw_schema::count::CountRule;
 
 use crate::args::{FitArgs, Shared};
 use crate::conclude::{Verdict, judge};
@@ -15,11 +18,26 @@ use crate::paths;
 use crate::say::Say;
 
 pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
+    if args.every_count {
+        return every_count(shared, args);
+    }
     let noted = read(shared, args)?;
     for note in &noted.notes {
         say.warn(note);
     }
-    let spec = FitSpec {
+    let mut stdout = anstream::stdout().lock();
+    match judge(&noted.table, &spec_of(args)?)? {
+        Verdict::Fitted(conclusion) if args.json => {
+            writeln!(stdout, "{}", serde_json::to_string_pretty(&conclusion)?)?;
+        }
+        Verdict::Fitted(conclusion) => write!(stdout, "{}", scalelaw_fit::render(&conclusion, 80))?,
+        Verdict::Refused { why, settle } => return Err(FitError::Refused { why, settle }.into()),
+    }
+    Ok(())
+}
+
+fn spec_of(args: &FitArgs) -> Result<FitSpec> {
+    Ok(FitSpec {
         law: LawChoice::parse(&args.law),
         objective: Objective::parse(&args.objective).map_err(UsageError)?,
         bootstrap: args.bootstrap,
@@ -27,15 +45,35 @@ pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
         level: 0.95,
         holdout_compute: args.holdout_compute,
         predict: args.predict.iter().map(|point| parse_point(point)).collect::<Result<_>>()?,
-    };
-    match judge(&noted.table, &spec)? {
-        Verdict::Fitted(conclusion) if args.json => {
-            writeln!(anstream::stdout(), "{}", serde_json::to_string_pretty(&conclusion)?)?;
+    })
+}
+
+/// The same rows under every way of counting: how the exponents of Kaplan and of Hoffmann are reconciled.
+fn every_count(shared: &Shared, args: &FitArgs) -> Result<()> {
+    let tables: Vec<_> = CountRule::ALL
+        .into_iter()
+        .map(|rule| read_sweep(shared, &args.table, args, Some(rule)).map(|noted| noted.table))
+        .collect::<Result<_>>()?;
+    let exponents = scalelaw_fit::exponents_by_count(&tables, &spec_of(args)?)?;
+    let mut stdout = anstream::stdout().lock();
+    if args.json {
+        let value = serde_json::json!({ "schema_version": SCHEMA_VERSION, "exponents": exponents });
+        writeln!(stdout, "{}", serde_json::to_string_pretty(&value)?)?;
+        return Ok(());
+    }
+    writeln!(stdout, "{:20} {:>26}  {:>26}", "N and C counted as", "a by the law", "a by IsoFLOP minima")?;
+    for counted in &exponents {
+        let cell = |a: Option<f64>, interval: &Option<Interval>| match (a, interval) {
+            (Some(a), Some(i)) => format!("{a:.3} [{:.3}, {:.3}]", i.low, i.high),
+            (Some(a), None) => format!("{a:.3}"),
+            (None, _) => "not known".to_string(),
+        };
+        let law = cell(counted.a, &counted.interval);
+        let isoflop = cell(counted.a_isoflop, &counted.interval_isoflop);
+        writeln!(stdout, "{:20} {law:>26}  {isoflop:>26}", counted.count_rule)?;
+        if let Some(why) = &counted.refused {
+            writeln!(stdout, "  refused: {why}")?;
         }
-        Verdict::Fitted(conclusion) => {
-            write!(anstream::stdout(), "{}", scalelaw_fit::render(&conclusion, 80))?
-        }
-        Verdict::Refused { why, settle } => return Err(FitError::Refused { why, settle }.into()),
     }
     Ok(())
 }
@@ -62,17 +100,17 @@ fn read(shared: &Shared, args: &FitArgs) -> Result<NotedTable> {
             return Err(UsageError(format!("{flag} names a column of a table; a sweep has its own")).into());
         }
     }
-    read_sweep(shared, &args.table, args)
+    read_sweep(shared, &args.table, args, args.count_rule)
 }
 
-fn read_sweep(shared: &Shared, sweep: &Path, args: &FitArgs) -> Result<NotedTable> {
+fn read_sweep(shared: &Shared, sweep: &Path, args: &FitArgs, rule: Option<CountRule>) -> Result<NotedTable> {
     let folder = paths::sweep_folder(shared, sweep)?;
     let plan = read_plan(&folder)?.ok_or_else(|| anyhow!("`{}` has no plan.json", folder.display()))?;
     let mut collected = scalelaw_results::collect(&folder)?;
     if let Some(expr) = &args.filter {
         collected.keep_where(expr)?;
     }
-    let rule = args.count_rule.unwrap_or(plan.count_rule);
+    let rule = rule.unwrap_or(plan.count_rule);
     let loss = args.loss.as_deref().map_or(LossColumn::Mean, |name| {
         name.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})
     });

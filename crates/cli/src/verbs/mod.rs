@@ -7,6 +7,7 @@ pub mod export;
 pub mod fit;
 pub mod init;
 pub mod plan;
+pub mod power;
 pub mod report;
 pub mod run;
 pub mod status;

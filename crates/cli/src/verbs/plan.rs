@@ -13,6 +13,7 @@ use crate::corpora::Corpora;
 use crate::say::Say;
 use crate::speed::{self, Placement};
 use crate::sweep_file::SweepFile;
+use crate::verbs::power;
 use crate::{facts, paths, sweep_file};
 
 pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
@@ -26,6 +27,9 @@ pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
     let mut facts = facts::gather(&corpora, &placement, &shared.runs.join(&sweep.name))?;
     // A wrong sweep is told before anything is measured.
     let mut plan = expand(&sweep, &facts)?;
+    if let Some(law) = &args.power {
+        return power::show(&plan, &shared.runs.join(&sweep.name), args, law, say);
+    }
     if !args.no_speed {
         facts.speed = Some(speed::measured(&placement, &cache, say)?);
         plan = expand(&sweep, &facts)?;

@@ -1,0 +1,101 @@
+//! `scalelaw plan --power`: what a planned sweep will be able to tell, before it is paid for.
+
+use std::io::Write;
+
+use anyhow::Result;
+use scalelaw_fit::power::{Power, power};
+use scalelaw_fit::{FitSpec, KnownLaw, PredictAt, parse_law_with_params};
+use scalelaw_schema::SCHEMA_VERSION;
+use scalelaw_schema::plan::Plan;
+use scalelaw_schema::table::{LossRow, LossTable};
+
+use crate::args::PlanArgs;
+use crate::conclude::{Verdict, read_verdict};
+use crate::exit::UsageError;
+use crate::say::Say;
+
+/// Simulates the plan's runs, fits each draw with the real fitter, and prints the intervals to expect.
+pub fn show(plan: &Plan, sweep_dir: &std::path::Path, args: &PlanArgs, law: &str, say: Say) -> Result<()> {
+    let truth = assumed_law(law, sweep_dir)?;
+    let design = design(plan);
+    let largest = plan.runs.iter().map(|run| run.c).fold(0.0, f64::max);
+    let spec = FitSpec { bootstrap: 200, predict: vec![PredictAt::C(10.0 * largest)], ..FitSpec::new() };
+    say.line(&format!("drawing and fitting {} sweeps of {} runs ...", args.draws, design.rows.len()));
+    let power = power(&design, &truth, args.draws, &spec)?;
+    let mut stdout = anstream::stdout().lock();
+    if args.json {
+        let value = serde_json::json!({ "schema_version": SCHEMA_VERSION, "law": law, "power": power });
+        writeln!(stdout, "{}", serde_json::to_string_pretty(&value)?)?;
+    } else {
+        write!(stdout, "{}", table(&power, largest))?;
+    }
+    Ok(())
+}
+
+/// The runs to come, without losses. Runs of one cluster stay one.
+fn design(plan: &Plan) -> LossTable {
+    let rows = plan
+        .runs
+        .iter()
+        .map(|planned| LossRow {
+            name: planned.run.id.to_string(),
+            n: planned.n,
+            d: planned.d,
+            c: planned.c,
+            // Drawn later; a table's losses are positive.
+            loss: 1.0,
+            budget: planned.run.cell.budget_flops,
+            cluster: planned.run.cell.cluster.as_ref().map(|cluster| cluster.to_string()),
+            seed: Some(planned.run.train.seed),
+            unique_tokens: None,
+        })
+        .collect();
+    LossTable {
+        source: plan.sweep.clone(),
+        count_rule: plan.count_rule.name().to_string(),
+        loss_name: "loss".to_string(),
+        rows,
+        excluded: Vec::new(),
+    }
+}
+
+/// The law as given, or the one fitted so far with the noise of its residuals.
+fn assumed_law(text: &str, sweep_dir: &std::path::Path) -> Result<KnownLaw> {
+    if text != "fitted" {
+        return Ok(parse_law_with_params(text)?);
+    }
+    let Some(Verdict::Fitted(conclusion)) = read_verdict(sweep_dir) else {
+        let why =
+            format!("`{}` holds no fit yet (hint: give a law with its parameters)", sweep_dir.display());
+        return Err(UsageError(why).into());
+    };
+    let fit = &conclusion.fits[0];
+    let params: Vec<String> = fit.params.iter().map(|(name, value)| format!("{name}={value:e}")).collect();
+    Ok(parse_law_with_params(&format!("{}:{},noise={:e}", fit.law, params.join(","), fit.rms_log_residual))?)
+}
+
+fn table(power: &Power, largest: f64) -> String {
+    let mut text = format!("what {} runs would tell, over {} simulated sweeps\n\n", power.runs, power.draws);
+    text.push_str(&format!(
+        "  {:28} {:>10}  {:>23}  {:>10}\n",
+        "quantity", "truth", "95 % interval", "width"
+    ));
+    for (name, expected) in &power.expected {
+        let name = match name.as_str() {
+            "log10_n_at_largest_budget" => "log10 N*, largest budget",
+            "loss at prediction 1" => "loss at ten times the compute",
+            other => other,
+        };
+        let truth = expected.truth.map_or("not known".to_string(), |truth| format!("{truth:.4}"));
+        let interval = format!("[{:.4}, {:.4}]", expected.low, expected.high);
+        text.push_str(&format!("  {name:28} {truth:>10}  {interval:>23}  {:>10.4}\n", expected.width));
+    }
+    text.push_str(&format!(
+        "\nlargest run planned: {largest:.2e} FLOPs; ends and widths are medians over the sweeps\n"
+    ));
+    if power.refused > 0.0 {
+        let why = power.why_refused.as_deref().unwrap_or("no reason was given");
+        text.push_str(&format!("refused in {:.0} % of them, mostly: {why}\n", 100.0 * power.refused));
+    }
+    text
+}
