@@ -117,12 +117,12 @@ impl Concluded {
 
     /// The page.
     pub fn html(&self) -> String {
-        self.with_report_input(|input| scalelaw_report::html(input))
+        self.with_report_input(scalelaw_report::html)
     }
 
     /// The page as Markdown.
     pub fn markdown(&self) -> String {
-        self.with_report_input(|input| scalelaw_report::markdown(input))
+        self.with_report_input(scalelaw_report::markdown)
     }
 
     fn with_report_input<T>(&self, make: impl FnOnce(&ReportInput) -> T) -> T {
