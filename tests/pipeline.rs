@@ -69,3 +69,64 @@ fn a_simulated_sweep_never_mixes_with_a_trained_one() {
     let record: Value = serde_json::from_slice(&std::fs::read(folder.join("record.json")).unwrap()).unwrap();
     assert_eq!(record["provenance"]["backend"], "simulated");
 }
+
+#[test]
+fn later_budgets_are_centred_on_what_the_smaller_ones_show() {
+    let bench = Workbench::new();
+    // The guess is off by a factor of three in N; the truth has its optimum near 20 tokens per parameter.
+    let sweep = SWEEP.replace("tokens-per-param = 20", "tokens-per-param = 180\ncenter = \"fit\"");
+    bench.write("known.toml", &sweep);
+    bench.expect(0, &["run", "known.toml", "--simulate", LAW]);
+    let plan: Value = serde_json::from_slice(
+        &std::fs::read(bench.path().join("runs/known-simulated/plan.json")).unwrap(),
+    )
+    .unwrap();
+    let budgets = plan["budgets"].as_array().unwrap();
+    assert_eq!(budgets[0]["center"], "prior");
+    assert_eq!(budgets.last().unwrap()["center"], "fit", "{plan}");
+    let fit = bench.json(&["fit", "known-simulated", "--bootstrap", "0"]);
+    let [a, coefficient] =
+        ["a", "n_coefficient"].map(|name| fit["fits"][0]["optimum"][name].as_f64().unwrap());
+    let last = budgets.last().unwrap();
+    let optimum = coefficient * last["flops"].as_f64().unwrap().powf(a);
+    let ratio = last["center_n"].as_f64().unwrap() / optimum;
+    assert!((0.6..1.6).contains(&ratio), "the last budget is centred at {ratio} times its optimum");
+    // Nothing is left: what was planned for the moved budgets is what was run.
+    let again = bench.expect(0, &["run", "known.toml", "--simulate", LAW]);
+    assert!(again.stderr.contains("are over"), "{}", again.stderr);
+}
+
+#[test]
+fn the_power_of_a_plan_is_known_before_it_runs() {
+    let bench = Workbench::new();
+    bench.write("known.toml", SWEEP);
+    let args = ["plan", "known.toml", "--power", LAW, "--draws", "20"];
+    let power = bench.json(&args);
+    let alpha = &power["power"]["expected"]["alpha"];
+    assert_eq!(alpha["truth"], 0.35);
+    let [low, high] = ["low", "high"].map(|end| alpha[end].as_f64().unwrap());
+    assert!(low < 0.35 && 0.35 < high && high - low < 0.2, "{alpha}");
+    // Fewer runs know less.
+    let fewer = bench.json(&[&args[..], &["--set", "grid.sizes=5", "--set", "train.seed=0"]].concat());
+    let width = |power: &Value| power["power"]["expected"]["a"]["width"].as_f64().unwrap();
+    assert!(width(&fewer) > width(&power), "{} and {}", width(&fewer), width(&power));
+    assert!(!bench.path().join("runs").exists());
+    bench.expect(2, &["plan", "known.toml", "--power", "fitted"]).names(&["no fit yet"]);
+}
+
+#[test]
+fn a_fit_predicts_and_is_judged_by_rows_held_out() {
+    let bench = Workbench::new();
+    bench.write("known.toml", SWEEP);
+    bench.expect(0, &["run", "known.toml", "--simulate", LAW]);
+    let args = ["fit", "known-simulated", "--holdout-compute", "0.75", "--predict", "N=1e9,D=2e10"];
+    let fit = bench.json(&args);
+    let held_out = &fit["fits"][0]["holdout"];
+    assert!(held_out["rows"].as_u64().unwrap() > 5 && held_out["are"].as_f64().unwrap() < 0.03, "{held_out}");
+    let prediction = &fit["fits"][0]["predictions"][0];
+    let truth = 1.8 + 480.0 / 1e9f64.powf(0.35) + 2080.0 / 2e10f64.powf(0.37);
+    assert!((prediction["loss"].as_f64().unwrap() / truth - 1.0).abs() < 0.05, "{prediction}, truth {truth}");
+    assert_eq!(prediction["kind"], "extrapolation");
+    let counts = bench.json(&["fit", "known-simulated", "--every-count", "--bootstrap", "0"]);
+    assert_eq!(counts["exponents"].as_array().unwrap().len(), 5);
+}
