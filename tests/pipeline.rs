@@ -77,10 +77,9 @@ fn later_budgets_are_centred_on_what_the_smaller_ones_show() {
     let sweep = SWEEP.replace("tokens-per-param = 20", "tokens-per-param = 180\ncenter = \"fit\"");
     bench.write("known.toml", &sweep);
     bench.expect(0, &["run", "known.toml", "--simulate", LAW]);
-    let plan: Value = serde_json::from_slice(
-        &std::fs::read(bench.path().join("runs/known-simulated/plan.json")).unwrap(),
-    )
-    .unwrap();
+    let plan: Value =
+        serde_json::from_slice(&std::fs::read(bench.path().join("runs/known-simulated/plan.json")).unwrap())
+            .unwrap();
     let budgets = plan["budgets"].as_array().unwrap();
     assert_eq!(budgets[0]["center"], "prior");
     assert_eq!(budgets.last().unwrap()["center"], "fit", "{plan}");

@@ -92,6 +92,19 @@ fn finished_runs_can_be_judged_by_other_text() {
 }
 
 #[test]
+fn a_manifest_beside_the_sweep_is_a_corpus_by_its_name() {
+    let bench = Workbench::new();
+    let sweep = std::fs::read_to_string(bench.tiny_sweep("tiny")).unwrap();
+    let (sweep, _) = sweep.split_once("[corpus.notes]").unwrap();
+    bench.write("tiny.toml", &sweep.replace("notes = 1", "diary = 1"));
+    std::fs::create_dir(bench.path().join("datasets")).unwrap();
+    bench.write("datasets/diary.toml", "licence = \"mine\"\nsource = { files = [\"../notes\"] }\n");
+    let plan = bench.json(&["plan", "tiny.toml", "--no-speed"]);
+    assert_eq!(plan["runs"][0]["run"]["corpora"][0]["name"], "diary");
+    bench.expect(0, &["data", "prepare", "tiny.toml"]);
+}
+
+#[test]
 fn accumulated_gradients_are_those_of_the_whole_batch() {
     let bench = Workbench::new();
     bench.tiny_sweep("tiny");

@@ -26,7 +26,8 @@ pub struct Corpora {
 /// Fewest held-out tokens of a corpus.
 const HELD_OUT_TOKENS: u64 = 65_536;
 
-/// Opens a corpus by its name (of the sweep's own, a built-in one) or by its manifest's path.
+/// Opens a corpus by its name (of the sweep's own, a built-in one, a manifest `datasets/NAME.toml` beside the sweep
+/// or one folder up) or by its manifest's path.
 pub fn open_corpus(name: &str, own: &BTreeMap<String, CorpusSpec>, base: &Path) -> Result<Corpus> {
     if let Some(spec) = own.get(name) {
         return Ok(Corpus::open(name, spec, base)?);
@@ -36,7 +37,9 @@ pub fn open_corpus(name: &str, own: &BTreeMap<String, CorpusSpec>, base: &Path) 
     {
         return Ok(Corpus::open(name, &spec, base)?);
     }
-    let path = base.join(name);
+    let manifests = [format!("datasets/{name}.toml"), format!("../datasets/{name}.toml")];
+    let beside = manifests.iter().map(|manifest| base.join(manifest)).find(|path| path.is_file());
+    let path = beside.unwrap_or_else(|| base.join(name));
     if path.extension().is_some_and(|extension| extension == "toml") {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| UsageError(format!("cannot read the manifest `{}`: {error}", path.display())))?;
@@ -48,7 +51,7 @@ pub fn open_corpus(name: &str, own: &BTreeMap<String, CorpusSpec>, base: &Path) 
     let builtin: Vec<&str> = scalelaw_data::builtin_manifests().into_iter().map(|(name, _)| name).collect();
     let known = [own, builtin].concat().join(", ");
     let why = format!(
-        "no corpus `{name}` (known: {known}; hint: `[corpus.{name}]` in the sweep, or a manifest's path)"
+        "no corpus `{name}` (known: {known}; hint: `[corpus.{name}]` in the sweep, or `datasets/{name}.toml`)"
     );
     Err(UsageError(why).into())
 }
