@@ -76,12 +76,16 @@ fn wrong_text_is_named() {
     std::fs::create_dir(bench.path().join("garbage")).unwrap();
     std::fs::write(bench.path().join("garbage/x.bin"), [0xff, 0xfe, 0x00, 0x80].repeat(1000)).unwrap();
     bench.write("bad.jsonl", "{\"text\": \"a\"}\n{\"text\": 3}\n");
-    bench.write("short.txt", "too short to hold anything out");
+    bench.write("short.txt", "one document");
+    std::fs::create_dir(bench.path().join("few")).unwrap();
+    bench.write("few/a.txt", "too short to hold anything out");
+    bench.write("few/b.txt", "and so is this");
     for (source, parts) in [
         ("{ files = [\"absent/*.txt\"] }", &["absent"][..]),
         ("{ files = [\"empty\"] }", &["empty"]),
         ("{ files = [\"garbage\"] }", &["garbage"]),
-        ("{ files = [\"short.txt\"] }", &["65536"]),
+        ("{ files = [\"short.txt\"] }", &["one document only"]),
+        ("{ files = [\"few\"] }", &["65536"]),
         ("{ jsonl = { files = [\"bad.jsonl\"], field = \"text\" } }", &["bad.jsonl", "2", "text"]),
     ] {
         let text = sweep(GRID, MODEL, DATA, "").replace("{ files = [\"notes\"] }", source);
