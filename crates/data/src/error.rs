@@ -40,7 +40,7 @@ pub enum DataError {
     #[error("corpus `{corpus}`: `held-out` is {share}, but must lie between 0 and 1, both left out")]
     BadShare { corpus: String, share: f64 },
     /// A line of a JSONL file that is no document.
-    #[error("{path}:{line}: {why}", path = path.display())]
+    #[error("{path}:{line}: {why} (hint: one JSON object per line, the text a string in the field that the corpus names)", path = path.display())]
     BadLine { path: PathBuf, line: u64, why: String },
     /// A pinned crate that is not there.
     #[error(
