@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::provenance::{now, program_name};
 use crate::say::Say;
-use crate::simulate::write_whole;
+use crate::write::write_whole;
 
 /// What the rows of a sweep say: a law, or why none can be had.
 #[derive(Debug, Serialize, Deserialize)]

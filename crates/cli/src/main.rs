@@ -13,6 +13,7 @@ mod simulate;
 mod speed;
 mod sweep_file;
 mod verbs;
+mod write;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,6 @@
 //! and what the fit finds can be held against the truth.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -17,6 +16,7 @@ use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::{SCHEMA_VERSION, folder};
 
 use crate::provenance::{now, of_simulation};
+use crate::write::write_whole;
 
 /// Points of a simulated learning curve.
 const CURVE_POINTS: u64 = 60;
@@ -98,26 +98,4 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
     };
     write_whole(&folder.join(folder::RECORD_JSON), &serde_json::to_vec_pretty(&record)?)?;
     Ok(Outcome::Finished)
-}
-
-/// Writes a file so that it is there whole or not at all.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut builder = tempfile::Builder::new();
-        // Readable as any new file is; the system's mask still applies.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(parent)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().with_context(|| {
-        format!(
-            "cannot write `{}` (hint: is the disk full or the folder read-only? `--runs` names another)",
-            path.display()
-        )
-    })
 }

@@ -10,7 +10,7 @@ use crate::conclude::conclude;
 use crate::facts::read_plan;
 use crate::paths;
 use crate::say::Say;
-use crate::simulate::write_whole;
+use crate::write::write_whole;
 
 pub fn report(shared: &Shared, say: Say, args: &ReportArgs) -> Result<()> {
     let sweep_dir = paths::sweep_folder(shared, &args.sweep)?;

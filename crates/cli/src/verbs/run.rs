@@ -28,10 +28,10 @@ use crate::exit;
 use crate::facts;
 use crate::paths;
 use crate::say::Say;
-use crate::simulate::write_whole;
 use crate::speed::{self, Placement};
 use crate::sweep_file::{self, SweepFile};
 use crate::verbs::plan::{expand, width};
+use crate::write::write_whole;
 
 /// Asked by Ctrl-C and by a request to end.
 static STOP: Stop = Stop::new();
@@ -97,7 +97,7 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         format!("cannot create the folder `{}` (hint: `--runs DIR` names another place)", sweep_dir.display())
     })?;
     write_whole(&sweep_dir.join(folder::SWEEP_TOML), sweep.layers.to_toml().as_bytes())?;
-    let worker = worker_command(shared, args, &placement, &plan, &facts)?;
+    let worker = worker_command(&cache, args, &placement, &plan, &facts)?;
     let launch = Launch {
         sweep_dir: &sweep_dir,
         slots: placement.slots,
@@ -210,7 +210,7 @@ fn recenter(
 
 /// How workers are started: this program again.
 fn worker_command(
-    shared: &Shared,
+    cache: &Path,
     args: &RunArgs,
     placement: &Placement,
     plan: &Plan,
@@ -219,7 +219,7 @@ fn worker_command(
     let mut words: Vec<std::ffi::OsString> = vec!["worker".into()];
     words.extend(["--device".into(), placement.device.to_string().into()]);
     words.extend(["--threads".into(), placement.threads.to_string().into()]);
-    words.extend(["--cache".into(), paths::cache(shared)?.into_os_string()]);
+    words.extend(["--cache".into(), cache.into()]);
     if let Some(speed) = &facts.speed {
         words.extend(["--matmul-peak".into(), speed.matmul_flops_per_second.to_string().into()]);
     }
