@@ -58,15 +58,23 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let device = scalelaw_train::open_device(args.device, cores)?;
     let program = program();
+    // Runs of one sweep share their tokenizers, and a BPE takes a while to set up.
+    let mut tokenizers = BTreeMap::new();
+    for (_, run) in &judged {
+        let tokens = tokens_of(run);
+        if !tokenizers.contains_key(tokens) {
+            tokenizers.insert(tokens.to_string(), tokenizer_of(run, &cache)?);
+        }
+    }
     let mut made: Vec<EvalRecord> = Vec::new();
     for name in &args.corpus {
         let corpus = open_corpus(name, &own, &base)?;
         for (run_folder, run) in &judged {
-            let tokenizer = tokenizer_of(run, &cache)?;
+            let tokenizer = &tokenizers[tokens_of(run)];
             let context_len = run.train.phases.last().map_or(1, |phase| phase.context_len);
             let n_tokens = args.tokens.next_multiple_of(context_len as u64);
             let needed = Needed { train_tokens: 0, held_out_tokens: n_tokens };
-            let facts = ensure_one(&corpus, &tokenizer, &cache, needed, say)?;
+            let facts = ensure_one(&corpus, tokenizer, &cache, needed, say)?;
             let spec = EvalSpec::HeldOut { tokens: facts.hash, n_tokens, context_len };
             let request = EvalRequest { name: corpus.name().to_string(), spec };
             let job = EvalJob { run, folder: run_folder, cache: &cache, device: &device, program: &program };
@@ -91,11 +99,16 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
     Ok(())
 }
 
+/// Content hash of a token set that the run was trained on; all of them have one tokenizer.
+fn tokens_of(run: &RunSpec) -> &str {
+    &run.train.mixture.sources.first().expect("a mixture has at least one source").tokens
+}
+
 /// The tokenizer that a run was trained with, from the token set it was trained on.
 fn tokenizer_of(run: &RunSpec, cache: &std::path::Path) -> Result<Tokenizer> {
-    let source = run.train.mixture.sources.first().expect("a mixture has at least one source");
-    Tokenizer::of_token_set(cache, &source.tokens).map_err(|error| {
-        let name = run.corpus_name(&source.tokens);
+    let tokens = tokens_of(run);
+    Tokenizer::of_token_set(cache, tokens).map_err(|error| {
+        let name = run.corpus_name(tokens);
         UsageError(format!("the tokenizer of corpus `{name}` is not in the cache: {error}")).into()
     })
 }
