@@ -340,4 +340,7 @@ pub struct WorkerArgs {
     /// Print the device's speed as JSON and leave.
     #[arg(long)]
     pub measure_speed: bool,
+    /// Take the steps that a file asks for, print losses and times as JSON and leave: for `scripts/bench-torch`.
+    #[arg(long, value_name = "FILE")]
+    pub time_steps: Option<PathBuf>,
 }

@@ -1,10 +1,14 @@
 //! Trains and judges language models, on the processor or through WGPU: the only crate that names burn.
 //! Knows nothing of sweeps: it is given one run and that run's folder.
 //!
-//! Reading order: what is computed ([`layout`], [`init`], [`model`], [`optimizer`]), how often and on what
-//! ([`steps`], [`device`], [`speed`]), and what is left on the disk ([`run`], [`eval`], with their private
+//! Reading order: what is computed ([`layout`], [`init`], [`model`], [`optimizer`]; the parts of the model as
+//! single operations of the processor in `fused` and [`cpu`], on every other device in `composed`), how often and
+//! on what ([`steps`], [`device`], [`speed`], [`timed`]), and what is left on the disk ([`run`], [`eval`], with their private
 //! neighbours `text`, `folder` and `checkpoint`).
 
+mod composed;
+pub mod cpu;
+mod fused;
 pub mod init;
 pub mod layout;
 pub mod model;
@@ -13,6 +17,7 @@ pub mod optimizer;
 pub mod device;
 pub mod speed;
 pub mod steps;
+pub mod timed;
 
 mod checkpoint;
 pub mod eval;
@@ -33,3 +38,4 @@ pub use error::TrainError;
 pub use eval::{EvalJob, evaluate};
 pub use run::{TrainJob, train};
 pub use speed::measure_speed;
+pub use timed::{TimedSpec, TimedSteps, time_steps};

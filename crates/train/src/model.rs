@@ -4,12 +4,18 @@
 //! Letters in shapes: `B` sequences, `T` tokens of one, `N = B·T`, `C` width, `H` heads, `D = C/H`,
 //! `F` width of the MLP, `V` vocabulary.
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData, activation, module};
+use std::sync::Arc;
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use scalelaw_schema::count::ParamCount;
 use scalelaw_schema::recipe::InitRule;
 use scalelaw_schema::shape::{Head, ModelShape};
 
+use crate::composed::{self, Tables};
+use crate::cpu::rows::Rotary;
 use crate::error::TrainError;
+use crate::fused::{self, HeadSpec};
 use crate::init::initial_values;
 use crate::layout::{self, BLOCK_TENSORS, TensorSpec};
 
@@ -18,13 +24,10 @@ pub const NORM_EPS: f64 = 1e-5;
 /// Base of the rotary wavelengths (Su et al. 2021, arXiv:2104.09864).
 pub const ROPE_THETA: f64 = 10_000.0;
 
-/// Logits are computed for so many bytes at once: below the 128 MiB that the smallest adapters can bind,
-/// with room for a backend that binds several tensors as one.
-const MAX_LOGIT_BYTES: usize = 64 << 20;
-
-/// A score that no query reaches: the exponential of it is exactly 0 in `f32`. Finite, because shader
-/// compilers may assume that there are no infinities.
-const MASKED: f32 = -1e9;
+/// Factor of what a block adds to the residual stream.
+const RESIDUAL_SCALE: f32 = 1.0;
+/// Factor of the logits.
+const LOGIT_SCALE: f32 = 1.0;
 
 /// Weights of one model.
 #[derive(Debug, Clone)]
@@ -33,19 +36,16 @@ pub struct Model {
     specs: Vec<TensorSpec>,
     /// In the order of `specs`, each as [`TensorSpec::held_shape`].
     weights: Vec<Tensor<2>>,
+    /// Whether its parts are single operations, as on the processor, or composed of burn's.
+    is_fused: bool,
 }
 
 /// What every sequence of one length shares.
 #[derive(Debug, Clone)]
 pub struct Positions {
-    context_len: usize,
-    /// Cosines and sines, `[1, T·C]`, those of the queries already times `1/√D`.
-    query: [Tensor<2>; 2],
-    key: [Tensor<2>; 2],
-    /// `x · rotate` is Llama's `rotate_half(x) = (−x₂, x₁)`, `[D, D]`. Exact, since each sum has one term.
-    rotate: Tensor<2>,
-    /// 0 where a query may look and [`MASKED`] where it may not, `[1, 1, T, T]`.
-    mask: Tensor<4>,
+    rotary: Arc<Rotary>,
+    /// Where the parts of the model are composed.
+    tables: Option<Tables>,
 }
 
 /// Tokens of some sequences on the device.
@@ -89,7 +89,8 @@ impl Model {
             .iter()
             .map(|spec| Ok(to_device(values(spec)?, spec, device)))
             .collect::<Result<_, TrainError>>()?;
-        Ok(Model { shape: shape.clone(), specs, weights })
+        let is_fused = matches!(device.as_dispatch(), DispatchDevice::Flex(_));
+        Ok(Model { shape: shape.clone(), specs, weights, is_fused })
     }
 
     /// Its shape.
@@ -112,6 +113,17 @@ impl Model {
         &mut self.weights
     }
 
+    /// Whether its parts are single operations, [`crate::fused`].
+    pub fn is_fused(&self) -> bool {
+        self.is_fused
+    }
+
+    /// The same with parts composed of burn's operations, for comparison.
+    #[cfg(test)]
+    pub fn composed(&self) -> Model {
+        Model { is_fused: false, ..self.clone() }
+    }
+
     /// N by group, counted from the tensors as they are on the device.
     pub fn params(&self) -> ParamCount {
         layout::count(
@@ -128,119 +140,105 @@ impl Model {
             shape: self.shape.clone(),
             specs: self.specs.clone(),
             weights: self.weights.iter().map(|weight| weight.clone().autodiff().require_grad()).collect(),
+            is_fused: self.is_fused,
         }
     }
 
     /// Tables for sequences of `context_len` tokens, on the device of the weights.
     pub fn positions(&self, context_len: usize) -> Positions {
-        let device = &self.weights[0].device().without_autodiff();
-        let (c, d) = (self.shape.d_model, self.shape.d_head());
-        let table = |scale: f64, of: fn(f64) -> f64| {
-            let values = (0..context_len * c).map(|idx| {
-                let (position, pair) = (idx / c, idx % d % (d / 2));
-                let frequency = ROPE_THETA.powf(-2.0 * pair as f64 / d as f64);
-                (scale * of(position as f64 * frequency)) as f32
-            });
-            from_values(values.collect(), [1, context_len * c], device)
+        let d = self.shape.d_head();
+        let table = |of: fn(f64) -> f64| {
+            (0..context_len * (d / 2))
+                .map(|idx| {
+                    let (position, pair) = (idx / (d / 2), idx % (d / 2));
+                    let frequency = ROPE_THETA.powf(-2.0 * pair as f64 / d as f64);
+                    of(position as f64 * frequency) as f32
+                })
+                .collect()
         };
-        let scale = 1.0 / (d as f64).sqrt();
-        let rotate = (0..d * d).map(|idx| match (idx / d, idx % d) {
-            (row, col) if row == col + d / 2 => -1.0,
-            (row, col) if col == row + d / 2 => 1.0,
-            _ => 0.0,
-        });
-        let mask = (0..context_len * context_len)
-            .map(|idx| if idx % context_len > idx / context_len { MASKED } else { 0.0 });
-        Positions {
+        let rotary = Rotary {
+            cos: table(f64::cos),
+            sin: table(f64::sin),
             context_len,
-            query: [table(scale, f64::cos), table(scale, f64::sin)],
-            key: [table(1.0, f64::cos), table(1.0, f64::sin)],
-            rotate: from_values(rotate.collect(), [d, d], device),
-            mask: from_values(mask.collect(), [1, 1, context_len, context_len], device),
+            d_head: d,
+            score_scale: (1.0 / (d as f64).sqrt()) as f32,
+        };
+        let device = self.weights[0].device().without_autodiff();
+        let tables = (!self.is_fused).then(|| Tables::new(&rotary, self.shape.d_model, &device));
+        Positions { rotary: Arc::new(rotary), tables }
+    }
+
+    /// Negative log-likelihood of each target in nats, `[N]`, in the order of the batch. Not to be
+    /// differentiated: that is [`Model::mean_loss`].
+    pub fn token_losses(&self, batch: &TokenBatch, positions: &Positions) -> Tensor<1> {
+        let x = self.residual_stream(batch, positions);
+        let (gain, weight) = self.head();
+        let targets = batch.targets.clone();
+        match self.is_fused {
+            true => fused::token_losses(x, gain, weight, targets, self.head_spec()),
+            false => composed::token_losses(x, gain, self.unembedding(), targets, LOGIT_SCALE),
         }
     }
 
-    /// Negative log-likelihood of each target in nats, `[N]`, in the order of the batch.
-    pub fn token_losses(&self, batch: &TokenBatch, positions: &Positions) -> Tensor<1> {
-        let [b, t] = batch.inputs.dims();
-        assert_eq!(t, positions.context_len, "the tables are for another context");
-        let (n, c) = (b * t, self.shape.d_model);
-        let embedding = &self.weights[0];
-        let mut x = module::embedding(embedding.clone(), batch.inputs.clone()).reshape([n, c]); // [N, C]
+    /// Mean over the batch of the negative log-likelihood in nats, `[1]`.
+    pub fn mean_loss(&self, batch: &TokenBatch, positions: &Positions) -> Tensor<1> {
+        if !self.is_fused {
+            return self.token_losses(batch, positions).mean();
+        }
+        let x = self.residual_stream(batch, positions);
+        let (gain, weight) = self.head();
+        fused::mean_loss(x, gain, weight, batch.targets.clone(), self.head_spec())
+    }
+
+    /// What the last block leaves, `[N, C]`.
+    fn residual_stream(&self, batch: &TokenBatch, positions: &Positions) -> Tensor<2> {
+        let [_, t] = batch.inputs.dims();
+        assert_eq!(t, positions.rotary.context_len, "the tables are for another context");
+        let (table, inputs) = (self.weights[0].clone(), batch.inputs.clone());
+        let mut x = match self.is_fused {
+            true => fused::embedding(table, inputs),
+            false => composed::embedding(table, inputs),
+        }; // [N, C]
         for layer in 0..self.shape.n_layer {
             let block = &self.weights[1 + layer * BLOCK_TENSORS..][..BLOCK_TENSORS];
             let [norm_1, q, k, v, o, norm_2, gate, up, down] = block else {
                 unreachable!("a block has {BLOCK_TENSORS} tensors")
             };
-            let h = rms_norm(x.clone(), norm_1);
-            let mixed = attention(
-                h.clone().matmul(q.clone()),
-                h.clone().matmul(k.clone()),
-                h.matmul(v.clone()),
-                self.shape.n_head,
-                positions,
-            );
-            x = x + mixed.matmul(o.clone());
-            let h = rms_norm(x.clone(), norm_2);
-            let gated = activation::silu(h.clone().matmul(gate.clone())) * h.matmul(up.clone()); // [N, F]
-            x = x + gated.matmul(down.clone());
+            let (attention, mlp) = ([norm_1, q, k, v, o], [norm_2, gate, up, down]);
+            x = match &positions.tables {
+                None => fused::attention(x, attention, &positions.rotary, RESIDUAL_SCALE),
+                Some(tables) => composed::attention(x, attention, tables, RESIDUAL_SCALE),
+            };
+            x = match self.is_fused {
+                true => fused::mlp(x, mlp, RESIDUAL_SCALE),
+                false => composed::mlp(x, mlp, RESIDUAL_SCALE),
+            };
         }
-        let last = 1 + self.shape.n_layer * BLOCK_TENSORS;
-        let x = rms_norm(x, &self.weights[last]);
-        let head = match self.shape.head {
-            Head::Tied => embedding.clone().transpose(),
-            Head::Untied => self.weights[last + 1].clone(),
-        }; // [C, V]
-        let rows = (MAX_LOGIT_BYTES / (4 * self.shape.vocab_size)).max(1);
-        if n <= rows {
-            return cross_entropy(x.matmul(head), batch.targets.clone());
-        }
-        let losses = (0..n).step_by(rows).map(|first| {
-            let here = rows.min(n - first);
-            let logits = x.clone().narrow(0, first, here).matmul(head.clone());
-            cross_entropy(logits, batch.targets.clone().narrow(0, first, here))
-        });
-        Tensor::cat(losses.collect(), 0)
+        x
     }
-}
 
-/// `x / √(mean(x²) + eps) · gain`; x `[N, C]`, gain `[1, C]`.
-fn rms_norm(x: Tensor<2>, gain: &Tensor<2>) -> Tensor<2> {
-    let scale = x.clone().square().mean_dim(1).add_scalar(NORM_EPS).sqrt().recip(); // [N, 1]
-    x * scale * gain.clone()
-}
+    /// Gain of the last norm, and the head's weight as it is held.
+    fn head(&self) -> (&Tensor<2>, &Tensor<2>) {
+        let last = 1 + self.shape.n_layer * BLOCK_TENSORS;
+        let weight = match self.shape.head {
+            Head::Tied => &self.weights[0],
+            Head::Untied => &self.weights[last + 1],
+        };
+        (&self.weights[last], weight)
+    }
 
-/// Rotary positions on `x` `[N, C]`, as `[B, T, H, D]`; `[cos, sin]` are `[1, T·C]`.
-fn rotary(x: Tensor<2>, [cos, sin]: &[Tensor<2>; 2], positions: &Positions) -> Tensor<4> {
-    let [n, c] = x.dims();
-    let (t, d) = (positions.context_len, positions.rotate.dims()[0]);
-    let (b, h) = (n / t, c / d);
-    let rotated = x.clone().reshape([n * h, d]).matmul(positions.rotate.clone()).reshape([b, t * c]);
-    let x = x.reshape([b, t * c]);
-    (x * cos.clone() + rotated * sin.clone()).reshape([b, t, h, d])
-}
+    /// The head's weight as `[C, V]`.
+    fn unembedding(&self) -> Tensor<2> {
+        let (_, weight) = self.head();
+        match self.shape.head {
+            Head::Tied => weight.clone().transpose(),
+            Head::Untied => weight.clone(),
+        }
+    }
 
-/// Causal attention; q, k, v and the result are `[N, C]`.
-fn attention(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, n_head: usize, positions: &Positions) -> Tensor<2> {
-    let [n, c] = q.dims();
-    let t = positions.context_len;
-    let q = rotary(q, &positions.query, positions).swap_dims(1, 2); // [B, H, T, D]
-    let k = rotary(k, &positions.key, positions).permute([0, 2, 3, 1]); // [B, H, D, T]
-    let v = v.reshape([n / t, t, n_head, c / n_head]).swap_dims(1, 2); // [B, H, T, D]
-    let scores = q.matmul(k) + positions.mask.clone(); // [B, H, T, T]
-    let mixed = activation::softmax(scores, 3).matmul(v); // [B, H, T, D]
-    mixed.swap_dims(1, 2).reshape([n, c])
-}
-
-/// `−log softmax(logits)[target]`, `[N]`; logits `[N, V]`, targets `[N, 1]`.
-///
-/// Spelt out, because a `log_softmax` would write all V columns to pick one.
-fn cross_entropy(logits: Tensor<2>, targets: Tensor<2, Int>) -> Tensor<1> {
-    let max = logits.clone().detach().max_dim(1); // [N, 1]
-    let shifted = logits - max;
-    let log_sum = shifted.clone().exp().sum_dim(1).log(); // [N, 1]
-    let n = log_sum.dims()[0];
-    (log_sum - shifted.gather(1, targets)).reshape([n])
+    fn head_spec(&self) -> HeadSpec {
+        HeadSpec { is_tied: self.shape.head == Head::Tied, logit_scale: LOGIT_SCALE }
+    }
 }
 
 /// A tensor from values in the order in which they are saved.
@@ -323,17 +321,25 @@ mod tests {
     #[test]
     fn logits_in_parts_give_the_losses_and_gradients_of_each_sequence_alone() {
         let device = Device::flex();
-        // 64 MiB hold the logits of 419 tokens: four sequences of 128 are cut in the last one.
+        // 64 MiB hold the logits of 419 tokens: four sequences of 128 are cut in the last one. Fused, 256 are
+        // computed at once.
         let vocab_size = 40_000;
         let shape = ModelShape { n_layer: 1, d_model: 8, n_head: 1, d_ff: 8, vocab_size, head: Head::Untied };
-        assert!((MAX_LOGIT_BYTES / (4 * vocab_size)..512).contains(&419));
+        assert!((composed::MAX_LOGIT_BYTES / (4 * vocab_size)..512).contains(&419));
         let model = Model::new(&shape, InitRule::ScaledNormal { std: 0.5 }, 1, &device).tracked();
+        for model in [model.composed(), model] {
+            check_parts(&model, &device);
+        }
+    }
+
+    fn check_parts(model: &Model, device: &Device) {
         let positions = model.positions(128);
         let text: Vec<u16> = (0..513u32).map(|idx| (idx * 7919 % 40_000) as u16).collect();
         let run = |from: usize, to: usize| {
-            let batch = TokenBatch::new(&text[from..to], &text[from + 1..to + 1], 128, &device);
+            let batch = TokenBatch::new(&text[from..to], &text[from + 1..to + 1], 128, device);
             let losses = model.token_losses(&batch, &positions);
-            let grads = losses.clone().sum().backward();
+            let sum = model.mean_loss(&batch, &positions).mul_scalar((to - from) as f64);
+            let grads = sum.backward();
             (read(losses).unwrap(), read(model.weights[2].grad(&grads).unwrap()).unwrap())
         };
         let (losses, grad) = run(0, 512);
@@ -352,6 +358,86 @@ mod tests {
         }
     }
 
+    #[test]
+    fn fused_parts_have_the_losses_and_gradients_of_the_composed_ones() {
+        let device = Device::flex();
+        // Sizes that are no multiples of a register, of a tile, of a panel or of a block of rows or queries.
+        for (n_layer, d_model, n_head, d_ff, vocab_size, head, t, b) in [
+            (1, 8, 1, 20, 11, Head::Tied, 5, 3),
+            (2, 36, 3, 7, 17, Head::Untied, 2, 4),
+            (2, 48, 3, 80, 300, Head::Untied, 70, 2),
+            (1, 64, 2, 176, 1024, Head::Tied, 128, 1),
+            (1, 80, 5, 200, 130, Head::Untied, 65, 3),
+            (1, 16, 4, 16, 5000, Head::Tied, 130, 3),
+        ] {
+            let shape = ModelShape { n_layer, d_model, n_head, d_ff, vocab_size, head };
+            let model = Model::new(&shape, InitRule::ScaledNormal { std: 0.3 }, 4, &device);
+            let text: Vec<u16> =
+                (0..=b * t).map(|idx| ((idx * 7919 + idx * idx) % vocab_size) as u16).collect();
+            let run = |model: &Model| {
+                let model = model.tracked();
+                let positions = model.positions(t);
+                let batch = TokenBatch::new(&text[..b * t], &text[1..], t, &device);
+                let losses = read(model.token_losses(&batch, &positions)).unwrap();
+                let loss = model.mean_loss(&batch, &positions);
+                let mut grads = loss.clone().mul_scalar(3.0).backward();
+                let grads: Vec<Vec<f32>> = model
+                    .weights
+                    .iter()
+                    .map(|weight| read(weight.grad_remove(&mut grads).unwrap()).unwrap())
+                    .collect();
+                (losses, read(loss).unwrap()[0], grads)
+            };
+            let (fused, composed) = (run(&model), run(&model.composed()));
+            assert!(model.is_fused() && !model.composed().is_fused());
+            for (a, b) in fused.0.iter().zip(&composed.0) {
+                assert!((a - b).abs() < 2e-5 * b.max(1.0), "{shape:?}: {a} {b}");
+            }
+            assert!(
+                (fused.1 - composed.1).abs() < 1e-5 * composed.1,
+                "{shape:?}: {} {}",
+                fused.1,
+                composed.1
+            );
+            for ((a, b), spec) in fused.2.iter().zip(&composed.2).zip(model.specs()) {
+                assert_eq!(a.len(), b.len(), "{}", spec.name);
+                let size = b.iter().fold(0f32, |max, g| max.max(g.abs()));
+                for (idx, (a, b)) in a.iter().zip(b).enumerate() {
+                    // Sums of some hundred terms in another order.
+                    let name = &spec.name;
+                    let tolerance = 1e-4 * size + 1e-7;
+                    assert!((a - b).abs() < tolerance, "{shape:?} {name}[{idx}]: {a} {b}, largest {size}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fused_parts_give_the_same_bits_for_one_thread_and_for_three() {
+        let shape =
+            ModelShape { n_layer: 2, d_model: 72, n_head: 3, d_ff: 200, vocab_size: 700, head: Head::Tied };
+        let text: Vec<u16> = (0..=3 * 150usize).map(|idx| (idx * 7919 % 700) as u16).collect();
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let device = Device::flex();
+                let model = Model::new(&shape, InitRule::ScaledNormal { std: 0.1 }, 4, &device).tracked();
+                let batch = TokenBatch::new(&text[..450], &text[1..], 150, &device);
+                let loss = model.mean_loss(&batch, &model.positions(150));
+                let mut grads = loss.clone().backward();
+                let mut bits: Vec<u32> = Vec::new();
+                for weight in &model.weights {
+                    bits.extend(
+                        read(weight.grad_remove(&mut grads).unwrap()).unwrap().iter().map(|x| x.to_bits()),
+                    );
+                }
+                bits.push(read(loss).unwrap()[0].to_bits());
+                bits
+            })
+        };
+        assert!(run(1) == run(3));
+    }
+
     /// Attention and norms by their definitions, in `f64` and one number at a time.
     #[test]
     fn losses_agree_with_a_plain_computation() {
@@ -362,11 +448,13 @@ mod tests {
             let model = Model::new(&shape, InitRule::ScaledNormal { std: 0.4 }, 5, &device);
             let text = testing::tokens(3, 7);
             let batch = TokenBatch::new(&text[..6], &text[1..], 6, &device);
-            let found = read(model.token_losses(&batch, &model.positions(6))).unwrap();
             let expected = plain_losses(&shape, &testing::weights(&model), &text);
-            for (found, expected) in found.iter().zip(expected) {
-                // f32 against f64 over sums of up to 24 terms.
-                assert!((f64::from(*found) - expected).abs() < 2e-5 * expected, "{found} {expected}");
+            for model in [model.composed(), model] {
+                let found = read(model.token_losses(&batch, &model.positions(6))).unwrap();
+                for (found, expected) in found.iter().zip(&expected) {
+                    // f32 against f64 over sums of up to 24 terms.
+                    assert!((f64::from(*found) - expected).abs() < 2e-5 * expected, "{found} {expected}");
+                }
             }
         }
     }

@@ -1,8 +1,10 @@
 //! Global-norm clipping and AdamW over a flat list of tensors. Nothing here waits for the device.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor, TensorData};
 use scalelaw_schema::recipe::Optimizer;
 
+use crate::cpu::adamw::Step;
+use crate::fused;
 use crate::model::Model;
 
 /// Added to the norm before dividing, as in PyTorch's `clip_grad_norm_`.
@@ -52,6 +54,9 @@ pub fn global_norm(grads: &[Tensor<2>]) -> Tensor<1> {
 /// device, so that the host need not wait: `ok` is 1 or 0, and each change is multiplied by it. The bias
 /// correction counts such a step as taken.
 pub fn apply(model: &mut Model, moments: &mut Moments, grads: Vec<Tensor<2>>, update: Update) -> Tensor<1> {
+    if model.is_fused() {
+        return apply_fused(model, moments, grads, update);
+    }
     let Optimizer::AdamW { beta1, beta2, eps, weight_decay } = *update.optimizer;
     let norm = global_norm(&grads);
     let flat = norm.clone().reshape([1, 1]);
@@ -89,6 +94,42 @@ pub fn apply(model: &mut Model, moments: &mut Moments, grads: Vec<Tensor<2>>, up
         moments.second.push(second);
     }
     norm
+}
+
+/// The same on the processor, where nothing is gained by not waiting: one pass over each tensor, in place.
+fn apply_fused(model: &mut Model, moments: &mut Moments, grads: Vec<Tensor<2>>, update: Update) -> Tensor<1> {
+    let Optimizer::AdamW { beta1, beta2, eps, weight_decay } = *update.optimizer;
+    let norm = fused::global_norm(&grads);
+    let device = grads[0].device();
+    // As on a device, where the norm is an `f32`.
+    let is_taken = (norm as f32).is_finite();
+    let result = Tensor::from_data(TensorData::new(vec![norm as f32], [1]), (&device, DType::F32));
+    if !is_taken {
+        return result;
+    }
+    let taken = (update.step + 1) as f64;
+    let step = |is_decayed: bool| Step {
+        grad_scale: (update.clip_norm / (norm + CLIP_EPS)).min(1.0) as f32,
+        first_rate: (1.0 - beta1) as f32,
+        second_rate: (1.0 - beta2) as f32,
+        rate: (update.lr / (1.0 - beta1.powf(taken))) as f32,
+        root_scale: (1.0 / (1.0 - beta2.powf(taken)).sqrt()) as f32,
+        eps: eps as f32,
+        keep: if is_decayed { (1.0 - update.lr * weight_decay) as f32 } else { 1.0 },
+    };
+    let decayed: Vec<bool> = model.specs().iter().map(|spec| spec.is_decayed()).collect();
+    let weights = std::mem::take(model.weights_mut());
+    let firsts = std::mem::take(&mut moments.first);
+    let seconds = std::mem::take(&mut moments.second);
+    for ((((weight, first), second), grad), decayed) in
+        weights.into_iter().zip(firsts).zip(seconds).zip(grads).zip(decayed)
+    {
+        let [weight, first, second] = fused::adamw(weight, grad, first, second, &step(decayed));
+        model.weights_mut().push(weight);
+        moments.first.push(first);
+        moments.second.push(second);
+    }
+    result
 }
 
 #[cfg(test)]

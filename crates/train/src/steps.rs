@@ -278,7 +278,7 @@ pub fn gradient(
     for (inputs, targets) in batch.inputs.chunks(part_len).zip(batch.targets.chunks(part_len)) {
         let tracked = model.tracked();
         let tokens = TokenBatch::new(inputs, targets, context_len, device);
-        let mut loss = tracked.token_losses(&tokens, positions).mean();
+        let mut loss = tracked.mean_loss(&tokens, positions);
         if inputs.len() < batch.inputs.len() {
             loss = loss.mul_scalar(inputs.len() as f64 / batch.inputs.len() as f64);
         }

@@ -4,7 +4,7 @@ use std::io::{BufReader, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use scalelaw_fit::{KnownLaw, parse_law_with_params};
 use scalelaw_runner::folder::read_run;
 use scalelaw_runner::serve::{Task, TrainFailure, serve};
@@ -94,6 +94,13 @@ pub fn worker(shared: &Shared, args: &WorkerArgs) -> Result<u8> {
         let device = scalelaw_train::open_device(args.device, args.threads)?;
         let speed = scalelaw_train::measure_speed(&device, 1)?;
         std::io::stdout().lock().write_all(&serde_json::to_vec(&speed)?)?;
+        return Ok(exit::OK);
+    }
+    if let Some(path) = &args.time_steps {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let device = scalelaw_train::open_device(args.device, args.threads)?;
+        let steps = scalelaw_train::time_steps(&device, &serde_json::from_str(&text)?)?;
+        std::io::stdout().lock().write_all(&serde_json::to_vec(&steps)?)?;
         return Ok(exit::OK);
     }
     let mut worker = match (&args.simulate, args.count_rule) {

@@ -1,0 +1,184 @@
+//! The end of the model: last norm, logits, and negative log-likelihood, with the gradient in the same pass. The
+//! logits of all tokens never exist at once.
+
+use rayon::prelude::*;
+
+use crate::cpu::product::{Matrix, Packed, Store, product};
+use crate::cpu::simd::{self, LANES, for_each_level};
+use crate::cpu::{ROWS, WeightGrad, rows, sum_parts, take, unwritten, weight_grads, with_scratch};
+
+/// Logits that exist at once, as numbers: 4 MiB, which stay in the last cache; of [`MIN_TOKENS`] tokens at least.
+/// Neither hangs on the number of threads, since the gradient of the weight is a sum over such parts.
+const MAX_LOGITS: usize = 1 << 20;
+/// Fewest tokens of a part.
+const MIN_TOKENS: usize = 4 * ROWS;
+
+/// The last norm and the matrix to the logits.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// Gain of the norm, `[C]`.
+    pub gain: &'a [f32],
+    /// Weight of the logits.
+    pub weight: HeadWeight<'a>,
+    /// Factor of the logits.
+    pub logit_scale: f32,
+}
+
+/// The weight of the logits as it is held.
+#[derive(Debug, Clone, Copy)]
+pub enum HeadWeight<'a> {
+    /// A matrix of its own, `[C, V]`.
+    Untied(&'a [f32]),
+    /// The embedding, `[V, C]`.
+    Tied(&'a [f32]),
+}
+
+/// Gradients of the mean loss by each input.
+#[derive(Debug, Clone)]
+pub struct Grads {
+    pub x: Vec<f32>,
+    pub gain: Vec<f32>,
+    /// In the order of the weight.
+    pub weight: Vec<f32>,
+}
+
+for_each_level! {
+    /// Negative log-likelihood of each row's target; logits `[rows, V]`.
+    fn losses_of_rows(logits: &[f32], targets: &[i32], losses: &mut [f32]) {
+        let v = logits.len() / targets.len();
+        for ((logits, &target), loss) in logits.chunks_exact(v).zip(targets).zip(losses) {
+            let max = simd::max(logits);
+            let mut sums = [0f32; LANES];
+            let (chunks, rest) = logits.as_chunks::<LANES>();
+            for chunk in chunks {
+                for lane in 0..LANES {
+                    sums[lane] += simd::exp::<FMA>(chunk[lane] - max);
+                }
+            }
+            let mut sum = simd::sum_lanes(sums);
+            for logit in rest {
+                sum += simd::exp::<FMA>(logit - max);
+            }
+            *loss = sum.ln() + (max - logits[target as usize]);
+        }
+    }
+}
+
+for_each_level! {
+    /// The same, and the logits are replaced by `factor · (softmax − one-hot)`.
+    fn gradient_of_rows(logits: &mut [f32], targets: &[i32], losses: &mut [f32], factor: f32) {
+        let v = logits.len() / targets.len();
+        for ((logits, &target), loss) in logits.chunks_exact_mut(v).zip(targets).zip(losses) {
+            let max = simd::max(logits);
+            let target_logit = logits[target as usize];
+            let mut sums = [0f32; LANES];
+            let (chunks, rest) = logits.as_chunks_mut::<LANES>();
+            for chunk in chunks {
+                for lane in 0..LANES {
+                    chunk[lane] = simd::exp::<FMA>(chunk[lane] - max);
+                    sums[lane] += chunk[lane];
+                }
+            }
+            let mut sum = simd::sum_lanes(sums);
+            for value in rest {
+                *value = simd::exp::<FMA>(*value - max);
+                sum += *value;
+            }
+            *loss = sum.ln() + (max - target_logit);
+            let scale = factor / sum;
+            for value in logits.iter_mut() {
+                *value *= scale;
+            }
+            logits[target as usize] -= factor;
+        }
+    }
+}
+
+impl Head<'_> {
+    /// `(C, V)`
+    fn dims(&self) -> (usize, usize) {
+        let (HeadWeight::Untied(weight) | HeadWeight::Tied(weight)) = self.weight;
+        (self.gain.len(), weight.len() / self.gain.len())
+    }
+
+    /// The weight as `[C, V]`.
+    fn matrix(&self) -> Matrix<'_> {
+        let (c, v) = self.dims();
+        match self.weight {
+            HeadWeight::Untied(weight) => Matrix::new(weight, c, v),
+            HeadWeight::Tied(weight) => Matrix::new(weight, v, c).transposed(),
+        }
+    }
+
+    /// Negative log-likelihood of each target in nats, `[N]`; x is `[N, C]`.
+    pub fn token_losses(&self, x: &[f32], targets: &[i32]) -> Vec<f32> {
+        let (c, v) = self.dims();
+        let weight = Packed::of(&[self.matrix()], self.logit_scale);
+        let mut losses = unwritten(targets.len());
+        losses.par_chunks_mut(ROWS).zip(x.par_chunks(ROWS * c)).zip(targets.par_chunks(ROWS)).for_each(
+            |((losses, x), targets)| {
+                let n = targets.len();
+                with_scratch(n * (c + 1 + v), |mut memory| {
+                    let (h, inverse) = (take(&mut memory, n * c), take(&mut memory, n));
+                    let logits = take(&mut memory, n * v);
+                    rows::norm(x, self.gain, h, inverse);
+                    product(Matrix::new(h, n, c), &weight, logits, v, Store::Set);
+                    losses_of_rows(logits, targets, losses);
+                });
+            },
+        );
+        losses
+    }
+
+    /// Mean loss and its gradients.
+    pub fn mean_loss(&self, x: &[f32], targets: &[i32]) -> (f32, Grads) {
+        let (c, v) = self.dims();
+        let n = targets.len();
+        let factor = 1.0 / n as f32;
+        let weight = Packed::of(&[self.matrix()], self.logit_scale);
+        let back = Packed::of(&[self.matrix().transposed()], self.logit_scale);
+        let mut losses = unwritten(n);
+        let mut grads = Grads { x: unwritten(n * c), gain: Vec::new(), weight: unwritten(c * v) };
+        let mut gain_parts = vec![0.0; n.div_ceil(ROWS) * c];
+        let at_once = (MAX_LOGITS / v / ROWS * ROWS).max(MIN_TOKENS);
+        let n_most = at_once.min(n);
+        let (mut logits, mut h) = (unwritten(n_most * v), unwritten(n_most * c));
+        for first in (0..n).step_by(at_once) {
+            let n = at_once.min(n - first);
+            let (logits, h) = (&mut logits[..n * v], &mut h[..n * c]);
+            let gain_parts = &mut gain_parts[first / ROWS * c..];
+            logits
+                .par_chunks_mut(ROWS * v)
+                .zip(h.par_chunks_mut(ROWS * c))
+                .zip(x[first * c..][..n * c].par_chunks(ROWS * c))
+                .zip(targets[first..][..n].par_chunks(ROWS))
+                .zip(losses[first..][..n].par_chunks_mut(ROWS))
+                .zip(grads.x[first * c..][..n * c].par_chunks_mut(ROWS * c))
+                .zip(gain_parts.par_chunks_mut(c))
+                .for_each(|((((((logits, h), x), targets), losses), dx), gain_grad)| {
+                    let n = targets.len();
+                    with_scratch(n * (c + 1), |mut memory| {
+                        let (h_grad, inverse) = (take(&mut memory, n * c), take(&mut memory, n));
+                        rows::norm(x, self.gain, h, inverse);
+                        product(Matrix::new(h, n, c), &weight, logits, v, Store::Set);
+                        gradient_of_rows(logits, targets, losses, factor);
+                        product(Matrix::new(logits, n, v), &back, h_grad, c, Store::Set);
+                        rows::last_norm_backward(x, self.gain, inverse, h_grad, dx, gain_grad);
+                    });
+                });
+            let (logits, h) = (Matrix::new(logits, n, v), Matrix::new(h, n, c));
+            let (input, output_grad) = match self.weight {
+                HeadWeight::Untied(_) => (h, logits),
+                HeadWeight::Tied(_) => (logits, h),
+            };
+            let store = if first == 0 { Store::Set } else { Store::Add };
+            weight_grads(vec![WeightGrad { input, output_grad, out: &mut grads.weight, store }]);
+        }
+        if self.logit_scale != 1.0 {
+            rows::scale(&mut grads.weight, self.logit_scale);
+        }
+        grads.gain = sum_parts(&gain_parts, c);
+        let sum: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
+        ((sum / n as f64) as f32, grads)
+    }
+}

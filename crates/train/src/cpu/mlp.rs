@@ -1,0 +1,161 @@
+//! The MLP with its norm and its residual: `y = x + r · (silu(h·W_gate) ⊙ (h·W_up)) · W_down`, `h = norm(x)`.
+
+use rayon::prelude::*;
+
+use crate::cpu::product::{Matrix, Packed, Store, product};
+use crate::cpu::{ROWS, WeightGrad, rows, sum_parts, take, unwritten, weight_grads, with_scratch};
+
+/// Weights of one MLP.
+#[derive(Debug, Clone, Copy)]
+pub struct Mlp<'a> {
+    /// Gain of the norm, `[C]`.
+    pub gain: &'a [f32],
+    /// `[C, F]`
+    pub gate: &'a [f32],
+    /// `[C, F]`
+    pub up: &'a [f32],
+    /// `[F, C]`
+    pub down: &'a [f32],
+    /// Factor of what is added to the residual stream.
+    pub residual: f32,
+}
+
+/// What the backward pass needs beside the weights and x.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    /// Inverse root mean squares, `[N]`.
+    pub inverse: Vec<f32>,
+    /// Gate and up side by side, `[N, 2F]`.
+    pub gate_up: Vec<f32>,
+}
+
+/// Gradients by each input.
+#[derive(Debug, Clone)]
+pub struct Grads {
+    pub x: Vec<f32>,
+    pub gain: Vec<f32>,
+    pub gate: Vec<f32>,
+    pub up: Vec<f32>,
+    pub down: Vec<f32>,
+}
+
+impl Mlp<'_> {
+    /// `(C, F)`
+    fn dims(&self) -> (usize, usize) {
+        (self.gain.len(), self.gate.len() / self.gain.len())
+    }
+
+    /// y `[N, C]` and what the backward pass needs.
+    pub fn forward(&self, x: &[f32]) -> (Vec<f32>, Saved) {
+        let (c, f) = self.dims();
+        let n = x.len() / c;
+        let mut y = unwritten(n * c);
+        let mut saved = Saved { inverse: unwritten(n), gate_up: unwritten(n * 2 * f) };
+        let (gate_up_weight, down) = self.packed();
+        y.par_chunks_mut(ROWS * c)
+            .zip(x.par_chunks(ROWS * c))
+            .zip(saved.inverse.par_chunks_mut(ROWS))
+            .zip(saved.gate_up.par_chunks_mut(ROWS * 2 * f))
+            .for_each(|(((y, x), inverse), gate_up)| {
+                self.forward_rows(x, y, inverse, gate_up, &gate_up_weight, &down);
+            });
+        (y, saved)
+    }
+
+    /// y alone, where nothing will be differentiated.
+    pub fn value(&self, x: &[f32]) -> Vec<f32> {
+        let (c, f) = self.dims();
+        let mut y = unwritten(x.len());
+        let (gate_up_weight, down) = self.packed();
+        y.par_chunks_mut(ROWS * c).zip(x.par_chunks(ROWS * c)).for_each(|(y, x)| {
+            let n = x.len() / c;
+            let mut inverse = [0.0; ROWS];
+            let mut gate_up = unwritten(n * 2 * f);
+            self.forward_rows(x, y, &mut inverse[..n], &mut gate_up, &gate_up_weight, &down);
+        });
+        y
+    }
+
+    fn packed(&self) -> (Packed, Packed) {
+        let (c, f) = self.dims();
+        let gate_up = Packed::of(&[Matrix::new(self.gate, c, f), Matrix::new(self.up, c, f)], 1.0);
+        (gate_up, Packed::of(&[Matrix::new(self.down, f, c)], self.residual))
+    }
+
+    fn forward_rows(
+        &self,
+        x: &[f32],
+        y: &mut [f32],
+        inverse: &mut [f32],
+        gate_up: &mut [f32],
+        gate_up_weight: &Packed,
+        down: &Packed,
+    ) {
+        let (c, f) = self.dims();
+        let n = x.len() / c;
+        with_scratch(n * (c + f), |mut memory| {
+            let (h, gated) = (take(&mut memory, n * c), take(&mut memory, n * f));
+            rows::norm(x, self.gain, h, inverse);
+            product(Matrix::new(h, n, c), gate_up_weight, gate_up, 2 * f, Store::Set);
+            rows::swiglu(gate_up, gated, f);
+            y.copy_from_slice(x);
+            product(Matrix::new(gated, n, f), down, y, c, Store::Add);
+        });
+    }
+
+    /// Gradients, given that by y. `saved` is used up.
+    pub fn backward(&self, x: &[f32], saved: Saved, y_grad: &[f32]) -> Grads {
+        let (c, f) = self.dims();
+        let n = x.len() / c;
+        let Saved { inverse, mut gate_up } = saved;
+        let down_back = Packed::of(&[Matrix::new(self.down, f, c).transposed()], self.residual);
+        let gate_back = Packed::of(&[Matrix::new(self.gate, c, f).transposed()], 1.0);
+        let up_back = Packed::of(&[Matrix::new(self.up, c, f).transposed()], 1.0);
+        let (mut dx, mut h, mut gated) = (unwritten(n * c), unwritten(n * c), unwritten(n * f));
+        let mut gain_parts = vec![0.0; n.div_ceil(ROWS) * c];
+        dx.par_chunks_mut(ROWS * c)
+            .zip(h.par_chunks_mut(ROWS * c))
+            .zip(gated.par_chunks_mut(ROWS * f))
+            .zip(gate_up.par_chunks_mut(ROWS * 2 * f))
+            .zip(gain_parts.par_chunks_mut(c))
+            .enumerate()
+            .for_each(|(part, ((((dx, h), gated), gate_up), gain_grad))| {
+                let first = part * ROWS;
+                let n = dx.len() / c;
+                let y_grad = &y_grad[first * c..][..n * c];
+                with_scratch(n * (c + f), |mut memory| {
+                    let (h_grad, gated_grad) = (take(&mut memory, n * c), take(&mut memory, n * f));
+                    product(Matrix::new(y_grad, n, c), &down_back, gated_grad, f, Store::Set);
+                    rows::swiglu_backward(gate_up, gated_grad, gated, f);
+                    let side = |first: usize| Matrix::strided(&gate_up[first..], n, f, 2 * f);
+                    product(side(0), &gate_back, h_grad, c, Store::Set);
+                    product(side(f), &up_back, h_grad, c, Store::Add);
+                    let (x, inverse) = (&x[first * c..][..n * c], &inverse[first..][..n]);
+                    rows::norm_backward(x, self.gain, inverse, h_grad, y_grad, dx, h, gain_grad);
+                });
+            });
+        let mut grads = Grads {
+            x: dx,
+            gain: sum_parts(&gain_parts, c),
+            gate: unwritten(c * f),
+            up: unwritten(c * f),
+            down: unwritten(f * c),
+        };
+        let h = Matrix::new(&h, n, c);
+        let side = |first: usize| Matrix::strided(&gate_up[first..], n, f, 2 * f);
+        weight_grads(vec![
+            WeightGrad { input: h, output_grad: side(0), out: &mut grads.gate, store: Store::Set },
+            WeightGrad { input: h, output_grad: side(f), out: &mut grads.up, store: Store::Set },
+            WeightGrad {
+                input: Matrix::new(&gated, n, f),
+                output_grad: Matrix::new(y_grad, n, c),
+                out: &mut grads.down,
+                store: Store::Set,
+            },
+        ]);
+        if self.residual != 1.0 {
+            rows::scale(&mut grads.down, self.residual);
+        }
+        grads
+    }
+}

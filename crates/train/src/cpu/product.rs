@@ -1,0 +1,519 @@
+//! Matrix products on slices, one thread each: callers cut the rows or columns of a product among threads, which
+//! changes no bit, since each element is one sum over k in a fixed order.
+//!
+//! The right factor is packed once into panels and then used for many rows; the left one is read in place, by
+//! rows or by columns. On AVX-512 a tile of the result stays in registers (up to 6 rows of 64 columns); elsewhere
+//! the `gemm` crate does the same work.
+
+use crate::cpu::simd::{Level, level};
+
+/// Columns of a panel.
+pub const PANEL: usize = 64;
+/// Steps of k for which a tile is held in registers: a panel of so many rows is 64 KiB, a part of the L2 cache.
+pub const K_BLOCK: usize = 256;
+/// Numbers of a 512-bit register.
+const WIDTH: usize = 16;
+
+/// A matrix within a slice: element (row, col) is at `row · row_stride + col · col_stride`.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Rows one after the other.
+    pub fn new(values: &'a [f32], rows: usize, cols: usize) -> Matrix<'a> {
+        Matrix::strided(values, rows, cols, cols)
+    }
+
+    /// Rows of `cols` numbers, each `row_stride` after the one before.
+    ///
+    /// # Panics
+    /// Where the slice is too short: a bug.
+    pub fn strided(values: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Matrix<'a> {
+        assert!(rows == 0 || cols == 0 || (rows - 1) * row_stride + cols <= values.len(), "too short");
+        Matrix { values, rows, cols, row_stride, col_stride: 1 }
+    }
+
+    /// The same numbers with rows and columns exchanged.
+    pub fn transposed(self) -> Matrix<'a> {
+        Matrix {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// `(rows, columns)`
+    pub fn dims(&self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+
+    /// `n` rows from `first` on.
+    ///
+    /// # Panics
+    /// Where there are fewer: a bug.
+    pub fn part(self, first: usize, n: usize) -> Matrix<'a> {
+        assert!(first + n <= self.rows, "rows {first}..{} of {}", first + n, self.rows);
+        Matrix { values: &self.values[(first * self.row_stride).min(self.values.len())..], rows: n, ..self }
+    }
+
+    /// `n` columns from `first` on.
+    ///
+    /// # Panics
+    /// Where there are fewer: a bug.
+    pub fn columns(self, first: usize, n: usize) -> Matrix<'a> {
+        self.transposed().part(first, n).transposed()
+    }
+
+    fn at(&self, row: usize, col: usize) -> f32 {
+        self.values[row * self.row_stride + col * self.col_stride]
+    }
+}
+
+/// What happens to the numbers that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// They are overwritten.
+    Set,
+    /// The product is added to them.
+    Add,
+}
+
+/// A right factor `[k, n]`, in panels of [`PANEL`] columns: for each block of [`K_BLOCK`] rows and each panel the
+/// rows one after the other, the last panel filled up with zeros to whole registers.
+#[derive(Debug, Default)]
+pub struct Packed {
+    k: usize,
+    n: usize,
+    values: Vec<f32>,
+}
+
+impl Packed {
+    /// Packs `factor` times the matrices side by side: all have the same number of rows.
+    pub fn of(parts: &[Matrix], factor: f32) -> Packed {
+        let mut packed = Packed::default();
+        packed.fill(parts, factor);
+        packed
+    }
+
+    /// The same into memory that is there already.
+    pub fn fill(&mut self, parts: &[Matrix], factor: f32) {
+        let k = parts.first().map_or(0, |part| part.rows);
+        assert!(parts.iter().all(|part| part.rows == k), "factors side by side have equally many rows");
+        self.k = k;
+        self.n = parts.iter().map(|part| part.cols).sum();
+        let width = self.n.next_multiple_of(WIDTH);
+        self.values.clear();
+        self.values.resize(k * width, 0.0);
+        let mut first_col = 0;
+        for part in parts {
+            for first in (0..k).step_by(K_BLOCK) {
+                let rows = K_BLOCK.min(k - first);
+                pack_block(part, first, rows, first_col, width, factor, &mut self.values[first * width..]);
+            }
+            first_col += part.cols;
+        }
+    }
+
+    /// Columns.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+}
+
+/// Packs rows `first..first + rows` of `part` as columns `first_col..` of a block of `width` columns.
+fn pack_block(
+    part: &Matrix,
+    first: usize,
+    rows: usize,
+    first_col: usize,
+    width: usize,
+    factor: f32,
+    block: &mut [f32],
+) {
+    let mut col = 0;
+    while col < part.cols {
+        // Where this column goes, and how many follow it in the same panel.
+        let (panel, offset) = ((first_col + col) / PANEL, (first_col + col) % PANEL);
+        let panel_width = PANEL.min(width - panel * PANEL);
+        let n = (panel_width - offset).min(part.cols - col);
+        let out = &mut block[panel * PANEL * rows..][..panel_width * rows];
+        if part.col_stride == 1 {
+            for (row, out) in out.chunks_exact_mut(panel_width).enumerate() {
+                let from = &part.values[(first + row) * part.row_stride + col..][..n];
+                for (out, value) in out[offset..offset + n].iter_mut().zip(from) {
+                    *out = factor * value;
+                }
+            }
+        } else {
+            pack_transposed(part, first, col, n, factor, &mut out[offset..], panel_width);
+        }
+        col += n;
+    }
+}
+
+/// Squares of 16, so that both sides are read and written a cache line at a time.
+fn pack_transposed(
+    part: &Matrix,
+    first: usize,
+    first_col: usize,
+    n: usize,
+    factor: f32,
+    out: &mut [f32],
+    panel_width: usize,
+) {
+    let rows = out.len().div_ceil(panel_width);
+    for row_0 in (0..rows).step_by(WIDTH) {
+        for col_0 in (0..n).step_by(WIDTH) {
+            let (row_n, col_n) = (WIDTH.min(rows - row_0), WIDTH.min(n - col_0));
+            if part.row_stride == 1 && row_n == WIDTH && col_n == WIDTH {
+                let mut square = [[0f32; WIDTH]; WIDTH];
+                for (col, line) in square.iter_mut().enumerate() {
+                    let at = first + row_0 + (first_col + col_0 + col) * part.col_stride;
+                    line.copy_from_slice(&part.values[at..at + WIDTH]);
+                }
+                for row in 0..WIDTH {
+                    let to = &mut out[(row_0 + row) * panel_width + col_0..][..WIDTH];
+                    for (to, line) in to.iter_mut().zip(&square) {
+                        *to = factor * line[row];
+                    }
+                }
+            } else {
+                for row in row_0..row_0 + row_n {
+                    for col in col_0..col_0 + col_n {
+                        out[row * panel_width + col] = factor * part.at(first + row, first_col + col);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `c = a · b`, or added to c; a `[m, k]`, b `[k, n]`, row `i` of c at `i · c_stride`.
+pub fn product(a: Matrix, b: &Packed, c: &mut [f32], c_stride: usize, store: Store) {
+    assert!(a.rows == 0 || b.n == 0 || (a.rows - 1) * c_stride + b.n <= c.len(), "the result is too short");
+    // SAFETY: c holds the result, as was just checked, and nobody else has it.
+    unsafe { product_columns(a, b, 0, b.n, c.as_mut_ptr(), c_stride, store) }
+}
+
+/// The columns `first..first + n` of a product, to where `c` points; `first` is the start of a panel, and the last
+/// column the last one of a panel. Where a has fewer columns than b has rows, the first rows of b are taken.
+///
+/// # Safety
+/// `c` must be good for writes of `a.rows` rows of `n` numbers, `c_stride` apart, and nobody else may touch them.
+pub unsafe fn product_columns(
+    a: Matrix,
+    b: &Packed,
+    first: usize,
+    n: usize,
+    c: *mut f32,
+    c_stride: usize,
+    store: Store,
+) {
+    assert!(a.cols <= b.k, "{} rows for {} columns", b.k, a.cols);
+    let end = first + n;
+    let is_whole = first.is_multiple_of(PANEL) && (end.is_multiple_of(PANEL) || end == b.n);
+    assert!(is_whole && end <= b.n, "columns {first}..{end} of {}", b.n);
+    let last = (a.rows.max(1) - 1) * a.row_stride + (a.cols.max(1) - 1) * a.col_stride;
+    assert!(a.rows == 0 || a.cols == 0 || last < a.values.len(), "the left factor is too short");
+    let width = b.n.next_multiple_of(WIDTH);
+    if a.cols == 0 && store == Store::Set {
+        for row in 0..a.rows {
+            // SAFETY: the caller's promise.
+            unsafe { std::slice::from_raw_parts_mut(c.add(row * c_stride), n) }.fill(0.0);
+        }
+    }
+    for k_0 in (0..a.cols).step_by(K_BLOCK) {
+        let k = K_BLOCK.min(a.cols - k_0);
+        let block_rows = K_BLOCK.min(b.k - k_0);
+        let store = if k_0 == 0 { store } else { Store::Add };
+        for col in (first..end).step_by(PANEL) {
+            let panel_width = PANEL.min(width - col);
+            let panel = &b.values[k_0 * width + col * block_rows..][..k * panel_width];
+            let a = Matrix { values: &a.values[k_0 * a.col_stride..], cols: k, ..a };
+            // SAFETY: the caller's promise for c; a holds `rows` by `k` numbers and the panel `k` rows.
+            unsafe {
+                panel_product(
+                    a,
+                    panel,
+                    panel_width,
+                    c.add(col - first),
+                    c_stride,
+                    PANEL.min(end - col),
+                    store,
+                );
+            }
+        }
+    }
+}
+
+/// One panel: `n` of its `width` columns are written.
+unsafe fn panel_product(
+    a: Matrix,
+    panel: &[f32],
+    width: usize,
+    c: *mut f32,
+    c_stride: usize,
+    n: usize,
+    store: Store,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if level() >= Level::Avx512 {
+        // SAFETY: the caller's promises, and the processor has AVX-512.
+        return unsafe { avx512::panel_product(a, panel, width, c, c_stride, n, store) };
+    }
+    // SAFETY: the caller's promises.
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            n,
+            a.cols,
+            c,
+            1,
+            c_stride as isize,
+            store == Store::Add,
+            a.values.as_ptr(),
+            a.col_stride as isize,
+            a.row_stride as isize,
+            panel.as_ptr(),
+            1,
+            width as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use std::arch::x86_64::{
+        __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
+        _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    };
+
+    use super::{Matrix, Store, WIDTH};
+
+    /// A tile of `R` rows by `V` registers: `c (+)= a · b`.
+    ///
+    /// # Safety
+    /// The processor must have AVX-512 F; `a` must be good for reads at `row · row_stride + k · col_stride`, `b` for
+    /// `k · V` registers, `c` for `R` rows of `V` registers, the last of them under `mask`.
+    #[target_feature(enable = "avx512f")]
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn tile<const R: usize, const V: usize>(
+        k: usize,
+        mut a: *const f32,
+        row_stride: usize,
+        col_stride: usize,
+        mut b: *const f32,
+        c: *mut f32,
+        c_stride: usize,
+        mask: u16,
+        store: Store,
+    ) {
+        let mut sums: [[__m512; V]; R] = [[_mm512_setzero_ps(); V]; R];
+        for _ in 0..k {
+            let mut right = [_mm512_setzero_ps(); V];
+            // SAFETY: the caller's promises.
+            unsafe {
+                for (v, right) in right.iter_mut().enumerate() {
+                    *right = _mm512_loadu_ps(b.add(WIDTH * v));
+                }
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let left = _mm512_set1_ps(*a.add(row * row_stride));
+                    for v in 0..V {
+                        sums[v] = _mm512_fmadd_ps(left, right[v], sums[v]);
+                    }
+                }
+                a = a.add(col_stride);
+                b = b.add(WIDTH * V);
+            }
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            for (v, &sum) in sums.iter().enumerate() {
+                let mask = if v + 1 == V { mask } else { u16::MAX };
+                // SAFETY: the caller's promises.
+                unsafe {
+                    let at = c.add(row * c_stride + WIDTH * v);
+                    let sum = match store {
+                        Store::Set => sum,
+                        Store::Add => _mm512_add_ps(_mm512_maskz_loadu_ps(mask, at), sum),
+                    };
+                    _mm512_mask_storeu_ps(at, mask, sum);
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As `super::panel_product`, and the processor must have AVX-512 F.
+    pub unsafe fn panel_product(
+        a: Matrix,
+        panel: &[f32],
+        width: usize,
+        c: *mut f32,
+        c_stride: usize,
+        n: usize,
+        store: Store,
+    ) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            match width / WIDTH {
+                1 => rows::<1>(a, panel, c, c_stride, n, store),
+                2 => rows::<2>(a, panel, c, c_stride, n, store),
+                3 => rows::<3>(a, panel, c, c_stride, n, store),
+                _ => rows::<4>(a, panel, c, c_stride, n, store),
+            }
+        }
+    }
+
+    /// Tiles of as many rows as the registers hold, 24 sums at most, and then what is left.
+    unsafe fn rows<const V: usize>(
+        a: Matrix,
+        panel: &[f32],
+        c: *mut f32,
+        c_stride: usize,
+        n: usize,
+        store: Store,
+    ) {
+        // Registers of the last panel that are filled up with zeros only do not exist: n > (V − 1) · 16.
+        let mask = u16::MAX >> (WIDTH * V - n);
+        let at_once = match V {
+            1 | 2 => 12,
+            3 => 8,
+            _ => 6,
+        };
+        let mut row = 0;
+        while row < a.rows {
+            let n_rows = at_once.min(a.rows - row);
+            // SAFETY: the caller's promises.
+            unsafe {
+                let left = a.values.as_ptr().add(row * a.row_stride);
+                let (b, c) = (panel.as_ptr(), c.add(row * c_stride));
+                macro_rules! tile {
+                    ($r:literal) => {
+                        tile::<$r, V>(a.cols, left, a.row_stride, a.col_stride, b, c, c_stride, mask, store)
+                    };
+                }
+                match n_rows {
+                    1 => tile!(1),
+                    2 => tile!(2),
+                    3 => tile!(3),
+                    4 => tile!(4),
+                    5 => tile!(5),
+                    6 => tile!(6),
+                    7 => tile!(7),
+                    8 => tile!(8),
+                    9 => tile!(9),
+                    10 => tile!(10),
+                    11 => tile!(11),
+                    _ => tile!(12),
+                }
+            }
+            row += n_rows;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(n: usize, seed: usize) -> Vec<f32> {
+        (0..n).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 1009.0 - 0.5).collect()
+    }
+
+    /// By the definition, in f64.
+    fn exact(a: Matrix, b: Matrix) -> Vec<f64> {
+        let mut c = Vec::new();
+        for i in 0..a.rows {
+            for j in 0..b.cols {
+                c.push((0..a.cols).map(|k| f64::from(a.at(i, k)) * f64::from(b.at(k, j))).sum());
+            }
+        }
+        c
+    }
+
+    #[test]
+    fn products_agree_with_the_definition_for_odd_sizes_and_all_orders() {
+        for (m, k, n) in [
+            (1, 1, 1),
+            (3, 5, 7),
+            (6, 64, 64),
+            (7, 17, 65),
+            (12, 300, 16),
+            (13, 257, 33),
+            (64, 24, 176),
+            (5, 600, 130),
+            (31, 2, 48),
+            (4, 0, 9),
+        ] {
+            for (a_turned, b_turned) in [(false, false), (true, false), (false, true), (true, true)] {
+                let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+                let a = if a_turned { Matrix::new(&a, k, m).transposed() } else { Matrix::new(&a, m, k) };
+                let b = if b_turned { Matrix::new(&b, n, k).transposed() } else { Matrix::new(&b, k, n) };
+                let expected = exact(a, b);
+                let packed = Packed::of(&[b], 2.0);
+                let stride = n + 3;
+                for store in [Store::Set, Store::Add] {
+                    let mut c = vec![1.0; m * stride];
+                    product(a, &packed, &mut c, stride, store);
+                    let before = if store == Store::Add { 1.0 } else { 0.0 };
+                    for i in 0..m {
+                        for j in 0..n {
+                            let (found, expected) =
+                                (f64::from(c[i * stride + j]), 2.0 * expected[i * n + j] + before);
+                            // Rounding of each of k sums, relative to numbers of this size.
+                            let tolerance =
+                                f64::from(f32::EPSILON) * (k as f64 + 4.0) * expected.abs().max(0.5);
+                            assert!(
+                                (found - expected).abs() < tolerance,
+                                "{m} {k} {n} ({i}, {j}): {found} {expected}"
+                            );
+                        }
+                        assert_eq!(c[i * stride + n..(i + 1) * stride], [1.0; 3], "beyond the row");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn factors_side_by_side_give_the_products_one_after_the_other_and_a_cut_changes_no_bit() {
+        let (m, k) = (40, 90);
+        let widths = [50, 20, 100];
+        let a = numbers(m * k, 1);
+        let a = Matrix::new(&a, m, k);
+        let parts: Vec<Vec<f32>> = widths.iter().map(|n| numbers(k * n, *n)).collect();
+        let views: Vec<Matrix> = parts.iter().zip(widths).map(|(part, n)| Matrix::new(part, k, n)).collect();
+        let n: usize = widths.iter().sum();
+        let packed = Packed::of(&views, 1.0);
+        let mut together = vec![0.0; m * n];
+        product(a, &packed, &mut together, n, Store::Set);
+        let mut first = 0;
+        for (view, width) in views.iter().zip(widths) {
+            let mut alone = vec![0.0; m * width];
+            product(a, &Packed::of(&[*view], 1.0), &mut alone, width, Store::Set);
+            for row in 0..m {
+                assert_eq!(together[row * n + first..][..width], alone[row * width..][..width]);
+            }
+            first += width;
+        }
+        for (row, n_rows) in [(0, 7), (7, 13), (20, 20)] {
+            let mut part = vec![0.0; n_rows * n];
+            product(a.part(row, n_rows), &packed, &mut part, n, Store::Set);
+            assert_eq!(together[row * n..][..n_rows * n], part);
+        }
+    }
+}
