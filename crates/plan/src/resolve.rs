@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use scalelaw_schema::count::CountRule;
+use scalelaw_schema::recipe::Precision;
 use scalelaw_schema::run::Keep;
 use scalelaw_schema::shape::Head;
 use scalelaw_schema::sweep::{EvalChoice, Length, ScheduleChoice, SweepSpec, TokenizerChoice, TrainChoice};
@@ -52,6 +53,8 @@ pub(crate) struct Choices {
     pub warmup: Option<Length>,
     pub schedule: ScheduleChoice,
     pub grad_clip_norm: f64,
+    /// Numbers of the products with weights.
+    pub precision: Precision,
     pub checkpoints: u64,
     pub eval_tokens: u64,
     pub eval_during: u64,
@@ -110,6 +113,7 @@ impl Choices {
             warmup: train.warmup.map(|warmup| length(warmup, "train.warmup")).transpose()?,
             schedule: schedule(&train)?,
             grad_clip_norm: positive(train.grad_clip_norm, GRAD_CLIP_NORM, "train.grad-clip-norm")?,
+            precision: train.precision.unwrap_or_default(),
             checkpoints: train.checkpoints.unwrap_or(CHECKPOINTS),
             eval_tokens: eval_tokens(&eval)?,
             eval_during: eval.during.unwrap_or(0),

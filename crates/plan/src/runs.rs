@@ -127,6 +127,7 @@ fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe:
             },
             grad_clip_norm: choices.grad_clip_norm,
             init: InitRule::ScaledNormal { std: INIT_STD },
+            precision: choices.precision,
         },
         mixture: blend.mixture.clone(),
         seed: recipe.seed,

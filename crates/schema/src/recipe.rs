@@ -19,6 +19,28 @@ pub struct Recipe {
     pub grad_clip_norm: f64,
     /// Distribution of the initial weights.
     pub init: InitRule,
+    /// Numbers that products with weights are computed in.
+    #[serde(skip_serializing_if = "Precision::is_f32", default)]
+    pub precision: Precision,
+}
+
+/// Numbers that products with weights are computed in, forward and backward. Weights, their gradients, moments, norms,
+/// attention scores and losses are `f32` in any case, and evaluations are made in `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// Factors of 16 bits with the exponent of 32, sums of 32. Needs a processor with AVX512_BF16.
+    Bf16,
+}
+
+impl Precision {
+    /// Whether it is [`Precision::F32`].
+    pub fn is_f32(&self) -> bool {
+        *self == Precision::F32
+    }
 }
 
 /// The optimizer.
@@ -111,6 +133,7 @@ mod tests {
             schedule,
             grad_clip_norm: 1.0,
             init: InitRule::ScaledNormal { std: 0.02 },
+            precision: Precision::F32,
         }
     }
 

@@ -92,7 +92,7 @@ pub fn si(x: f64) -> String {
 mod tests {
     use super::*;
     use crate::mixture::{Mixture, MixtureSource};
-    use crate::recipe::{InitRule, Optimizer, Recipe, Schedule};
+    use crate::recipe::{InitRule, Optimizer, Precision, Recipe, Schedule};
     use crate::shape::{Head, ModelShape, ModelSpec};
     use crate::train_spec::Phase;
 
@@ -114,6 +114,7 @@ mod tests {
                 schedule: Schedule::Cosine { final_fraction: 0.1 },
                 grad_clip_norm: 1.0,
                 init: InitRule::ScaledNormal { std: 0.02 },
+                precision: Precision::F32,
             },
             mixture: mixture(&[("0123456789ab", 1.0)]),
             seed: 0,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::axis::Axis;
 use crate::corpus::CorpusSpec;
 use crate::count::CountRule;
+use crate::recipe::Precision;
 use crate::run::Keep;
 use crate::shape::Head;
 
@@ -181,6 +182,8 @@ pub struct TrainChoice {
     pub weight_decay: Option<Axis>,
     /// Largest global norm of the gradient.
     pub grad_clip_norm: Option<f64>,
+    /// Numbers of the products with weights: `f32` (where absent) or `bf16`, which needs a processor with AVX512_BF16.
+    pub precision: Option<Precision>,
     /// Seeds of weights and data order.
     pub seed: Option<Axis>,
     /// Checkpoints per run; 10 where absent.

@@ -9,8 +9,10 @@ use std::sync::{Mutex, OnceLock};
 use burn::tensor::wgpu::{WgpuBackend, wgpu};
 use burn::tensor::{Device, DeviceKind as BurnKind, read_sync};
 use scalelaw_schema::device::{DeviceChoice, DeviceKind, DeviceReport};
+use scalelaw_schema::recipe::Precision;
 use scalelaw_schema::record::Provenance;
 
+use crate::cpu::product;
 use crate::error::TrainError;
 
 /// Version of burn that this program is built with.
@@ -73,6 +75,14 @@ impl OpenDevice {
         }
     }
 
+    /// Whether products can be computed so.
+    ///
+    /// # Errors
+    /// `Precision` where they cannot.
+    pub fn check_precision(&self, precision: Precision) -> Result<(), TrainError> {
+        check_precision(&self.report, precision)
+    }
+
     /// Runs `work` with the device's threads and turns a panic of the backend into an error.
     pub(crate) fn run<T: Send>(
         &self,
@@ -118,6 +128,17 @@ pub fn open_device(choice: DeviceChoice, threads: usize) -> Result<OpenDevice, T
         .build()
         .map_err(|e| TrainError::Backend { why: format!("cannot start {threads} threads: {e}") })?;
     Ok(OpenDevice { report, threads: threads.max(1), device, pool })
+}
+
+/// Whether a device has the products of a precision, without opening it.
+///
+/// # Errors
+/// `Precision` where it has not.
+pub fn check_precision(device: &DeviceReport, precision: Precision) -> Result<(), TrainError> {
+    if precision.is_f32() || device.kind == DeviceKind::Cpu && product::has(precision) {
+        return Ok(());
+    }
+    Err(TrainError::Precision { device: device.name.clone() })
 }
 
 /// The adapter of a choice; nothing for the processor.

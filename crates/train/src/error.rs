@@ -14,6 +14,11 @@ pub enum TrainError {
     /// The device that was asked for is not there.
     #[error("device `{choice}` is not there: {why} (hint: `scalelaw doctor` lists the devices)")]
     MissingDevice { choice: String, why: String },
+    /// The device has no products of the precision that was asked for.
+    #[error(
+        "device `{device}` cannot compute in bf16, which needs a processor with AVX512_BF16 (hint: leave `precision` out, or `--device cpu`)"
+    )]
+    Precision { device: String },
     /// The device has too little memory for the micro-batch.
     #[error("the device is out of memory: {why} (hint: a smaller micro-batch needs less)")]
     OutOfMemory { why: String },

@@ -10,6 +10,7 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Bytes, DType, Int, Shape, Tensor};
+use scalelaw_schema::recipe::Precision;
 
 use crate::cpu::attention::{self, Attention};
 use crate::cpu::head::{self, HeadWeight};
@@ -17,13 +18,24 @@ use crate::cpu::mlp::{self, Mlp};
 use crate::cpu::rows::{self, Rotary};
 use crate::cpu::{adamw, embedding};
 
-/// Numbers of the last part that are not tensors.
+/// What a block knows beside its tensors.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BlockSpec {
+    /// Factor of what is added to the residual stream.
+    pub residual: f32,
+    /// Of the products with weights.
+    pub precision: Precision,
+}
+
+/// What the last part knows beside its tensors.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadSpec {
     /// Whether the weight is the embedding `[V, C]` rather than a matrix `[C, V]`.
     pub is_tied: bool,
     /// Factor of the logits.
     pub logit_scale: f32,
+    /// Of the products with the weight.
+    pub precision: Precision,
 }
 
 /// The operations. Letters in shapes are those of [`crate::model`].
@@ -41,7 +53,7 @@ pub trait FusedOps: Backend {
         v: FloatTensor<Self>,
         o: FloatTensor<Self>,
         rotary: Arc<Rotary>,
-        residual: f32,
+        spec: BlockSpec,
     ) -> FloatTensor<Self>;
 
     /// [`Mlp`] on x `[N, C]`.
@@ -51,7 +63,7 @@ pub trait FusedOps: Backend {
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,
         down: FloatTensor<Self>,
-        residual: f32,
+        spec: BlockSpec,
     ) -> FloatTensor<Self>;
 
     /// Loss of each target `[N]`, which cannot be differentiated.
@@ -115,17 +127,17 @@ macro_rules! register {
 /// x and the weights of an attention, each [`plain`].
 type AttentionInputs = [FlexTensor; 6];
 
-fn attention_of<'a>(inputs: &'a AttentionInputs, rotary: &'a Rotary, residual: f32) -> Attention<'a> {
+fn attention_of<'a>(inputs: &'a AttentionInputs, rotary: &'a Rotary, spec: BlockSpec) -> Attention<'a> {
     let [_, gain, q, k, v, o] = inputs.each_ref().map(floats);
-    Attention { gain, q, k, v, o, rotary, residual }
+    Attention { gain, q, k, v, o, rotary, residual: spec.residual, precision: spec.precision }
 }
 
 /// x and the weights of an MLP, each [`plain`].
 type MlpInputs = [FlexTensor; 5];
 
-fn mlp_of(inputs: &MlpInputs, residual: f32) -> Mlp<'_> {
+fn mlp_of(inputs: &MlpInputs, spec: BlockSpec) -> Mlp<'_> {
     let [_, gain, gate, up, down] = inputs.each_ref().map(floats);
-    Mlp { gain, gate, up, down, residual }
+    Mlp { gain, gate, up, down, residual: spec.residual, precision: spec.precision }
 }
 
 /// x, gain and weight of a head, each [`plain`].
@@ -134,7 +146,7 @@ type HeadInputs = [FlexTensor; 3];
 fn head_of(inputs: &HeadInputs, spec: HeadSpec) -> head::Head<'_> {
     let [_, gain, weight] = inputs.each_ref().map(floats);
     let weight = if spec.is_tied { HeadWeight::Tied(weight) } else { HeadWeight::Untied(weight) };
-    head::Head { gain, weight, logit_scale: spec.logit_scale }
+    head::Head { gain, weight, logit_scale: spec.logit_scale, precision: spec.precision }
 }
 
 impl FusedOps for Flex {
@@ -153,10 +165,10 @@ impl FusedOps for Flex {
         v: FloatTensor<Self>,
         o: FloatTensor<Self>,
         rotary: Arc<Rotary>,
-        residual: f32,
+        spec: BlockSpec,
     ) -> FloatTensor<Self> {
         let inputs = [x, gain, q, k, v, o].map(plain);
-        let (y, _) = attention_of(&inputs, &rotary, residual).forward(floats(&inputs[0]));
+        let (y, _) = attention_of(&inputs, &rotary, spec).forward(floats(&inputs[0]));
         tensor(y, inputs[0].shape())
     }
 
@@ -166,10 +178,10 @@ impl FusedOps for Flex {
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,
         down: FloatTensor<Self>,
-        residual: f32,
+        spec: BlockSpec,
     ) -> FloatTensor<Self> {
         let inputs = [x, gain, gate, up, down].map(plain);
-        let y = mlp_of(&inputs, residual).value(floats(&inputs[0]));
+        let y = mlp_of(&inputs, spec).value(floats(&inputs[0]));
         tensor(y, inputs[0].shape())
     }
 
@@ -218,12 +230,12 @@ impl Backward<Flex, 1> for EmbeddingBackward {
 struct AttentionBackward;
 
 impl Backward<Flex, 6> for AttentionBackward {
-    type State = (AttentionInputs, attention::Saved, Arc<Rotary>, f32);
+    type State = (AttentionInputs, attention::Saved, Arc<Rotary>, BlockSpec);
 
     fn backward(self, ops: Ops<Self::State, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
         let y_grad = plain(grads.consume::<Flex>(&ops.node));
-        let (inputs, saved, rotary, residual) = ops.state;
-        let of = attention_of(&inputs, &rotary, residual);
+        let (inputs, saved, rotary, spec) = ops.state;
+        let of = attention_of(&inputs, &rotary, spec);
         let attention::Grads { x, gain, q, k, v, o } =
             of.backward(floats(&inputs[0]), saved, floats(&y_grad));
         register!(grads, ops.parents, [x, gain, q, k, v, o], inputs.each_ref().map(TensorMetadata::shape));
@@ -234,12 +246,12 @@ impl Backward<Flex, 6> for AttentionBackward {
 struct MlpBackward;
 
 impl Backward<Flex, 5> for MlpBackward {
-    type State = (MlpInputs, mlp::Saved, f32);
+    type State = (MlpInputs, mlp::Saved, BlockSpec);
 
     fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
         let y_grad = plain(grads.consume::<Flex>(&ops.node));
-        let (inputs, saved, residual) = ops.state;
-        let of = mlp_of(&inputs, residual);
+        let (inputs, saved, spec) = ops.state;
+        let of = mlp_of(&inputs, spec);
         let mlp::Grads { x, gain, gate, up, down } = of.backward(floats(&inputs[0]), saved, floats(&y_grad));
         register!(
             grads,
@@ -289,7 +301,7 @@ impl<S: CheckpointStrategy> FusedOps for Autodiff<Flex, S> {
         v: FloatTensor<Self>,
         o: FloatTensor<Self>,
         rotary: Arc<Rotary>,
-        residual: f32,
+        spec: BlockSpec,
     ) -> FloatTensor<Self> {
         let [(x, x_node), (gain, gain_node), (q, q_node), (k, k_node), (v, v_node), (o, o_node)] =
             [x, gain, q, k, v, o].map(FloatTensor::<Self>::into_parts);
@@ -297,12 +309,12 @@ impl<S: CheckpointStrategy> FusedOps for Autodiff<Flex, S> {
         match AttentionBackward.prepare::<S>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let inputs = [x, gain, q, k, v, o].map(plain);
-                let (y, saved) = attention_of(&inputs, &rotary, residual).forward(floats(&inputs[0]));
+                let (y, saved) = attention_of(&inputs, &rotary, spec).forward(floats(&inputs[0]));
                 let shape = inputs[0].shape();
-                prepared.finish((inputs, saved, rotary, residual), tensor(y, shape))
+                prepared.finish((inputs, saved, rotary, spec), tensor(y, shape))
             }
             OpsKind::UnTracked(prepared) => {
-                prepared.finish(Flex::fused_attention(x, gain, q, k, v, o, rotary, residual))
+                prepared.finish(Flex::fused_attention(x, gain, q, k, v, o, rotary, spec))
             }
         }
     }
@@ -313,7 +325,7 @@ impl<S: CheckpointStrategy> FusedOps for Autodiff<Flex, S> {
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,
         down: FloatTensor<Self>,
-        residual: f32,
+        spec: BlockSpec,
     ) -> FloatTensor<Self> {
         let [(x, x_node), (gain, gain_node), (gate, gate_node), (up, up_node), (down, down_node)] =
             [x, gain, gate, up, down].map(FloatTensor::<Self>::into_parts);
@@ -321,13 +333,11 @@ impl<S: CheckpointStrategy> FusedOps for Autodiff<Flex, S> {
         match MlpBackward.prepare::<S>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let inputs = [x, gain, gate, up, down].map(plain);
-                let (y, saved) = mlp_of(&inputs, residual).forward(floats(&inputs[0]));
+                let (y, saved) = mlp_of(&inputs, spec).forward(floats(&inputs[0]));
                 let shape = inputs[0].shape();
-                prepared.finish((inputs, saved, residual), tensor(y, shape))
+                prepared.finish((inputs, saved, spec), tensor(y, shape))
             }
-            OpsKind::UnTracked(prepared) => {
-                prepared.finish(Flex::fused_mlp(x, gain, gate, up, down, residual))
-            }
+            OpsKind::UnTracked(prepared) => prepared.finish(Flex::fused_mlp(x, gain, gate, up, down, spec)),
         }
     }
 
@@ -371,7 +381,7 @@ pub fn embedding(table: Tensor<2>, tokens: Tensor<2, Int>) -> Tensor<2> {
 }
 
 /// [`FusedOps::fused_attention`] on tensors; `weights` are gain, q, k, v, o.
-pub fn attention(x: Tensor<2>, weights: [&Tensor<2>; 5], rotary: &Arc<Rotary>, residual: f32) -> Tensor<2> {
+pub fn attention(x: Tensor<2>, weights: [&Tensor<2>; 5], rotary: &Arc<Rotary>, spec: BlockSpec) -> Tensor<2> {
     let [gain, q, k, v, o] = weights.map(|weight| weight.clone().into_dispatch());
     Tensor::from_dispatch(Dispatch::fused_attention(
         x.into_dispatch(),
@@ -381,14 +391,14 @@ pub fn attention(x: Tensor<2>, weights: [&Tensor<2>; 5], rotary: &Arc<Rotary>, r
         v,
         o,
         rotary.clone(),
-        residual,
+        spec,
     ))
 }
 
 /// [`FusedOps::fused_mlp`] on tensors; `weights` are gain, gate, up, down.
-pub fn mlp(x: Tensor<2>, weights: [&Tensor<2>; 4], residual: f32) -> Tensor<2> {
+pub fn mlp(x: Tensor<2>, weights: [&Tensor<2>; 4], spec: BlockSpec) -> Tensor<2> {
     let [gain, gate, up, down] = weights.map(|weight| weight.clone().into_dispatch());
-    Tensor::from_dispatch(Dispatch::fused_mlp(x.into_dispatch(), gain, gate, up, down, residual))
+    Tensor::from_dispatch(Dispatch::fused_mlp(x.into_dispatch(), gain, gate, up, down, spec))
 }
 
 /// [`FusedOps::fused_token_losses`] on tensors.

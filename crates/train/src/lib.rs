@@ -33,7 +33,9 @@ mod testing;
 #[cfg(test)]
 mod wgpu_test;
 
-pub use device::{BURN_FEATURES, BURN_VERSION, OpenDevice, Program, find_device, list_devices, open_device};
+pub use device::{
+    BURN_FEATURES, BURN_VERSION, OpenDevice, Program, check_precision, find_device, list_devices, open_device,
+};
 pub use error::TrainError;
 pub use eval::{EvalJob, evaluate};
 pub use run::{TrainJob, train};

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use scalelaw_schema::count::ParamCount;
-use scalelaw_schema::recipe::InitRule;
+use scalelaw_schema::recipe::{InitRule, Precision};
 use scalelaw_schema::shape::{Head, ModelShape};
 
 use crate::composed::{self, Tables};
 use crate::cpu::rows::Rotary;
 use crate::error::TrainError;
-use crate::fused::{self, HeadSpec};
+use crate::fused::{self, BlockSpec, HeadSpec};
 use crate::init::initial_values;
 use crate::layout::{self, BLOCK_TENSORS, TensorSpec};
 
@@ -171,27 +171,32 @@ impl Model {
     /// Negative log-likelihood of each target in nats, `[N]`, in the order of the batch. Not to be
     /// differentiated: that is [`Model::mean_loss`].
     pub fn token_losses(&self, batch: &TokenBatch, positions: &Positions) -> Tensor<1> {
-        let x = self.residual_stream(batch, positions);
+        let x = self.residual_stream(batch, positions, Precision::F32);
         let (gain, weight) = self.head();
         let targets = batch.targets.clone();
         match self.is_fused {
-            true => fused::token_losses(x, gain, weight, targets, self.head_spec()),
+            true => fused::token_losses(x, gain, weight, targets, self.head_spec(Precision::F32)),
             false => composed::token_losses(x, gain, self.unembedding(), targets, LOGIT_SCALE),
         }
     }
 
-    /// Mean over the batch of the negative log-likelihood in nats, `[1]`.
-    pub fn mean_loss(&self, batch: &TokenBatch, positions: &Positions) -> Tensor<1> {
+    /// Mean over the batch of the negative log-likelihood in nats, `[1]`, to be differentiated.
+    ///
+    /// # Panics
+    /// Where the device lacks the precision: [`crate::device::OpenDevice::check_precision`] tells before.
+    pub fn mean_loss(&self, batch: &TokenBatch, positions: &Positions, precision: Precision) -> Tensor<1> {
         if !self.is_fused {
+            assert!(precision.is_f32(), "composed parts have no {precision:?}");
             return self.token_losses(batch, positions).mean();
         }
-        let x = self.residual_stream(batch, positions);
+        let x = self.residual_stream(batch, positions, precision);
         let (gain, weight) = self.head();
-        fused::mean_loss(x, gain, weight, batch.targets.clone(), self.head_spec())
+        fused::mean_loss(x, gain, weight, batch.targets.clone(), self.head_spec(precision))
     }
 
     /// What the last block leaves, `[N, C]`.
-    fn residual_stream(&self, batch: &TokenBatch, positions: &Positions) -> Tensor<2> {
+    fn residual_stream(&self, batch: &TokenBatch, positions: &Positions, precision: Precision) -> Tensor<2> {
+        let block_spec = BlockSpec { residual: RESIDUAL_SCALE, precision };
         let [_, t] = batch.inputs.dims();
         assert_eq!(t, positions.rotary.context_len, "the tables are for another context");
         let (table, inputs) = (self.weights[0].clone(), batch.inputs.clone());
@@ -206,11 +211,11 @@ impl Model {
             };
             let (attention, mlp) = ([norm_1, q, k, v, o], [norm_2, gate, up, down]);
             x = match &positions.tables {
-                None => fused::attention(x, attention, &positions.rotary, RESIDUAL_SCALE),
+                None => fused::attention(x, attention, &positions.rotary, block_spec),
                 Some(tables) => composed::attention(x, attention, tables, RESIDUAL_SCALE),
             };
             x = match self.is_fused {
-                true => fused::mlp(x, mlp, RESIDUAL_SCALE),
+                true => fused::mlp(x, mlp, block_spec),
                 false => composed::mlp(x, mlp, RESIDUAL_SCALE),
             };
         }
@@ -236,8 +241,8 @@ impl Model {
         }
     }
 
-    fn head_spec(&self) -> HeadSpec {
-        HeadSpec { is_tied: self.shape.head == Head::Tied, logit_scale: LOGIT_SCALE }
+    fn head_spec(&self, precision: Precision) -> HeadSpec {
+        HeadSpec { is_tied: self.shape.head == Head::Tied, logit_scale: LOGIT_SCALE, precision }
     }
 }
 
@@ -276,6 +281,7 @@ fn transposed(values: &[f32], rows: usize, cols: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::product;
     use crate::testing;
     use scalelaw_schema::count;
 
@@ -338,7 +344,7 @@ mod tests {
         let run = |from: usize, to: usize| {
             let batch = TokenBatch::new(&text[from..to], &text[from + 1..to + 1], 128, device);
             let losses = model.token_losses(&batch, &positions);
-            let sum = model.mean_loss(&batch, &positions).mul_scalar((to - from) as f64);
+            let sum = model.mean_loss(&batch, &positions, Precision::F32).mul_scalar((to - from) as f64);
             let grads = sum.backward();
             (read(losses).unwrap(), read(model.weights[2].grad(&grads).unwrap()).unwrap())
         };
@@ -379,7 +385,7 @@ mod tests {
                 let positions = model.positions(t);
                 let batch = TokenBatch::new(&text[..b * t], &text[1..], t, &device);
                 let losses = read(model.token_losses(&batch, &positions)).unwrap();
-                let loss = model.mean_loss(&batch, &positions);
+                let loss = model.mean_loss(&batch, &positions, Precision::F32);
                 let mut grads = loss.clone().mul_scalar(3.0).backward();
                 let grads: Vec<Vec<f32>> = model
                     .weights
@@ -417,13 +423,13 @@ mod tests {
         let shape =
             ModelShape { n_layer: 2, d_model: 72, n_head: 3, d_ff: 200, vocab_size: 700, head: Head::Tied };
         let text: Vec<u16> = (0..=3 * 150usize).map(|idx| (idx * 7919 % 700) as u16).collect();
-        let run = |threads: usize| {
+        let run = |threads: usize, precision: Precision| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let device = Device::flex();
                 let model = Model::new(&shape, InitRule::ScaledNormal { std: 0.1 }, 4, &device).tracked();
                 let batch = TokenBatch::new(&text[..450], &text[1..], 150, &device);
-                let loss = model.mean_loss(&batch, &model.positions(150));
+                let loss = model.mean_loss(&batch, &model.positions(150), precision);
                 let mut grads = loss.clone().backward();
                 let mut bits: Vec<u32> = Vec::new();
                 for weight in &model.weights {
@@ -435,7 +441,44 @@ mod tests {
                 bits
             })
         };
-        assert!(run(1) == run(3));
+        assert!(run(1, Precision::F32) == run(3, Precision::F32));
+        if product::has(Precision::Bf16) {
+            assert!(run(1, Precision::Bf16) == run(3, Precision::Bf16));
+            assert!(run(1, Precision::Bf16) != run(1, Precision::F32));
+        }
+    }
+
+    #[test]
+    fn bf16_changes_losses_and_gradients_by_its_rounding_alone() {
+        if !product::has(Precision::Bf16) {
+            println!("skipped: this processor has no AVX512_BF16");
+            return;
+        }
+        let device = Device::flex();
+        for head in [Head::Tied, Head::Untied] {
+            let shape = ModelShape { n_layer: 2, d_model: 48, n_head: 3, d_ff: 136, vocab_size: 300, head };
+            let model = Model::new(&shape, InitRule::ScaledNormal { std: 0.1 }, 4, &device).tracked();
+            let text: Vec<u16> = (0..=2 * 70usize).map(|idx| (idx * 7919 % 300) as u16).collect();
+            let batch = TokenBatch::new(&text[..140], &text[1..], 70, &device);
+            let run = |precision: Precision| {
+                let loss = model.mean_loss(&batch, &model.positions(70), precision);
+                let mut grads = loss.clone().backward();
+                let grads: Vec<Vec<f32>> = model
+                    .weights
+                    .iter()
+                    .map(|weight| read(weight.grad_remove(&mut grads).unwrap()).unwrap())
+                    .collect();
+                (read(loss).unwrap()[0], grads)
+            };
+            let (full, half) = (run(Precision::F32), run(Precision::Bf16));
+            // A factor is off by 2^-9 at most, and the errors of many terms cancel.
+            assert!((full.0 - half.0).abs() < 2e-3 * full.0, "{} {}", full.0, half.0);
+            for ((full, half), spec) in full.1.iter().zip(&half.1).zip(model.specs()) {
+                let size = full.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+                let apart = full.iter().zip(half).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+                assert!(apart < 0.03 * size, "{}: {apart} of {size}", spec.name);
+            }
+        }
     }
 
     /// Attention and norms by their definitions, in `f64` and one number at a time.

@@ -58,6 +58,7 @@ pub fn train(
 ) -> Result<Outcome, TrainError> {
     let run = job.run;
     run.train.check()?;
+    job.device.check_precision(run.train.recipe.precision)?;
     let checkpoints = Checkpoints::of(job.folder, &run.id);
     let outcome = match folder::read_record(job.folder)? {
         Some(record) => record.outcome,

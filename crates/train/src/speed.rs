@@ -7,7 +7,7 @@ use scalelaw_data::Batch;
 use scalelaw_schema::count;
 use scalelaw_schema::device::{DeviceKind, DeviceSpeed, TrainingSpeed};
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
-use scalelaw_schema::recipe::{InitRule, Optimizer, Recipe, Schedule};
+use scalelaw_schema::recipe::{InitRule, Optimizer, Precision, Recipe, Schedule};
 use scalelaw_schema::run::Cadence;
 use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
@@ -100,6 +100,7 @@ fn training_rate(
             schedule: Schedule::Constant,
             grad_clip_norm: 1.0,
             init: InitRule::ScaledNormal { std: 0.02 },
+            precision: Precision::F32,
         },
         mixture: Mixture { sources: vec![MixtureSource { tokens: String::new(), weight: 1.0 }] },
         seed: 0,

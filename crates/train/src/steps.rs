@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use scalelaw_data::Batch;
 use scalelaw_schema::count::{self, FlopCount};
 use scalelaw_schema::metrics::{self, MetricsRow};
+use scalelaw_schema::recipe::Precision;
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run::Cadence;
 use scalelaw_schema::train_spec::{Phase, TrainSpec};
@@ -250,9 +251,12 @@ pub(crate) fn take_step(
 ) -> (Tensor<1>, Tensor<1>) {
     let train = setup.train;
     let (step, total) = (state.progress.step, train.total_steps());
-    let context_len = train.phase_at(step).context_len;
-    let (loss, grads) =
-        gradient(&state.model, batch, context_len, setup.micro_batch, positions, setup.device);
+    let parts = Parts {
+        context_len: train.phase_at(step).context_len,
+        micro_batch: setup.micro_batch,
+        precision: train.recipe.precision,
+    };
+    let (loss, grads) = gradient(&state.model, batch, parts, positions, setup.device);
     let update = Update {
         optimizer: &train.recipe.optimizer,
         lr: train.recipe.lr(step, total),
@@ -263,22 +267,33 @@ pub(crate) fn take_step(
     (loss, norm)
 }
 
-/// Mean loss of a batch, `[1]`, and its gradient by each tensor, computed for `micro_batch` sequences at
+/// How a batch is cut and computed.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts {
+    /// Tokens of a sequence.
+    pub context_len: usize,
+    /// Sequences computed at once.
+    pub micro_batch: usize,
+    /// Of the products with weights.
+    pub precision: Precision,
+}
+
+/// Mean loss of a batch, `[1]`, and its gradient by each tensor, computed for some sequences at
 /// once: the sum of the parts' gradients, each weighted by its share of the tokens.
 pub fn gradient(
     model: &Model,
     batch: &Batch,
-    context_len: usize,
-    micro_batch: usize,
+    parts: Parts,
     positions: &Positions,
     device: &Device,
 ) -> (Tensor<1>, Vec<Tensor<2>>) {
+    let Parts { context_len, micro_batch, precision } = parts;
     let part_len = micro_batch.max(1) * context_len;
     let mut sum: Option<(Tensor<1>, Vec<Tensor<2>>)> = None;
     for (inputs, targets) in batch.inputs.chunks(part_len).zip(batch.targets.chunks(part_len)) {
         let tracked = model.tracked();
         let tokens = TokenBatch::new(inputs, targets, context_len, device);
-        let mut loss = tracked.mean_loss(&tokens, positions);
+        let mut loss = tracked.mean_loss(&tokens, positions, precision);
         if inputs.len() < batch.inputs.len() {
             loss = loss.mul_scalar(inputs.len() as f64 / batch.inputs.len() as f64);
         }
@@ -408,7 +423,8 @@ mod tests {
             let batch = testing::batch(0, &phase).unwrap();
             let model = Model::new(&shape, InitRule::ScaledNormal { std: 0.2 }, 2, &device);
             let positions = model.positions(8);
-            let (_, grads) = gradient(&model, &batch, 8, 2, &positions, &device);
+            let parts = Parts { context_len: 8, micro_batch: 2, precision: Precision::F32 };
+            let (_, grads) = gradient(&model, &batch, parts, &positions, &device);
             let loss_at = |tensor_idx: usize, move_by: &[f32]| -> f64 {
                 let mut moved = 0;
                 let model = Model::build(&shape, &device, |spec| {

@@ -60,6 +60,7 @@ pub fn time_steps(device: &OpenDevice, spec: &TimedSpec) -> Result<TimedSteps, T
     device.run(|| {
         let train = &spec.train;
         train.check()?;
+        device.check_precision(train.recipe.precision)?;
         let model = load_weights(&spec.weights, train.model.shape(), &device.device)?;
         let moments = Moments::zeros(&model);
         let mut state = TrainState { model, moments, progress: Progress::new(0, 0) };

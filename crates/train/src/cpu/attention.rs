@@ -3,6 +3,7 @@
 //! of one head at a time, and are computed again in the backward pass (Dao et al. 2022, arXiv:2205.14135).
 
 use rayon::prelude::*;
+use scalelaw_schema::recipe::Precision;
 
 use crate::cpu::product::{Matrix, PANEL, Packed, Store, product, product_columns};
 use crate::cpu::rows::{self, Rotary};
@@ -30,6 +31,8 @@ pub struct Attention<'a> {
     pub rotary: &'a Rotary,
     /// Factor of what is added to the residual stream.
     pub residual: f32,
+    /// Of the products with weights.
+    pub precision: Precision,
 }
 
 /// What the backward pass needs beside the weights and x.
@@ -140,7 +143,7 @@ impl Attention<'_> {
         let t = self.rotary.context_len;
         let (mut inverse, mut qkv) = (unwritten(n), unwritten(n * 3 * c));
         let square = |weight| Matrix::new(weight, c, c);
-        let qkv_weight = Packed::of(&[square(self.q), square(self.k), square(self.v)], 1.0);
+        let qkv_weight = Packed::of(&[square(self.q), square(self.k), square(self.v)], 1.0, self.precision);
         qkv.par_chunks_mut(ROWS * 3 * c)
             .zip(x.par_chunks(ROWS * c))
             .zip(inverse.par_chunks_mut(ROWS))
@@ -160,7 +163,7 @@ impl Attention<'_> {
             self.mix_head(&qkv, mixed_place, log_sums, head);
         });
 
-        let o = Packed::of(&[square(self.o)], self.residual);
+        let o = Packed::of(&[square(self.o)], self.residual, self.precision);
         let mut y = unwritten(n * c);
         y.par_chunks_mut(ROWS * c).zip(x.par_chunks(ROWS * c)).zip(mixed.par_chunks(ROWS * c)).for_each(
             |((y, x), mixed)| {
@@ -189,8 +192,8 @@ impl Attention<'_> {
     fn mix_head(&self, qkv: &[f32], mixed: Shared, log_sums: &mut [f32], head: usize) {
         let (c, t, d) = (self.width(), self.rotary.context_len, self.rotary.d_head);
         let [q, k, v] = self.head_views(qkv, head);
-        let keys = Packed::of(&[k.transposed()], 1.0); // [D, T]
-        let values = Packed::of(&[v], 1.0); // [T, D]
+        let keys = Packed::of(&[k.transposed()], 1.0, Precision::F32); // [D, T]
+        let values = Packed::of(&[v], 1.0, Precision::F32); // [T, D]
         let stride = t.next_multiple_of(LANES);
         let offset = self.head_offset(head);
         with_scratch(QUERIES * stride, |scores| {
@@ -238,7 +241,7 @@ impl Attention<'_> {
         let Saved { inverse, qkv, mixed, log_sums } = saved;
         let square = |weight| Matrix::new(weight, c, c);
 
-        let o_back = Packed::of(&[square(self.o).transposed()], self.residual);
+        let o_back = Packed::of(&[square(self.o).transposed()], self.residual, self.precision);
         let mut mixed_grad = unwritten(n * c);
         mixed_grad.par_chunks_mut(ROWS * c).zip(y_grad.par_chunks(ROWS * c)).for_each(
             |(mixed_grad, y_grad)| {
@@ -253,7 +256,8 @@ impl Attention<'_> {
         });
         drop(qkv);
 
-        let back = [self.q, self.k, self.v].map(|weight| Packed::of(&[square(weight).transposed()], 1.0));
+        let back = [self.q, self.k, self.v]
+            .map(|weight| Packed::of(&[square(weight).transposed()], 1.0, self.precision));
         let (mut dx, mut h) = (unwritten(n * c), unwritten(n * c));
         let mut gain_parts = vec![0.0; n.div_ceil(ROWS) * c];
         dx.par_chunks_mut(ROWS * c)
@@ -287,7 +291,7 @@ impl Attention<'_> {
         };
         let h = Matrix::new(&h, n, c);
         let by = |which: usize| Matrix::strided(&qkv_grad[which * c..], n, c, 3 * c);
-        weight_grads(vec![
+        let parts = vec![
             WeightGrad { input: h, output_grad: by(0), out: &mut grads.q, store: Store::Set },
             WeightGrad { input: h, output_grad: by(1), out: &mut grads.k, store: Store::Set },
             WeightGrad { input: h, output_grad: by(2), out: &mut grads.v, store: Store::Set },
@@ -297,7 +301,8 @@ impl Attention<'_> {
                 out: &mut grads.o,
                 store: Store::Set,
             },
-        ]);
+        ];
+        weight_grads(parts, self.precision);
         if self.residual != 1.0 {
             rows::scale(&mut grads.o, self.residual);
         }
@@ -315,16 +320,16 @@ impl Attention<'_> {
     ) {
         let (c, t, d) = (self.width(), self.rotary.context_len, self.rotary.d_head);
         let [q, k, v] = self.head_views(qkv, head);
-        let keys_across = Packed::of(&[k.transposed()], 1.0); // [D, T]
-        let values_across = Packed::of(&[v.transposed()], 1.0); // [D, T]
-        let keys = Packed::of(&[k], 1.0); // [T, D]
+        let keys_across = Packed::of(&[k.transposed()], 1.0, Precision::F32); // [D, T]
+        let values_across = Packed::of(&[v.transposed()], 1.0, Precision::F32); // [D, T]
+        let keys = Packed::of(&[k], 1.0, Precision::F32); // [T, D]
         let offset = self.head_offset(head);
         let (mixed, mixed_grad) = (&mixed[offset..], &mixed_grad[offset..]);
         // The head's columns of `qkv_grad`: its row is three times as wide.
         let n_head = c / d;
         let place = (head / n_head) * t * 3 * c + (head % n_head) * d;
         let stride = t.next_multiple_of(LANES);
-        let mut packed = Packed::default();
+        let mut packed = Packed::new(Precision::F32);
         with_scratch(2 * QUERIES * stride + (QUERIES + 2 * t) * d + t, |mut memory| {
             let scores = take(&mut memory, QUERIES * stride);
             let grads = take(&mut memory, QUERIES * stride);

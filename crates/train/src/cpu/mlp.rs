@@ -1,6 +1,7 @@
 //! The MLP with its norm and its residual: `y = x + r · (silu(h·W_gate) ⊙ (h·W_up)) · W_down`, `h = norm(x)`.
 
 use rayon::prelude::*;
+use scalelaw_schema::recipe::Precision;
 
 use crate::cpu::product::{Matrix, Packed, Store, product};
 use crate::cpu::{ROWS, WeightGrad, rows, sum_parts, take, unwritten, weight_grads, with_scratch};
@@ -18,6 +19,8 @@ pub struct Mlp<'a> {
     pub down: &'a [f32],
     /// Factor of what is added to the residual stream.
     pub residual: f32,
+    /// Of the products with weights.
+    pub precision: Precision,
 }
 
 /// What the backward pass needs beside the weights and x.
@@ -78,8 +81,9 @@ impl Mlp<'_> {
 
     fn packed(&self) -> (Packed, Packed) {
         let (c, f) = self.dims();
-        let gate_up = Packed::of(&[Matrix::new(self.gate, c, f), Matrix::new(self.up, c, f)], 1.0);
-        (gate_up, Packed::of(&[Matrix::new(self.down, f, c)], self.residual))
+        let gate_up =
+            Packed::of(&[Matrix::new(self.gate, c, f), Matrix::new(self.up, c, f)], 1.0, self.precision);
+        (gate_up, Packed::of(&[Matrix::new(self.down, f, c)], self.residual, self.precision))
     }
 
     fn forward_rows(
@@ -108,9 +112,10 @@ impl Mlp<'_> {
         let (c, f) = self.dims();
         let n = x.len() / c;
         let Saved { inverse, mut gate_up } = saved;
-        let down_back = Packed::of(&[Matrix::new(self.down, f, c).transposed()], self.residual);
-        let gate_back = Packed::of(&[Matrix::new(self.gate, c, f).transposed()], 1.0);
-        let up_back = Packed::of(&[Matrix::new(self.up, c, f).transposed()], 1.0);
+        let down_back =
+            Packed::of(&[Matrix::new(self.down, f, c).transposed()], self.residual, self.precision);
+        let gate_back = Packed::of(&[Matrix::new(self.gate, c, f).transposed()], 1.0, self.precision);
+        let up_back = Packed::of(&[Matrix::new(self.up, c, f).transposed()], 1.0, self.precision);
         let (mut dx, mut h, mut gated) = (unwritten(n * c), unwritten(n * c), unwritten(n * f));
         let mut gain_parts = vec![0.0; n.div_ceil(ROWS) * c];
         dx.par_chunks_mut(ROWS * c)
@@ -143,7 +148,7 @@ impl Mlp<'_> {
         };
         let h = Matrix::new(&h, n, c);
         let side = |first: usize| Matrix::strided(&gate_up[first..], n, f, 2 * f);
-        weight_grads(vec![
+        let parts = vec![
             WeightGrad { input: h, output_grad: side(0), out: &mut grads.gate, store: Store::Set },
             WeightGrad { input: h, output_grad: side(f), out: &mut grads.up, store: Store::Set },
             WeightGrad {
@@ -152,7 +157,8 @@ impl Mlp<'_> {
                 out: &mut grads.down,
                 store: Store::Set,
             },
-        ]);
+        ];
+        weight_grads(parts, self.precision);
         if self.residual != 1.0 {
             rows::scale(&mut grads.down, self.residual);
         }

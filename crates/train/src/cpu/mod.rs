@@ -20,6 +20,7 @@ use std::cell::RefCell;
 
 use product::{K_BLOCK, Matrix, PANEL, Packed, Store, product_columns};
 use rayon::prelude::*;
+use scalelaw_schema::recipe::Precision;
 
 /// Rows that one thread works on at a time: their intermediate results stay in its caches.
 pub const ROWS: usize = 64;
@@ -101,7 +102,7 @@ pub(crate) struct WeightGrad<'a> {
 const GRAD_ROWS: usize = 192;
 
 /// Computes gradients of weights, cut into parts of [`GRAD_ROWS`] by [`PANEL`] among the threads.
-pub(crate) fn weight_grads(grads: Vec<WeightGrad>) {
+pub(crate) fn weight_grads(grads: Vec<WeightGrad>, precision: Precision) {
     let mut parts = Vec::new();
     for grad in grads {
         let WeightGrad { input, output_grad, out, store } = grad;
@@ -115,7 +116,7 @@ pub(crate) fn weight_grads(grads: Vec<WeightGrad>) {
         }
     }
     parts.into_par_iter().for_each_init(
-        Packed::default,
+        || Packed::new(precision),
         |packed, (input, output_grad, out, store, row, col)| {
             let (n, cols) = output_grad.dims();
             let right = output_grad.columns(col, PANEL.min(cols - col));
