@@ -4,7 +4,7 @@
 //! Reading order: what is asked ([`spec`], [`objective`]); the laws ([`laws`], [`jet`]) and the rows as they see
 //! them ([`row`]); the search (`search`, `minimise`) and what it refuses (`identify`); intervals (`interval`,
 //! `profile`, `bootstrap`, `noise`) and predictions (`predict`, `backtest`, `choose`); the other approaches
-//! ([`isoflop`], `curve`); what a design will tell ([`power`]); and what is concluded ([`conclusion`], [`text`]).
+//! ([`isoflop`], `curve`); the same runs judged skill by skill ([`skills`]); what a design will tell ([`power`]); and what is concluded ([`conclusion`], [`text`]).
 //! How exact, fast and calibrated all this is: `README.md`.
 
 // Matrices are indexed as in their formulas.
@@ -37,6 +37,8 @@ mod curve;
 mod diagnose;
 pub mod frontier;
 pub mod isoflop;
+
+pub mod skills;
 
 pub mod counting;
 pub mod power;

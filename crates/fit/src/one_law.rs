@@ -196,7 +196,7 @@ pub(crate) fn point_of(
     }
 }
 
-fn residuals(law: &dyn ScalingLaw, params: &[f64], table: &LossTable) -> Vec<RowResidual> {
+pub(crate) fn residuals(law: &dyn ScalingLaw, params: &[f64], table: &LossTable) -> Vec<RowResidual> {
     table
         .rows
         .iter()
@@ -216,7 +216,7 @@ fn residuals(law: &dyn ScalingLaw, params: &[f64], table: &LossTable) -> Vec<Row
         .collect()
 }
 
-fn status(problem: &Problem, minimum: &Minimum) -> (FitStatus, Vec<String>) {
+pub(crate) fn status(problem: &Problem, minimum: &Minimum) -> (FitStatus, Vec<String>) {
     let law = problem.law;
     let mut notes = Vec::new();
     for (idx, &value) in minimum.theta.iter().enumerate() {

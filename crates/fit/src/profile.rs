@@ -60,15 +60,7 @@ impl<'a> Profiler<'a> {
             }
         };
         let squares = fit(Objective::LogMse);
-        let mut sizes: Vec<f64> = residuals(law, rows, &squares.theta)
-            .zip(&rows.weights)
-            .map(|(residual, weight)| residual.abs() * weight.sqrt())
-            .collect();
-        sizes.sort_by(f64::total_cmp);
-        let spread = 1.4826 * quantile::of_sorted(&sizes, 0.5)? * (rows.len() as f64 / df).sqrt();
-        // Exact data leave no spread: any delta is then least squares.
-        let delta = (CLIP * spread).max(1e-9);
-        let problem = Problem::new(law, rows, Objective::LogHuber(delta));
+        let problem = Problem::new(law, rows, efficient(law, rows, &squares.theta)?);
         let best = problem.minimise(&squares.theta);
         let (mut slopes, mut curvatures) = (0.0, 0.0);
         for (residual, weight) in residuals(law, rows, &best.theta).zip(&rows.weights) {
@@ -319,6 +311,19 @@ impl Between {
         let df = groups.len() as f64 - spent;
         Some(Self { variance: sum / df.max(1e-9), df })
     }
+}
+
+/// Huber's loss at [`CLIP`] spreads of the residuals of a least-squares fit. `None` without rows.
+pub(crate) fn efficient(law: &dyn ScalingLaw, rows: &Rows, squares: &[f64]) -> Option<Objective> {
+    let df = (rows.len() as f64 - law.n_params() as f64).max(1.0);
+    let mut sizes: Vec<f64> = residuals(law, rows, squares)
+        .zip(&rows.weights)
+        .map(|(residual, weight)| residual.abs() * weight.sqrt())
+        .collect();
+    sizes.sort_by(f64::total_cmp);
+    let spread = 1.4826 * quantile::of_sorted(&sizes, 0.5)? * (rows.len() as f64 / df).sqrt();
+    // Exact data leave no spread: any delta is then least squares.
+    Some(Objective::LogHuber((CLIP * spread).max(1e-9)))
 }
 
 fn residuals<'b>(
