@@ -38,6 +38,8 @@ mod diagnose;
 pub mod frontier;
 pub mod isoflop;
 
+pub mod capacity;
+pub mod mix;
 pub mod skills;
 
 pub mod counting;

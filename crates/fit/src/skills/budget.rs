@@ -68,7 +68,7 @@ impl Curve {
                 (0..pairs.len()).map(|i| (pairs[i].0, fitted[i] + draw[places[i]] * errors[i])).collect();
             isoflop::parabola(&shaken, n_sizes).map_or(f64::NAN, |parabola| least(&parabola, budget.ln_n))
         });
-        let best = Draws::new(least(&parabola, budget.ln_n), drawn, df, METHOD);
+        let best = Draws::new(least(&parabola, budget.ln_n), drawn, df, noise.draws(), METHOD);
         Ok(Self { parabola, best: best.within(budget.ln_n.0, budget.ln_n.1) })
     }
 }

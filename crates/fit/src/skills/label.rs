@@ -131,7 +131,7 @@ mod tests {
             let mut rng = crate::bootstrap::stream(1, 0);
             let drawn: Vec<f64> =
                 (0..2000).map(|_| estimate + 0.1 * crate::simulate::standard_normal(&mut rng)).collect();
-            Draws::new(estimate, drawn, 30.0, "by hand")
+            Draws::new(estimate, drawn, 30.0, &std::sync::Arc::default(), "by hand")
         };
         let against = Residual {
             log_ratio: -0.5,

@@ -134,7 +134,7 @@ pub fn rule(level: f64) -> String {
     )
 }
 
-fn refuse<T>(why: &str, settle: &str) -> Result<T, FitError> {
+pub(crate) fn refuse<T>(why: &str, settle: &str) -> Result<T, FitError> {
     crate::identify::refuse(why.to_owned(), vec![settle.to_owned()])
 }
 
@@ -210,14 +210,7 @@ impl Judge {
         let by_minima = budgets
             .iter()
             .zip(&self.curves)
-            .map(|(budget, curve)| match curve {
-                Err(why) => SkillOptimum { why_none: Some(why.clone()), ..absent(budget) },
-                Ok(curve) => {
-                    let loss = |ln_n: f64| budget::value(&curve.parabola, ln_n).exp();
-                    let found = optimum(budget, &curve.best, &loss, level);
-                    SkillOptimum { parabola: Some(curve.parabola), ..found }
-                }
-            })
+            .map(|(budget, curve)| optimum_of(budget, curve, level))
             .collect();
         let by_surface = match &self.surface {
             Err(_) => Vec::new(),
@@ -244,6 +237,18 @@ impl Judge {
             fit: self.surface.as_ref().ok().map(|surface| surface.fit.clone()),
             why_no_fit: self.surface.as_ref().err().map(ToString::to_string),
             excluded: table.excluded.clone(),
+        }
+    }
+}
+
+/// The optimum of a budget's parabola.
+pub(crate) fn optimum_of(budget: &Budget, curve: &Result<Curve, String>, level: f64) -> SkillOptimum {
+    match curve {
+        Err(why) => SkillOptimum { why_none: Some(why.clone()), ..absent(budget) },
+        Ok(curve) => {
+            let loss = |ln_n: f64| budget::value(&curve.parabola, ln_n).exp();
+            let found = optimum(budget, &curve.best, &loss, level);
+            SkillOptimum { parabola: Some(curve.parabola), ..found }
         }
     }
 }
@@ -350,8 +355,8 @@ impl PairBy {
         let draws: Vec<&Draws> = kept.iter().map(|(draws, _)| draws).collect();
         // The law's residuals are of one fit; those of the parabolas add their degrees of freedom.
         let df = match by {
-            Approach::Surface => draws.iter().map(|draws| draws.df).fold(f64::INFINITY, f64::min),
-            Approach::Minima => draws.iter().map(|draws| draws.df.max(0.0)).sum(),
+            Approach::Surface => draws.iter().map(|draws| draws.df()).fold(f64::INFINITY, f64::min),
+            Approach::Minima => draws.iter().map(|draws| draws.df().max(0.0)).sum(),
         };
         let pooled = Draws::mean(&draws, df).map(|pooled| (pooled, bound, kept.len()));
         Self { budgets: found, pooled }

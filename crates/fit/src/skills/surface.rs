@@ -1,12 +1,13 @@
 //! A law fitted to one text's losses, and its parameters in every draw of the runs' noise.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use scalelaw_schema::table::LossTable;
 
 use super::budget::Budget;
-use super::draws::Draws;
+use super::draws::{Draws, Gaussians};
 use super::noise::{self, SharedNoise};
 use crate::conclusion::{Diagnostics, Fit, Frontier};
 use crate::frontier::ComputeModel;
@@ -30,6 +31,8 @@ pub(crate) struct Surface {
     /// Parameters of each draw; absent where its search failed.
     pub drawn: Vec<Option<Vec<f64>>>,
     pub compute: ComputeModel,
+    /// What the draws were made of.
+    pub gaussians: Arc<Gaussians>,
     /// Runs less parameters.
     pub df: f64,
     pub fit: Fit,
@@ -65,6 +68,7 @@ impl Surface {
             law,
             params: law.params(&minimum.theta, &rows.centre),
             drawn,
+            gaussians: noise.draws().clone(),
             compute: ComputeModel::of(&rows),
             df: noise::n_units(&places) as f64 - law.n_params() as f64,
             fit: empty_fit(law, objective, &minimum),
@@ -96,7 +100,7 @@ impl Surface {
     pub fn of_params(&self, of: impl Fn(&[f64]) -> Option<f64>) -> Option<Draws> {
         let drawn =
             self.drawn.iter().map(|params| params.as_ref().and_then(|params| of(params)).unwrap_or(f64::NAN));
-        Some(Draws::new(of(&self.params)?, drawn, self.df, METHOD))
+        Some(Draws::new(of(&self.params)?, drawn, self.df, &self.gaussians, METHOD))
     }
 
     /// Fills in what the fit says of itself.
@@ -171,7 +175,7 @@ fn drawn(problem: &Problem, theta: &[f64], places: &[usize], noise: &SharedNoise
     let leverages = leverages(problem, theta);
     let fitted: Vec<f64> = rows.points.iter().map(|point| law.log_loss(theta, point)).collect();
     let errors: Vec<f64> =
-        (0..rows.len()).map(|row| noise::restored(rows.ln_loss[row] - fitted[row], leverages[row])).collect();
+        (0..rows.len()).map(|row| noise::held_out(rows.ln_loss[row] - fitted[row], leverages[row])).collect();
     noise
         .draws()
         .par_iter()

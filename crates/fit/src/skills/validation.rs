@@ -303,7 +303,8 @@ fn regret(
             .map(|(t, c)| t.as_ref().zip(c.as_ref()).and_then(|(t, c)| of(t, c)).unwrap_or(f64::NAN))
             .collect();
         let method = "wild bootstrap of both laws, runs drawn jointly";
-        let found = Draws::new(of(&target.params, &chosen.params)?, drawn, target.df.min(chosen.df), method);
+        let (estimate, df) = (of(&target.params, &chosen.params)?, target.df.min(chosen.df));
+        let found = Draws::new(estimate, drawn, df, &target.gaussians, method);
         Some(found.within(0.0, high))
     };
     let nats = draws(&nats, f64::INFINITY)?;
