@@ -1,4 +1,5 @@
-//! Turns fits into decisions: what is best at a budget, and where to look next. Pure: no files, no clock.
+//! Turns fits into decisions: what is best at a budget, where to look next, and the least that
+//! reaches a target. Pure: no files, no clock.
 
 pub mod surface;
 
@@ -6,6 +7,9 @@ pub mod optimum;
 
 pub mod center;
 
+pub mod viable;
+
 pub use center::center_of_next_budget;
 pub use optimum::{Estimate, Optimum};
 pub use surface::Surface;
+pub use viable::{Investment, Target, Viable};

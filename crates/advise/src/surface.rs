@@ -91,7 +91,7 @@ impl<'a> Surface<'a> {
         found.filter(|tail| *tail < plain).unwrap_or(plain)
     }
 
-    fn point(&self, n: f64, d: f64) -> Point {
+    pub(crate) fn point(&self, n: f64, d: f64) -> Point {
         match &self.compute {
             Some(compute) => compute.point(n, d),
             // No law that comes here looks at C.
