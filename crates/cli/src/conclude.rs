@@ -136,6 +136,7 @@ impl Concluded {
             problems: &self.collected.problems,
             table: &self.table,
             conclusion: verdict.as_deref().map_err(|why| why.as_str()),
+            skills: None,
             generated: &generated,
             program: &program,
         })

@@ -1,5 +1,7 @@
 //! What a chart holds: two axes and series of marks in the units of the data. `svg` draws it.
 
+use std::borrow::Cow;
+
 use crate::color::Color;
 use crate::scale::{Scale, TickText};
 
@@ -7,7 +9,7 @@ use crate::scale::{Scale, TickText};
 #[derive(Debug, Clone)]
 pub struct Chart {
     /// Name of its file and of its place in the page: lower case with hyphens.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Title.
     pub title: String,
     /// What is seen and how it was made; plain text.
@@ -147,6 +149,13 @@ pub enum Mark {
         /// Colour.
         color: Color,
     },
+    /// A line across the whole chart at one x.
+    Upright {
+        /// Where.
+        x: f64,
+        /// Colour.
+        color: Color,
+    },
     /// The stretch right of `x`, where nothing was measured.
     Beyond {
         /// Where it begins.
@@ -174,6 +183,8 @@ pub enum Side {
     End,
     /// Below, centred.
     Below,
+    /// Above its place, beginning there.
+    Above,
 }
 
 impl Mark {

@@ -31,6 +31,8 @@ pub enum Color {
     Approach1,
     /// A run that diverged.
     Bad,
+    /// One of a few skills, from 0.
+    Skill(usize),
     /// A step of the sequence for budgets, from 0.
     Budget(usize),
     /// A step of the sequence for sizes and tokens, from 0.
@@ -63,6 +65,16 @@ const SIZES: [(&str, &str); N_STEPS] = [
     ("#ec7754", "#f8db24"),
 ];
 
+/// Colours of skills, no two alike to colour-blind eyes; beyond them they begin again.
+const SKILLS: [(&str, &str); 6] = [
+    ("#0067a8", "#5bb5f0"),
+    ("#c84f00", "#ff9249"),
+    ("#00845f", "#35c9a0"),
+    ("#9a4686", "#e09acb"),
+    ("#7d6a00", "#dcc53a"),
+    ("#5b4a8a", "#a99be0"),
+];
+
 /// Colours that are no sequence.
 const NAMED: [(Color, &str, &str, &str); 9] = [
     (Color::Ink, "ink", "#1b1e24", "#e8eaed"),
@@ -90,6 +102,7 @@ impl Color {
     /// Name of the CSS variable.
     pub fn name(self) -> String {
         match self {
+            Color::Skill(idx) => format!("s{}", idx % SKILLS.len()),
             Color::Budget(step) => format!("q{step}"),
             Color::Size(step) => format!("n{step}"),
             named => NAMED.iter().find(|row| row.0 == named).map_or("ink", |row| row.1).to_string(),
@@ -99,6 +112,7 @@ impl Color {
     /// The value on light paper.
     pub fn light(self) -> &'static str {
         match self {
+            Color::Skill(idx) => SKILLS[idx % SKILLS.len()].0,
             Color::Budget(step) => BUDGETS[step.min(N_STEPS - 1)].0,
             Color::Size(step) => SIZES[step.min(N_STEPS - 1)].0,
             named => NAMED.iter().find(|row| row.0 == named).map_or("#000000", |row| row.2),
@@ -116,7 +130,8 @@ pub fn css() -> String {
     for (_, name, light, dark) in NAMED {
         add(name, light, dark);
     }
-    for (prefix, steps) in [("q", BUDGETS), ("n", SIZES)] {
+    let sequences: [(&str, &[(&str, &str)]); 3] = [("s", &SKILLS), ("q", &BUDGETS), ("n", &SIZES)];
+    for (prefix, steps) in sequences {
         for (step, (light, dark)) in steps.iter().enumerate() {
             add(&format!("{prefix}{step}"), light, dark);
         }
@@ -145,7 +160,7 @@ mod tests {
 
     #[test]
     fn marks_stand_out_from_the_paper_and_text_is_readable() {
-        let marks = NAMED[5..].iter().map(|row| (row.2, row.3)).chain(BUDGETS).chain(SIZES);
+        let marks = NAMED[5..].iter().map(|row| (row.2, row.3)).chain(SKILLS).chain(BUDGETS).chain(SIZES);
         for (light, dark) in marks {
             assert!(contrast(light, "#ffffff") > 2.85, "{light} on light paper");
             assert!(contrast(dark, "#16181d") > 2.85, "{dark} on dark paper");

@@ -125,7 +125,7 @@ fn chart(
         series.push(Series::named("Diverged", Swatch::Point(Color::Bad, Shape::Cross), bad));
     }
     Some(Chart {
-        name,
+        name: name.into(),
         title: title.to_string(),
         caption: format!(
             "Both axes are logarithmic. A curve is the training loss of each step's batch, averaged within at most {most} stretches of equal ratio; the point at its end is the held-out loss that is fitted."

@@ -149,7 +149,7 @@ pub fn charts(input: &ReportInput, runs: &[Run]) -> Vec<Chart> {
                 series.push(Series::named("Minima of the parabolas", Swatch::Point(Color::Approach2, Shape::Ring), marks));
             }
             Some(Chart {
-                name: quantity.name,
+                name: quantity.name.into(),
                 title: quantity.title.to_string(),
                 caption: format!(
                     "Shaded on the right: up to {BEYOND:.0} times the largest run, where nothing was measured and the lines are extrapolations."

@@ -55,7 +55,7 @@ pub fn chart(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
         }
     }
     Some(Chart {
-        name: "isoflop",
+        name: "isoflop".into(),
         title: "Loss against size at constant compute".to_string(),
         caption: "Each curve holds compute constant. Full lines: parabola of log loss in log N for one budget; ring: its minimum, where it lies inside the sizes that were trained. Dotted: the chosen law at the same budget, with D between the runs interpolated.".to_string(),
         x: Axis { title: "N, parameters".to_string(), scale: x, text: TickText::Si },

@@ -28,6 +28,8 @@ mod loss;
 mod frontier;
 mod residuals;
 
+pub mod skills;
+
 mod provenance;
 mod reading;
 mod runs_table;
@@ -39,6 +41,12 @@ mod page;
 #[cfg(test)]
 #[path = "../examples/preview/simulated.rs"]
 mod simulated;
+// The preview's skills name this crate as everyone outside does.
+#[cfg(test)]
+extern crate self as scalelaw_report;
+#[cfg(test)]
+#[path = "../examples/preview/simulated_skills.rs"]
+mod simulated_skills;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +57,7 @@ use scalelaw_schema::table::{ExcludedRow, LossTable, MetricPoint, ResultRow};
 
 use crate::chart::Chart;
 use crate::runs::Run;
+use crate::skills::SkillReport;
 
 /// Everything that a report is made of.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +74,8 @@ pub struct ReportInput<'a> {
     pub table: &'a LossTable,
     /// What the fit concluded, or the reason why it refused and what would settle it.
     pub conclusion: Result<&'a Conclusion, &'a str>,
+    /// What is known of skills; absent where none were judged.
+    pub skills: Option<&'a SkillReport<'a>>,
     /// When the report was made, for a person.
     pub generated: &'a str,
     /// Program with version and commit.
@@ -99,6 +110,7 @@ fn charts(input: &ReportInput, runs: &[Run]) -> Vec<Chart> {
     charts.extend(loss::charts(input, runs));
     charts.extend(residuals::charts(input, runs));
     charts.extend(frontier::charts(input, runs));
+    charts.extend(input.skills.iter().flat_map(|report| skills::charts(report)));
     charts
 }
 

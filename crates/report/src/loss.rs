@@ -82,7 +82,7 @@ fn along(input: &ReportInput, runs: &[Run], along: Along) -> Option<Chart> {
     let mut ends: Vec<f64> = measured.iter().map(|(_, run, _)| pick(run).1).collect();
     ends.sort_by(f64::total_cmp);
     Some(Chart {
-        name,
+        name: name.into(),
         title: format!("Loss against {}", if along == Along::N { "N" } else { "D" }),
         caption: format!(
             "Colour is {held_name} for points and lines alike: under a good fit each point lies between the lines whose {held_name} enclose its own."
@@ -150,7 +150,7 @@ fn along_compute(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
     }
     series.extend(runs::series_by_budget(runs, |run| Some([run.c, run.fitted_point()?])));
     Some(Chart {
-        name: "loss-c",
+        name: "loss-c".into(),
         title: "Loss against C".to_string(),
         caption: "The line is the lowest loss that the law expects from a budget, with N and D chosen for it. Runs lie on it or above: their height is the price of a size that is not the best.".to_string(),
         x: Axis { title: "C, training FLOPs".to_string(), scale: x, text: TickText::Power },

@@ -8,6 +8,7 @@ use crate::format;
 use crate::provenance;
 use crate::runs::{self, Run, Status};
 use crate::runs_table;
+use crate::skills;
 use crate::summary::{self, Figure};
 
 /// The file's text.
@@ -37,6 +38,14 @@ pub fn markdown(input: &ReportInput) -> String {
         text.push_str(&format!("Know before using these numbers:\n\n{warnings}\n"));
     }
     text.push_str(&minima(input));
+    for part in input.skills.iter().flat_map(|report| skills::parts(report)) {
+        text.push_str(&format!("## {}\n\n", part.title));
+        if !part.lead.is_empty() {
+            text.push_str(&format!("**{}**\n\n", escape(&part.lead)));
+        }
+        part.tables.iter().for_each(|table| text.push_str(&table.markdown()));
+        part.notes.iter().for_each(|note| text.push_str(&format!("{}\n\n", escape(note))));
+    }
     text.push_str(&run_table(&runs));
     let left_out = runs_table::left_out_rows(input, &runs);
     if !left_out.is_empty() {
@@ -161,7 +170,7 @@ fn interval_text(interval: Option<&Interval>) -> String {
     interval.map_or_else(|| format::UNKNOWN.to_string(), format::interval)
 }
 
-fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
     let mut text = line(head.to_vec());
     text.push_str(&line(vec!["---"; head.len()]));
@@ -173,6 +182,6 @@ fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// A user's text cannot open HTML, end a cell or start a line of its own.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|").replace(['\n', '\r'], " ")
 }

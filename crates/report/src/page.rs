@@ -6,7 +6,8 @@ use crate::color;
 use crate::html::escape;
 use crate::runs::{self, Run};
 use crate::{
-    curves, frontier, isoflop, loss, plan_table, provenance, reading, residuals, runs_table, summary, svg,
+    curves, frontier, isoflop, loss, plan_table, provenance, reading, residuals, runs_table, skills, summary,
+    svg,
 };
 
 /// A part of the page with its place in the table of contents.
@@ -58,6 +59,9 @@ fn sections(input: &ReportInput, runs: &[Run]) -> Vec<Section> {
     add("loss", "Loss", "Loss against N, D and C", figures(&loss::charts(input, runs)));
     add("residuals", "Residuals", "Residuals", figures(&residuals::charts(input, runs)));
     add("frontier", "Frontier", "Compute-optimal frontier", figures(&frontier::charts(input, runs)));
+    for part in input.skills.iter().flat_map(|report| skills::parts(report)) {
+        add(part.id, part.link, part.title, skills::html(&part, figure));
+    }
     add("runs", "Runs", "Runs", runs_table::section(input, runs));
     add("provenance", "Provenance", "Provenance", provenance::section(input));
     add("reading", "How to read", "How to read this", reading::section().to_string());

@@ -32,7 +32,7 @@ pub fn charts(input: &ReportInput, runs: &[Run]) -> Vec<Chart> {
         ];
         series.extend(runs::series_by_budget(runs, at));
         Some(Chart {
-            name,
+            name: name.into(),
             title: title.to_string(),
             caption: format!(
                 "Measured loss above or below the law, in percent. Shaded: root mean square of the residuals, {} %. A slope or a bend here is something that the law lacks.",

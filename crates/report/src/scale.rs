@@ -20,6 +20,8 @@ pub enum TickText {
     Power,
     /// `2.5`.
     Plain,
+    /// No ticks: the marks name their places.
+    Hidden,
 }
 
 /// A stretch of numbers, ends included, the lower one first.
@@ -97,6 +99,9 @@ impl Scale {
 
     /// Ticks inside the stretch, at most about `most` with a number.
     pub fn ticks(&self, text: TickText, most: usize) -> Vec<Tick> {
+        if text == TickText::Hidden {
+            return Vec::new();
+        }
         let ticks = match self.kind {
             ScaleKind::Linear => self.linear_ticks(most),
             ScaleKind::Log => self.log_ticks(most),
@@ -167,7 +172,7 @@ fn tick_text(value: f64, step: f64, text: TickText) -> String {
         TickText::Plain if step.is_finite() && step > 0.0 => {
             format::fixed(value + 0.0, (-(step.log10() + 1e-9).floor()).clamp(0.0, 6.0) as usize)
         }
-        TickText::Plain => shortest(value),
+        TickText::Plain | TickText::Hidden => shortest(value),
     }
 }
 

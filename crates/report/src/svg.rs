@@ -143,7 +143,7 @@ impl Pen<'_> {
 
     fn body(&mut self) {
         let [left, top, right, bottom] = FRAME;
-        let name = self.chart.name;
+        let name = &self.chart.name;
         self.put(format_args!(
             "<clipPath id=\"clip-{name}\"><rect x=\"{left}\" y=\"{}\" width=\"{}\" height=\"{}\"/></clipPath>\n",
             top - 4.0,
@@ -252,6 +252,11 @@ impl Pen<'_> {
                 let color = self.color(*color);
                 self.put(format_args!("<path d=\"M{left},{y:.1}H{right}\" stroke=\"{color}\"/>"));
             }
+            Mark::Upright { x, color } => {
+                let Some([x, _]) = self.place([*x, self.chart.y.scale.low]) else { return };
+                let color = self.color(*color);
+                self.put(format_args!("<path d=\"M{x:.1},{top}V{bottom}\" stroke=\"{color}\"/>"));
+            }
             Mark::Beyond { x, text } => {
                 let Some([x, _]) = self.place([*x, self.chart.y.scale.low]) else { return };
                 let color = self.color(Color::Muted);
@@ -272,6 +277,7 @@ impl Pen<'_> {
                     // A falling line leaves room below its right end, and above it everywhere else.
                     Side::End if x > right - 80.0 => (-2.0, 16.0, "end"),
                     Side::End => (5.0, -5.0, "start"),
+                    Side::Above => (0.0, -9.0, "start"),
                     Side::Below if y > bottom - 24.0 => (0.0, -13.0, "middle"),
                     Side::Below => (0.0, 20.0, "middle"),
                 };
@@ -354,7 +360,7 @@ mod tests {
             text: TickText::Plain,
         };
         Chart {
-            name: "test",
+            name: "test".into(),
             title: "a < b".to_string(),
             caption: String::new(),
             x: axis("x"),

@@ -5,6 +5,8 @@ use std::time::Instant;
 use scalelaw_fit::conclusion::Conclusion;
 
 use crate::simulated::{self, Simulated};
+use crate::simulated_skills;
+use crate::skills::SkillReport;
 use crate::{ReportInput, csv, html, markdown, svgs};
 
 const REFUSAL: &str = "the fit is refused: 4 runs cannot tell 5 parameters (hint: add a budget; add sizes)";
@@ -17,6 +19,7 @@ fn input<'a>(simulated: &'a Simulated, conclusion: Result<&'a Conclusion, &'a st
         problems: &simulated.problems,
         table: &simulated.table,
         conclusion,
+        skills: None,
         generated: "2026-11-22 14:05 UTC",
         program: "scalelaw 0.1.0 (6b60c00)",
     }
@@ -27,6 +30,14 @@ fn for_each_kind(check: impl Fn(&str, &ReportInput)) {
     let sweep = simulated::sweep(3, 5);
     let concluded = sweep.conclusion.as_ref().expect("thirteen runs of a known law are fitted");
     check("concluded", &input(&sweep, Ok(concluded)));
+    // As slow to fit as a hundred pages to write: once for all claims.
+    static SKILLS: std::sync::OnceLock<simulated_skills::SimulatedSkills> = std::sync::OnceLock::new();
+    let skills = SKILLS.get_or_init(|| simulated_skills::simulate(150, ""));
+    let report = skills.report();
+    check("skills", &ReportInput { skills: Some(&report), ..input(&sweep, Ok(concluded)) });
+    let bare = SkillReport { tables: &[], ..report };
+    check("skills without their runs", &ReportInput { skills: Some(&bare), ..input(&sweep, Err(REFUSAL)) });
+    check("no skills", &ReportInput { skills: Some(&SkillReport::default()), ..input(&sweep, Err(REFUSAL)) });
     check("refused", &input(&sweep, Err(REFUSAL)));
     check("without curves", &ReportInput { curves: &[], ..input(&sweep, Ok(concluded)) });
     check(
@@ -218,8 +229,15 @@ fn text_of_a_user_is_never_markup() {
     conclusion.fits[0].notes.push(EVIL.to_string());
     conclusion.fits[0].law = EVIL.to_string();
     conclusion.loss_name = EVIL.to_string();
+    let skills = simulated_skills::simulate(150, EVIL);
+    let report = skills.report();
     for conclusion in [Ok(&conclusion), Err(EVIL)] {
-        let input = ReportInput { generated: EVIL, program: EVIL, ..input(&sweep, conclusion) };
+        let input = ReportInput {
+            generated: EVIL,
+            program: EVIL,
+            skills: Some(&report),
+            ..input(&sweep, conclusion)
+        };
         let page = html(&input).replace(include_str!("script.js"), "");
         assert_eq!(page.matches("<script>").count(), 1, "the page's own");
         assert!(!page.contains("alert(1)</script>"));

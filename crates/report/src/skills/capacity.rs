@@ -1,0 +1,134 @@
+//! Knowledge capacity: bits per parameter against exposures.
+
+use scalelaw_fit::capacity::CapacityConclusion;
+
+use super::Part;
+use super::table::{Table, head};
+use crate::chart::{Axis, Chart, Mark, Series, Shape, Stroke, Swatch};
+use crate::color::Color;
+use crate::format;
+use crate::scale::{Scale, ScaleKind, TickText};
+
+/// Published capacity in bits per parameter by exposures (Allen-Zhu and Li 2024, arXiv:2404.05405).
+const PUBLISHED: [[f64; 2]; 2] = [[100.0, 1.0], [1000.0, 2.0]];
+
+/// The part.
+pub fn part(found: &CapacityConclusion) -> Part {
+    let rows = found
+        .by_exposures
+        .iter()
+        .map(|at| {
+            vec![
+                format::significant(at.exposures, 3),
+                format!(
+                    "{}{}",
+                    if at.is_bound { "≥ " } else { "" },
+                    format::estimate(at.bits_per_param, at.interval.as_ref())
+                ),
+                at.interval.as_ref().map_or(format::UNKNOWN.to_string(), format::interval),
+                format::si(at.n),
+                format::si(at.n_facts),
+                format!("{} %", format::fixed(100.0 * at.share_known, 0)),
+                at.n_runs.to_string(),
+            ]
+        })
+        .collect();
+    Part {
+        id: "capacity",
+        link: "Capacity",
+        title: "Knowledge capacity",
+        lead: found.by_exposures.last().map_or(String::new(), |at| {
+            format!(
+                "{}{} bits per parameter at {} exposures.",
+                if at.is_bound { "At least " } else { "" },
+                format::estimate(at.bits_per_param, at.interval.as_ref()),
+                format::significant(at.exposures, 3)
+            )
+        }),
+        charts: chart(found).into_iter().collect(),
+        tables: vec![Table {
+            title: "The most that was stored at each number of exposures".to_string(),
+            head: head(&[
+                "#Exposures",
+                "#Bits per parameter",
+                "#Interval",
+                "#N",
+                "#Facts",
+                "#Known",
+                "#Seeds",
+            ]),
+            rows,
+            note: format!(
+                "Bits per parameter: facts times (entropy less loss), over N counted as {}. {} % intervals over seeds; that the best cell was chosen is not in them.",
+                found.count_rule,
+                format::percent_level(found.level)
+            ),
+        }],
+        notes: found.notes.clone(),
+    }
+}
+
+fn chart(found: &CapacityConclusion) -> Option<Chart> {
+    let exposures = found.runs.iter().map(|run| run.exposures);
+    let x = Scale::over(ScaleKind::Log, exposures.clone())?;
+    let inside = |at: &[f64; 2]| at[0] >= x.low && at[0] <= x.high;
+    let published: Vec<[f64; 2]> = PUBLISHED.into_iter().filter(inside).collect();
+    let values = found.runs.iter().map(|run| run.bits_per_param).chain(published.iter().map(|p| p[1]));
+    let y = Scale::over(ScaleKind::Linear, values.chain([0.0]))?;
+    let mut sizes: Vec<f64> = found.runs.iter().map(|run| run.n).collect();
+    sizes.sort_by(f64::total_cmp);
+    sizes.dedup();
+    let mut series = Vec::new();
+    if !published.is_empty() {
+        let marks = published
+            .iter()
+            .map(|at| Mark::Point {
+                at: *at,
+                shape: Shape::Ring,
+                color: Color::Muted,
+                run: None,
+                title: format!("Published: {} bits per parameter at {} exposures", at[1], at[0]),
+            })
+            .collect();
+        let label = "Published (Allen-Zhu and Li 2024)";
+        series.push(Series::named(label, Swatch::Point(Color::Muted, Shape::Ring), marks));
+    }
+    for (idx, n) in sizes.iter().enumerate() {
+        let (color, shape) = (Color::Size(Color::step(idx, sizes.len())), Shape::of(idx));
+        let marks = found
+            .runs
+            .iter()
+            .filter(|run| run.n == *n)
+            .map(|run| Mark::Point {
+                at: [run.exposures, run.bits_per_param],
+                shape,
+                color,
+                run: None,
+                title: format!(
+                    "{}\nN: {}\nfacts: {}\nknown: {} %\nbits per parameter: {}",
+                    run.name,
+                    format::si(run.n),
+                    format::si(run.n_facts),
+                    format::fixed(100.0 * run.share_known, 0),
+                    format::significant(run.bits_per_param, 3)
+                ),
+            })
+            .collect();
+        series.push(Series::named(format!("N = {}", format::si(*n)), Swatch::Point(color, shape), marks));
+    }
+    let best: Vec<[f64; 2]> = found.by_exposures.iter().map(|at| [at.exposures, at.bits_per_param]).collect();
+    series.push(Series::named(
+        "Most at each number of exposures",
+        Swatch::Line(Color::Law, Stroke::Solid),
+        vec![Mark::line(best, Color::Law, Stroke::Solid)],
+    ));
+    Some(Chart {
+        name: "capacity".into(),
+        title: "Bits stored per parameter against exposures".to_string(),
+        caption: "Each point is a run. The line joins the cells (size and number of facts, mean over seeds) that stored most per parameter.".to_string(),
+        x: Axis { title: "Exposures of each fact".to_string(), scale: x, text: TickText::Si },
+        y: Axis { title: "Bits per parameter".to_string(), scale: y, text: TickText::Plain },
+        series,
+        ramp: None,
+    })
+}

@@ -1,0 +1,139 @@
+//! Skills: what the same runs say when they are judged skill by skill. Charts and tables; the page and the
+//! Markdown write the same tables.
+
+mod capacity;
+mod csv;
+mod curves;
+mod mix;
+mod optima;
+mod residuals;
+mod table;
+mod validation;
+mod viable;
+
+use scalelaw_advise::Viable;
+use scalelaw_fit::capacity::CapacityConclusion;
+use scalelaw_fit::mix::best::BestMixture;
+use scalelaw_fit::mix::fraction::FractionCurve;
+use scalelaw_fit::mix::mixing_law::MixingConclusion;
+use scalelaw_fit::skills::conclusion::{Label, SkillConclusion};
+use scalelaw_fit::skills::validation::ValidationConclusion;
+use scalelaw_schema::table::LossTable;
+
+use crate::chart::Chart;
+use crate::html::prose;
+pub use csv::csv;
+pub(crate) use table::Table;
+
+/// What is known of skills; whatever is absent is left out of the report.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SkillReport<'a> {
+    /// Losses by text, for the points of the curves.
+    pub tables: &'a [LossTable],
+    /// Optima, residuals and labels.
+    pub conclusion: Option<&'a SkillConclusion>,
+    /// N* against the fraction of each skill.
+    pub fractions: &'a [FractionCurve],
+    /// Mixing laws.
+    pub mixing: Option<&'a MixingConclusion>,
+    /// Best mixtures, one for each use.
+    pub best: &'a [BestMixture],
+    /// What a wrong validation text costs.
+    pub validation: Option<&'a ValidationConclusion>,
+    /// Bits per parameter.
+    pub capacity: Option<&'a CapacityConclusion>,
+    /// Minimum viable investments by skill.
+    pub viable: &'a [(String, Viable)],
+}
+
+/// A part of the report.
+pub(crate) struct Part {
+    pub id: &'static str,
+    pub link: &'static str,
+    pub title: &'static str,
+    /// One sentence in plain text that says what came out; empty where there is none.
+    pub lead: String,
+    pub charts: Vec<Chart>,
+    pub tables: Vec<Table>,
+    /// Things to know, in plain text.
+    pub notes: Vec<String>,
+}
+
+/// The parts that have something to show, in the report's order.
+pub(crate) fn parts(report: &SkillReport) -> Vec<Part> {
+    let mut parts = Vec::new();
+    if let Some(found) = report.conclusion {
+        parts.push(skills(report, found));
+    }
+    parts.extend(mix::part(report));
+    parts.extend(report.validation.map(validation::part));
+    parts.extend(report.capacity.map(capacity::part));
+    parts.extend(viable::part(report.viable));
+    parts
+}
+
+/// All charts of the report.
+pub(crate) fn charts(report: &SkillReport) -> Vec<Chart> {
+    parts(report).into_iter().flat_map(|part| part.charts).collect()
+}
+
+fn skills(report: &SkillReport, found: &SkillConclusion) -> Part {
+    let mut charts = residuals::charts(found);
+    charts.extend(optima::charts(found));
+    charts.extend(curves::charts(report.tables, found));
+    let mut notes = vec![format!("Rule of the labels: {}.", found.rule)];
+    notes.push(format!(
+        "Every skill is compared with `{}`. Intervals come from {} draws of the runs' noise, the same for all texts; those of the parabolas hold their noise, not the bias of a parabola where the sizes are off the optimum or alpha and beta differ.",
+        found.aggregate.name, found.draws
+    ));
+    notes.extend(found.warnings.iter().cloned());
+    Part {
+        id: "skills",
+        link: "Skills",
+        title: "What each skill wants more of",
+        lead: lead(found),
+        charts,
+        tables: vec![residuals::table(found), optima::table(found)],
+        notes,
+    }
+}
+
+fn lead(found: &SkillConclusion) -> String {
+    let of = |label: Label| -> Vec<&str> {
+        found.residuals.iter().filter(|r| r.label == label).map(|r| r.skill.as_str()).collect()
+    };
+    let parts: Vec<String> =
+        [(Label::CapacityHungry, "larger models"), (Label::DataHungry, "more data"), (Label::Undecided, "")]
+            .into_iter()
+            .filter_map(|(label, wants)| {
+                let skills = of(label);
+                let (names, verb) = (skills.join(", "), if skills.len() == 1 { "wants" } else { "want" });
+                match label {
+                    _ if skills.is_empty() => None,
+                    Label::Undecided => Some(format!("undecided: {names}")),
+                    _ => Some(format!(
+                        "{names} {verb} {wants} than {} at the same compute",
+                        found.aggregate.name
+                    )),
+                }
+            })
+            .collect();
+    format!("{}.", parts.join("; "))
+}
+
+/// The HTML of a part, without its heading; `figure` draws a chart.
+pub(crate) fn html(part: &Part, figure: impl Fn(&Chart) -> String) -> String {
+    let mut html = String::new();
+    if !part.lead.is_empty() {
+        html.push_str(&format!("<p class=\"lead\">{}</p>", prose(&part.lead)));
+    }
+    if !part.charts.is_empty() {
+        let figures: String = part.charts.iter().map(figure).collect();
+        html.push_str(&format!("<div class=\"charts\">{figures}</div>"));
+    }
+    part.tables.iter().for_each(|table| html.push_str(&table.html()));
+    for note in &part.notes {
+        html.push_str(&format!("<p class=\"note\">{}</p>", prose(note)));
+    }
+    html
+}
