@@ -78,10 +78,13 @@ fn main() {
     }
 }
 
+/// Whether an interval holds the truth, and its width; absent without an interval.
+type Held = Option<(bool, f64)>;
+
 /// Of one sweep: for each skill and approach whether the truth is held, and the width; labels right and wrong.
 struct Seen {
-    surface: Vec<Option<(bool, f64)>>,
-    minima: Vec<Option<(bool, f64)>>,
+    surface: Vec<Held>,
+    minima: Vec<Held>,
     n_right: usize,
     any_wrong: bool,
 }
@@ -137,14 +140,14 @@ fn study(
             }
         })
         .collect();
-    let summary = |of: &dyn Fn(&Seen) -> &Vec<Option<(bool, f64)>>| {
+    let summary = |of: fn(&Seen) -> &Vec<Held>| {
         let all: Vec<(bool, f64)> = seen.iter().flat_map(|seen| of(seen).iter().flatten()).copied().collect();
         let mut widths: Vec<f64> = all.iter().map(|found| found.1).collect();
         widths.sort_by(f64::total_cmp);
         let covered = all.iter().filter(|found| found.0).count() as f64 / all.len().max(1) as f64;
         (covered, widths.get(widths.len() / 2).copied().unwrap_or(f64::NAN))
     };
-    let (surface, minima) = (summary(&|seen| &seen.surface), summary(&|seen| &seen.minima));
+    let (surface, minima) = (summary(|seen| &seen.surface), summary(|seen| &seen.minima));
     let n_differ = truths.iter().filter(|truth| truth.abs() > 1e-3).count() * n_sweeps;
     let right = seen.iter().map(|seen| seen.n_right).sum::<usize>() as f64 / n_differ.max(1) as f64;
     let wrong = seen.iter().filter(|seen| seen.any_wrong).count() as f64 / n_sweeps as f64;

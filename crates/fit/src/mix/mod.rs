@@ -3,6 +3,7 @@
 
 pub mod best;
 pub mod fraction;
+mod mixing_fit;
 pub mod mixing_law;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! their edge is absent, and in a residual it counts as the edge, which makes that residual a bound.
 //!
 //! Reading order: what comes out ([`conclusion`]); the draws (`noise`, `draws`); the two approaches (`surface`,
-//! `budget`); the labels (`label`); what a wrong choice of text costs ([`validation`]); what a design will tell
+//! `budget`); one text (`judge`), a skill beside the aggregate (`pair`), the labels (`label`); what a wrong choice of text costs ([`validation`]); what a design will tell
 //! ([`power`]); sweeps with known skills ([`simulate`]).
 
 pub mod conclusion;
@@ -18,9 +18,12 @@ pub(crate) mod noise;
 pub(crate) mod budget;
 pub(crate) mod surface;
 
+mod judge;
 mod label;
+mod pair;
 
 pub mod power;
+mod regret;
 pub mod simulate;
 mod text;
 pub mod validation;
@@ -33,15 +36,13 @@ use scalelaw_schema::table::LossTable;
 
 use crate::laws::{self, ScalingLaw};
 use crate::spec::FitError;
-use budget::{Budget, Curve};
-use conclusion::{
-    Approach, Bound, BudgetSizes, Edge, JudgedText, Residual, ResidualBy, SkillConclusion, SkillOptimum,
-    SkillResidual,
-};
-use draws::Draws;
+use budget::Budget;
+use conclusion::{Approach, BudgetSizes, JudgedText, ResidualBy, SkillConclusion, SkillResidual};
+use judge::Judge;
+pub(crate) use judge::optimum_of;
 use label::Evidence;
 use noise::SharedNoise;
-use surface::Surface;
+use pair::Pair;
 pub use text::render;
 
 /// How skills are fitted.
@@ -161,223 +162,6 @@ pub(crate) fn check(spec: &SkillSpec) -> Result<&'static dyn ScalingLaw, FitErro
 fn sizes(budget: &Budget) -> BudgetSizes {
     let (low, high) = budget.ln_n;
     BudgetSizes { budget: budget.flops, smallest: low.exp(), largest: high.exp() }
-}
-
-/// One text with its fits.
-pub(crate) struct Judge {
-    pub surface: Result<Surface, FitError>,
-    /// One for each budget; why there is none where there is none.
-    curves: Vec<Result<Curve, String>>,
-}
-
-impl Judge {
-    pub fn of(
-        table: &LossTable,
-        law: &'static dyn ScalingLaw,
-        budgets: &[Budget],
-        noise: &SharedNoise,
-        level: f64,
-    ) -> Self {
-        let rows = crate::isoflop::by_budget(table);
-        let curves = budgets
-            .iter()
-            .map(|budget| {
-                let rows = rows.get(&budget.flops.to_bits()).map_or(&[][..], Vec::as_slice);
-                Curve::of(rows, budget, noise)
-            })
-            .collect();
-        Self { surface: Surface::of(table, law, noise, level), curves }
-    }
-
-    /// ln N* at each budget by one approach, held inside of the sizes.
-    fn best(&self, by: Approach, budgets: &[Budget]) -> Vec<Option<Draws>> {
-        match by {
-            Approach::Minima => {
-                self.curves.iter().map(|curve| curve.as_ref().ok().map(|c| c.best.clone())).collect()
-            }
-            Approach::Surface => budgets
-                .iter()
-                .map(|budget| {
-                    let surface = self.surface.as_ref().ok()?;
-                    let draws = surface.of_params(|params| surface.best(params, budget))?;
-                    Some(draws.within(budget.ln_n.0, budget.ln_n.1))
-                })
-                .collect(),
-        }
-    }
-
-    fn describe(&self, table: &LossTable, budgets: &[Budget], level: f64) -> JudgedText {
-        let by_minima = budgets
-            .iter()
-            .zip(&self.curves)
-            .map(|(budget, curve)| optimum_of(budget, curve, level))
-            .collect();
-        let by_surface = match &self.surface {
-            Err(_) => Vec::new(),
-            Ok(surface) => budgets
-                .iter()
-                .zip(self.best(Approach::Surface, budgets))
-                .map(|(budget, draws)| match draws {
-                    None => SkillOptimum {
-                        why_none: Some("the fitted law does not depend on N or D".to_owned()),
-                        ..absent(budget)
-                    },
-                    Some(draws) => {
-                        let loss = |ln_n: f64| surface.loss(&surface.params, ln_n, budget.ln_c);
-                        optimum(budget, &draws, &loss, level)
-                    }
-                })
-                .collect(),
-        };
-        JudgedText {
-            name: table.loss_name.clone(),
-            n_rows: table.rows.len(),
-            by_minima,
-            by_surface,
-            fit: self.surface.as_ref().ok().map(|surface| surface.fit.clone()),
-            why_no_fit: self.surface.as_ref().err().map(ToString::to_string),
-            excluded: table.excluded.clone(),
-        }
-    }
-}
-
-/// The optimum of a budget's parabola.
-pub(crate) fn optimum_of(budget: &Budget, curve: &Result<Curve, String>, level: f64) -> SkillOptimum {
-    match curve {
-        Err(why) => SkillOptimum { why_none: Some(why.clone()), ..absent(budget) },
-        Ok(curve) => {
-            let loss = |ln_n: f64| budget::value(&curve.parabola, ln_n).exp();
-            let found = optimum(budget, &curve.best, &loss, level);
-            SkillOptimum { parabola: Some(curve.parabola), ..found }
-        }
-    }
-}
-
-fn absent(budget: &Budget) -> SkillOptimum {
-    SkillOptimum {
-        budget: budget.flops,
-        n: None,
-        n_interval: None,
-        d: None,
-        d_interval: None,
-        loss: None,
-        edge: None,
-        why_none: None,
-        parabola: None,
-    }
-}
-
-fn optimum(budget: &Budget, best: &Draws, loss: &dyn Fn(f64) -> f64, level: f64) -> SkillOptimum {
-    let found = absent(budget);
-    let edge = edge(best.estimate, budget);
-    let at = |idx: usize| ["smallest", "largest"][idx];
-    match edge {
-        Some(edge) => SkillOptimum {
-            edge: Some(edge),
-            why_none: Some(format!(
-                "N* lies at or beyond the {} size",
-                at(usize::from(edge == Edge::Largest))
-            )),
-            ..found
-        },
-        None => {
-            let interval = best.interval(level);
-            let d = |ln_n: f64| budget.ln_d(ln_n).exp();
-            SkillOptimum {
-                n: Some(best.estimate.exp()),
-                d: Some(d(best.estimate)),
-                // D falls as N rises along a budget.
-                d_interval: interval.clone().map(|i| crate::conclusion::Interval {
-                    low: d(i.high),
-                    high: d(i.low),
-                    ..i
-                }),
-                n_interval: interval.map(|i| crate::conclusion::Interval {
-                    low: i.low.exp(),
-                    high: i.high.exp(),
-                    ..i
-                }),
-                loss: Some(loss(best.estimate)).filter(|loss| loss.is_finite()),
-                ..found
-            }
-        }
-    }
-}
-
-fn edge(ln_n: f64, budget: &Budget) -> Option<Edge> {
-    if ln_n <= budget.ln_n.0 {
-        Some(Edge::Smallest)
-    } else {
-        (ln_n >= budget.ln_n.1).then_some(Edge::Largest)
-    }
-}
-
-/// Residuals of one skill by both approaches.
-struct Pair {
-    surface: PairBy,
-    minima: PairBy,
-}
-
-struct PairBy {
-    budgets: Vec<Option<(Draws, Option<Bound>)>>,
-    pooled: Option<(Draws, Option<Bound>, usize)>,
-}
-
-impl Pair {
-    fn of(skill: &Judge, aggregate: &Judge, budgets: &[Budget]) -> Self {
-        let by = |by| PairBy::of(&skill.best(by, budgets), &aggregate.best(by, budgets), budgets, by);
-        Self { surface: by(Approach::Surface), minima: by(Approach::Minima) }
-    }
-}
-
-impl PairBy {
-    fn of(skill: &[Option<Draws>], aggregate: &[Option<Draws>], budgets: &[Budget], by: Approach) -> Self {
-        let found: Vec<Option<(Draws, Option<Bound>)>> = budgets
-            .iter()
-            .zip(skill.iter().zip(aggregate))
-            .map(|(budget, (skill, aggregate))| {
-                let (skill, aggregate) = (skill.as_ref()?, aggregate.as_ref()?);
-                if edge(aggregate.estimate, budget).is_some() {
-                    return None;
-                }
-                let bound = edge(skill.estimate, budget).map(|edge| match edge {
-                    Edge::Smallest => Bound::AtMost,
-                    Edge::Largest => Bound::AtLeast,
-                });
-                Some((skill.less(aggregate), bound))
-            })
-            .collect();
-        let kept: Vec<&(Draws, Option<Bound>)> = found.iter().flatten().collect();
-        let bounds: Vec<Bound> = kept.iter().filter_map(|(_, bound)| *bound).collect();
-        let bound = bounds
-            .first()
-            .map(|first| if bounds.iter().all(|bound| bound == first) { *first } else { Bound::Mixed });
-        let draws: Vec<&Draws> = kept.iter().map(|(draws, _)| draws).collect();
-        // The law's residuals are of one fit; those of the parabolas add their degrees of freedom.
-        let df = match by {
-            Approach::Surface => draws.iter().map(|draws| draws.df()).fold(f64::INFINITY, f64::min),
-            Approach::Minima => draws.iter().map(|draws| draws.df().max(0.0)).sum(),
-        };
-        let pooled = Draws::mean(&draws, df).map(|pooled| (pooled, bound, kept.len()));
-        Self { budgets: found, pooled }
-    }
-
-    fn describe(&self, level: f64) -> ResidualBy {
-        let residual = |draws: &Draws, bound: Option<Bound>, n_budgets| Residual {
-            log_ratio: draws.estimate,
-            interval: draws.interval(level),
-            bound,
-            n_budgets,
-        };
-        ResidualBy {
-            budgets: self
-                .budgets
-                .iter()
-                .map(|found| found.as_ref().map(|(draws, bound)| residual(draws, *bound, 1)))
-                .collect(),
-            pooled: self.pooled.as_ref().map(|(draws, bound, n)| residual(draws, *bound, *n)),
-        }
-    }
 }
 
 fn residuals(skills: &[LossTable], pairs: &[Pair], level: f64) -> Vec<SkillResidual> {

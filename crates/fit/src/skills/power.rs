@@ -4,10 +4,12 @@ use rayon::prelude::*;
 use scalelaw_schema::table::LossTable;
 use serde::{Deserialize, Serialize};
 
+use super::SkillSpec;
 use super::budget::Budget;
+use super::judge::Judge;
 use super::noise::SharedNoise;
+use super::pair::Pair;
 use super::simulate::judged;
-use super::{Judge, Pair, SkillSpec};
 use crate::conclusion::Interval;
 use crate::quantile;
 use crate::row::Point;

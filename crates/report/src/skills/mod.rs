@@ -112,7 +112,7 @@ fn lead(found: &SkillConclusion) -> String {
                     _ if skills.is_empty() => None,
                     Label::Undecided => Some(format!("undecided: {names}")),
                     _ => Some(format!(
-                        "{names} {verb} {wants} than {} at the same compute",
+                        "{names} {verb} {wants} than `{}` at the same compute",
                         found.aggregate.name
                     )),
                 }
@@ -127,13 +127,18 @@ pub(crate) fn html(part: &Part, figure: impl Fn(&Chart) -> String) -> String {
     if !part.lead.is_empty() {
         html.push_str(&format!("<p class=\"lead\">{}</p>", prose(&part.lead)));
     }
+    let figures: String = part.charts.iter().map(figure).collect();
+    let mut tables = part.tables.iter();
+    // A single chart would fill the page: its first table stands beside it.
+    let beside = if part.charts.len() == 1 { tables.next() } else { None };
     if !part.charts.is_empty() {
-        let figures: String = part.charts.iter().map(figure).collect();
-        html.push_str(&format!("<div class=\"charts\">{figures}</div>"));
+        let beside = beside.map_or(String::new(), |table| format!("<div>{}</div>", table.html()));
+        html.push_str(&format!("<div class=\"charts\">{figures}{beside}</div>"));
     }
-    part.tables.iter().for_each(|table| html.push_str(&table.html()));
+    tables.for_each(|table| html.push_str(&table.html()));
     for note in &part.notes {
-        html.push_str(&format!("<p class=\"note\">{}</p>", prose(note)));
+        let stop = if note.ends_with('.') { "" } else { "." };
+        html.push_str(&format!("<p class=\"note\">{}{stop}</p>", prose(note)));
     }
     html
 }

@@ -93,7 +93,7 @@ pub fn table(found: &SkillConclusion) -> Table {
             vec![
                 residual.skill.clone(),
                 residual.label.name().to_string(),
-                format::or_unknown(residual.pooled().map(Residual::ratio), |x| format::significant(x, 3)),
+                residual.pooled().map_or(format::UNKNOWN.to_string(), ratio),
                 residual.label_interval.as_ref().map_or(format::UNKNOWN.to_string(), |i| {
                     format!("{} at {} %", ratios(i), format::percent_level(i.level))
                 }),
@@ -122,20 +122,25 @@ pub fn table(found: &SkillConclusion) -> Table {
             "Why",
         ]),
         rows,
-        note: "N*/N*: the skill's best size over the aggregate's, mean over the budgets of its logarithm. A sign of at least or at most stands where an optimum lies at or beyond the edge of the sizes.".to_string(),
+        note: "N*/N*: the skill's best size over the aggregate's, mean over the budgets of its logarithm. A sign of at least or at most stands where an optimum lies at or beyond the edge of the sizes. p is adjusted by Holm's procedure and not resolved below one over the draws.".to_string(),
     }
 }
 
 /// A residual as a ratio with its interval.
 fn text(residual: &Residual) -> String {
+    let ends = residual.interval.as_ref().map_or(String::new(), |i| format!(" {}", ratios(i)));
+    format!("{}{ends}", ratio(residual))
+}
+
+/// A residual as a ratio.
+fn ratio(residual: &Residual) -> String {
     let sign = match residual.bound {
         None => "",
         Some(Bound::AtLeast) => "≥ ",
         Some(Bound::AtMost) => "≤ ",
         Some(Bound::Mixed) => "about ",
     };
-    let ends = residual.interval.as_ref().map_or(String::new(), |i| format!(" {}", ratios(i)));
-    format!("{sign}{}{ends}", format::significant(residual.ratio(), 3))
+    format!("{sign}{}", format::significant(residual.ratio(), 3))
 }
 
 fn ratios(interval: &Interval) -> String {
