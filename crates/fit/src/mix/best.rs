@@ -4,14 +4,18 @@
 //! moving share between pairs of sources. Two answers are given: inside of the shares that were tried, which is the
 //! one to use, and without that bound, which says where to try next.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::mixing_law::{MixingConclusion, MixingLaw, MixingParams};
 use crate::conclusion::Interval;
-use crate::quantile;
 use crate::skills;
+use crate::skills::draws::Draws;
 use crate::spec::FitError;
+
+const METHOD: &str = "residual bootstrap of the mixing laws";
 
 /// The best mixture for a use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,31 +106,24 @@ pub fn best_mixture(
     };
     let (shares, nearest) = solve(&fitted, &found.tried);
     // Loss and gain of each draw are taken where the choice was made: a draw's own optimum flatters it.
-    let drawn: Vec<(Vec<f64>, f64, f64)> = (0..n_draws)
+    let drawn: Vec<Drawn> = (0..n_draws)
         .into_par_iter()
         .map(|draw| {
             let texts = Use {
                 parts: parts.iter().map(|(law, weight)| (*law, law.drawn[draw].clone(), *weight)).collect(),
             };
             let loss = texts.loss(&shares);
-            (solve(&texts, &found.tried).0, loss, texts.loss(&nearest) - loss)
+            Drawn { shares: solve(&texts, &found.tried).0, loss, gain: texts.loss(&nearest) - loss }
         })
         .collect();
-    let interval = |mut values: Vec<f64>, low: f64, high: f64| -> Option<Interval> {
-        if values.len() < skills::draws::LEAST_DRAWS {
-            return None;
-        }
-        values.sort_by(f64::total_cmp);
-        let tail = 0.5 * (1.0 - found.level);
-        Some(Interval {
-            low: quantile::of_sorted(&values, tail)?.clamp(low, high),
-            high: quantile::of_sorted(&values, 1.0 - tail)?.clamp(low, high),
-            level: found.level,
-            method: "wild bootstrap of the mixing laws, percentiles".to_owned(),
-            resamples: values.len(),
-        })
+    let df = parts.iter().map(|(law, _)| law.n_runs as f64).fold(f64::INFINITY, f64::min)
+        - (found.sources.len() + 1) as f64;
+    let interval = |estimate: f64, of: &dyn Fn(&Drawn) -> f64, low: f64, high: f64| {
+        let draws = Draws::new(estimate, drawn.iter().map(of), df, &Arc::default(), METHOD);
+        draws.within(low, high).interval(found.level)
     };
     let loss = fitted.loss(&shares);
+    let gain = fitted.loss(&nearest) - loss;
     let free = solve(&fitted, &anywhere).0;
     let outside: Vec<String> = found
         .sources
@@ -143,23 +140,29 @@ pub fn best_mixture(
             .enumerate()
             .map(|(idx, source)| {
                 let tried = found.tried[idx];
-                let drawn = drawn.iter().map(|draw| draw.0[idx]).collect();
                 BestShare {
                     source: source.clone(),
                     share: shares[idx],
-                    interval: interval(drawn, tried[0], tried[1]),
+                    interval: interval(shares[idx], &|draw| draw.shares[idx], tried[0], tried[1]),
                     tried,
                     is_at_bound: shares[idx] <= tried[0] + 1e-6 || shares[idx] >= tried[1] - 1e-6,
                 }
             })
             .collect(),
         loss,
-        loss_interval: interval(drawn.iter().map(|draw| draw.1).collect(), 0.0, f64::INFINITY),
-        gain: fitted.loss(&nearest) - loss,
-        gain_interval: interval(drawn.iter().map(|draw| draw.2).collect(), f64::NEG_INFINITY, f64::INFINITY),
+        loss_interval: interval(loss, &|draw| draw.loss, 0.0, f64::INFINITY),
+        gain,
+        gain_interval: interval(gain, &|draw| draw.gain, f64::NEG_INFINITY, f64::INFINITY),
         trained: nearest,
         beyond: (!outside.is_empty()).then(|| Beyond { loss: fitted.loss(&free), shares: free, outside }),
     })
+}
+
+/// What one draw of the laws says.
+struct Drawn {
+    shares: Vec<f64>,
+    loss: f64,
+    gain: f64,
 }
 
 /// Texts with the parameters of their laws and their weights.

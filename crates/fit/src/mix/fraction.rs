@@ -142,24 +142,25 @@ struct Point {
     best: Draws,
 }
 
-/// Slope of ln N* in ln f by least squares, one intercept for each budget, each point weighed by the
-/// variance of its draws.
+/// Slope of ln N* in ln f by least squares, one intercept for each budget.
+///
+/// All points weigh alike. Weighed by the variance of their own draws, those with small residuals by luck would
+/// count most: 95 % intervals then held the truth in 82 % of simulated sweeps of 5 fractions by 7 runs.
 fn slope(points: &[Point]) -> Option<Draws> {
-    let weights: Vec<f64> = points.iter().map(|point| 1.0 / point.best.variance().max(1e-6)).collect();
-    let mut centred: Vec<f64> = Vec::new();
-    for point in points {
-        let of_budget = || points.iter().zip(&weights).filter(|(other, _)| other.budget == point.budget);
-        let sum: f64 = of_budget().map(|(_, weight)| weight).sum();
-        let mean = of_budget().map(|(other, weight)| weight * other.ln_f).sum::<f64>() / sum;
-        centred.push(point.ln_f - mean);
-    }
-    let square: f64 = centred.iter().zip(&weights).map(|(x, weight)| weight * x * x).sum();
+    let centred: Vec<f64> = points
+        .iter()
+        .map(|point| {
+            let of_budget: Vec<f64> =
+                points.iter().filter(|other| other.budget == point.budget).map(|other| other.ln_f).collect();
+            point.ln_f - of_budget.iter().sum::<f64>() / of_budget.len() as f64
+        })
+        .collect();
+    let square: f64 = centred.iter().map(|x| x * x).sum();
     // Fractions a per cent apart are one fraction.
-    let total: f64 = weights.iter().sum();
-    if points.len() < 2 || square < 1e-4 * total {
+    if points.len() < 2 || square < 1e-4 * points.len() as f64 {
         return None;
     }
-    let factors: Vec<f64> = centred.iter().zip(&weights).map(|(x, weight)| weight * x / square).collect();
+    let factors: Vec<f64> = centred.iter().map(|x| x / square).collect();
     let draws: Vec<&Draws> = points.iter().map(|point| &point.best).collect();
     Draws::weighted(&draws, &factors, draws.iter().map(|draws| draws.df().max(0.0)).sum())
 }

@@ -81,13 +81,6 @@ impl Draws {
         Some(Self::new(sum(&|draws| draws.estimate), drawn, df, &first.gaussians, first.method))
     }
 
-    /// Variance of the draws; 0 without any.
-    pub fn variance(&self) -> f64 {
-        let n = self.sorted.len() as f64;
-        let mean = self.sorted.iter().sum::<f64>() / n.max(1.0);
-        self.sorted.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (n - 1.0).max(1.0)
-    }
-
     /// Percentiles of the draws, their distances from the estimate stretched from the normal's quantile to
     /// that of Student's t: the noise is known from the residuals alone, and mostly from those of the runs
     /// that decide the estimate.

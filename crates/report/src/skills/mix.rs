@@ -132,13 +132,13 @@ fn slopes(curves: &[FractionCurve]) -> Table {
         title: "How N* grows with the fraction: d ln N* / d ln f".to_string(),
         head: head(&[
             "Skill",
-            "#Minima inside of their sizes",
-            "#Measured slope",
-            "#By E + A/N^alpha + B/(f·D)^beta",
-            "#Theory, beta/(alpha + beta) of the skill's surface",
+            "#Minima",
+            "#Measured",
+            "#By the law of f·D",
+            "#Theory",
         ]),
         rows,
-        note: "The theory holds where nothing but the skill's own data teaches it.".to_string(),
+        note: "Minima: how many lie inside of their sizes. Measured: through those minima. By the law of f·D: E + A/N^alpha + B/(f·D)^beta fitted to the same runs. Theory: beta/(alpha + beta) of the skill's own IsoFLOP sweep. Both hold where nothing but the skill's own data teaches it.".to_string(),
     }
 }
 
