@@ -186,7 +186,7 @@ fn parse_run(path: &Path, text: &str) -> Result<RunSpec, RunnerError> {
 pub(crate) mod tests {
     use scalelaw_schema::SCHEMA_VERSION;
     use scalelaw_schema::mixture::{Mixture, MixtureSource};
-    use scalelaw_schema::recipe::{InitRule, Optimizer, Recipe, Schedule};
+    use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Recipe, Schedule};
     use scalelaw_schema::run::{Cadence, Cell, Keep};
     use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
     use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
@@ -207,6 +207,7 @@ pub(crate) mod tests {
                 schedule: Schedule::Cosine { final_fraction: 0.1 },
                 grad_clip_norm: 1.0,
                 init: InitRule::ScaledNormal { std: 0.02 },
+                parametrisation: Parametrisation::Standard,
             },
             mixture: Mixture::new(vec![MixtureSource { tokens: "text".to_string(), weight: 1.0 }]).unwrap(),
             seed,
