@@ -23,6 +23,7 @@ mod plan_table;
 
 mod curves;
 mod isoflop;
+mod learning_rate;
 mod loss;
 
 mod frontier;
@@ -44,6 +45,7 @@ mod tests;
 
 use scalelaw_advise::Surface;
 use scalelaw_fit::conclusion::{Conclusion, Fit, IsoFlopMinimum};
+use scalelaw_fit::learning_rate::LrConclusion;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::{ExcludedRow, LossTable, MetricPoint, ResultRow};
 
@@ -63,6 +65,8 @@ pub struct ReportInput<'a> {
     pub problems: &'a [ExcludedRow],
     /// What was fitted.
     pub table: &'a LossTable,
+    /// Best learning rates, of an `lr` sweep.
+    pub learning_rate: Option<&'a LrConclusion>,
     /// What the fit concluded, or the reason why it refused and what would settle it.
     pub conclusion: Result<&'a Conclusion, &'a str>,
     /// When the report was made, for a person.
@@ -95,6 +99,7 @@ pub fn svgs(input: &ReportInput) -> Vec<(String, String)> {
 /// All charts in the page's order.
 fn charts(input: &ReportInput, runs: &[Run]) -> Vec<Chart> {
     let mut charts = curves::charts(runs, input.curves);
+    charts.extend(learning_rate::chart(input, runs));
     charts.extend(isoflop::chart(input, runs));
     charts.extend(loss::charts(input, runs));
     charts.extend(residuals::charts(input, runs));
