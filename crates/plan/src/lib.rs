@@ -2,7 +2,7 @@
 //! all. Reads no file, no clock and no device: what it must know comes in as [`facts::PlanFacts`].
 //!
 //! Reading order: what is known ([`facts`]), what was chosen ([`resolve`], `blends`, `values`), which cells there
-//! are ([`shapes`], `cell`, `isoflop`, `ladder`, `product`), their runs (`runs`, [`learning_rate`]), their cost
+//! are ([`shapes`], `cell`, `isoflop`, `ladder`, `product`), their runs (`runs`, [`learning_rate`], `trunk`), their cost
 //! ([`estimate`], [`limits`], `warnings`), and the plan as text ([`table`]).
 
 use std::collections::BTreeSet;
@@ -27,6 +27,7 @@ mod product;
 
 pub mod learning_rate;
 mod runs;
+mod trunk;
 
 pub mod estimate;
 pub mod limits;
@@ -58,7 +59,10 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
     limits::check_numbers(sweep)?;
     let choices = Choices::of(sweep, facts)?;
     let mut warnings = Vec::new();
-    let (kind, budgets, cells) = cells(sweep, &choices, facts, &mut warnings)?;
+    let (kind, budgets, mut cells) = cells(sweep, &choices, facts, &mut warnings)?;
+    if choices.trunk {
+        trunk::share_warmup(&mut cells);
+    }
     let mut runs = Vec::new();
     let mut dropped = Vec::new();
     for (setting, cell) in cells {
@@ -72,6 +76,20 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
     }
     sort_by_cost(&mut runs);
     warnings.extend(merge_equal(&mut runs));
+    if choices.trunk {
+        warnings.extend(trunk::graft(&mut runs, facts));
+        for run in &mut runs {
+            let memory_bytes = run.estimate.memory_bytes;
+            run.estimate = estimate::estimate(
+                &run.run,
+                memory_bytes,
+                facts.speed.as_ref(),
+                facts.slots.max(1),
+                sweep.cost.as_ref(),
+            );
+        }
+        sort_by_trunk(&mut runs);
+    }
 
     let total = estimate::totals(&runs, facts.slots, sweep.cost.as_ref());
     let mut plan = Plan {
@@ -109,8 +127,18 @@ fn cells<'a>(
     let mut budgets = Vec::new();
     let mut cells = Vec::new();
     let kind = match &sweep.grid {
-        Grid::Isoflop { budgets: flops, sizes, span_decades, tokens_per_param, center, min_steps } => {
+        Grid::Isoflop {
+            budgets: flops,
+            sizes,
+            span_decades,
+            tokens_per_param,
+            center,
+            min_steps,
+            shared_sizes,
+        } => {
             product::check_model_has_no_sizes(&sweep.model, "isoflop")?;
+            let shared_sizes = shared_sizes.unwrap_or(false);
+            isoflop::check_trunk(choices.trunk, shared_sizes, *center)?;
             let grid = isoflop::Isoflop {
                 budgets: flops,
                 sizes: *sizes,
@@ -118,6 +146,7 @@ fn cells<'a>(
                 tokens_per_param: *tokens_per_param,
                 center: center.unwrap_or(CenterChoice::Prior),
                 min_steps: min_steps.unwrap_or(isoflop::MIN_STEPS),
+                shared_sizes,
             };
             budgets = isoflop::budgets(&grid, choices, facts, warnings)?;
             for budget in &budgets {
@@ -147,6 +176,24 @@ fn cells<'a>(
         }
     };
     Ok((kind, budgets, cells))
+}
+
+/// By the cost of the trunk, as in [`sort_by_cost`]; after a trunk its branches, the shortest first, since it comes
+/// to their checkpoints in this order. Families that cost the same, seeds say, go abreast.
+fn sort_by_trunk(runs: &mut Vec<PlannedRun>) {
+    let parents = trunk::parents(&runs.iter().collect::<Vec<_>>());
+    let keys: Vec<_> = runs
+        .iter()
+        .zip(&parents)
+        .map(|(run, parent)| {
+            let trunk = parent.map_or(run, |parent| &runs[parent]);
+            let flops = trunk.run.train.flops_spent().total();
+            (flops.to_bits(), trunk.n.to_bits(), parent.is_some(), run.run.train.total_steps())
+        })
+        .collect();
+    let mut keyed: Vec<_> = keys.into_iter().zip(std::mem::take(runs)).collect();
+    keyed.sort_by_key(|(key, _)| *key);
+    runs.extend(keyed.into_iter().map(|(_, run)| run));
 }
 
 fn empty_grid(dropped: &[DroppedCell]) -> PlanError {

@@ -1,5 +1,7 @@
 //! The part of a run that decides its weights. Its hash is the run's identity.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::SchemaError;
@@ -80,15 +82,36 @@ impl TrainSpec {
         self.phases.iter().map(Phase::tokens).sum()
     }
 
-    /// Training FLOPs over all phases by group; exact below 2^53.
+    /// Steps that the run takes over from its trunk: 0 but for a branch.
+    pub fn first_step(&self) -> u64 {
+        match self.start {
+            Start::Init => 0,
+            Start::Branch { step, .. } => step,
+        }
+    }
+
+    /// Training FLOPs over all phases by group, those of a trunk included; exact below 2^53.
     pub fn flops(&self) -> FlopCount {
-        self.phases.iter().fold(FlopCount::ZERO, |sum, phase| {
-            let sequences = phase.steps * phase.batch_sequences as u64;
-            sum.plus(
-                &count::train_flops_per_sequence(self.model.shape(), phase.context_len)
-                    .scaled(sequences as f64),
-            )
-        })
+        self.flops_of(0..self.total_steps())
+    }
+
+    /// Training FLOPs by group of the steps that the run takes itself.
+    pub fn flops_spent(&self) -> FlopCount {
+        self.flops_of(self.first_step()..self.total_steps())
+    }
+
+    /// Training FLOPs of these steps by group.
+    pub fn flops_of(&self, steps: Range<u64>) -> FlopCount {
+        let mut first = 0;
+        let mut sum = FlopCount::ZERO;
+        for phase in &self.phases {
+            let n = steps.end.min(first + phase.steps).saturating_sub(steps.start.max(first));
+            let sequences = n * phase.batch_sequences as u64;
+            let per_sequence = count::train_flops_per_sequence(self.model.shape(), phase.context_len);
+            sum = sum.plus(&per_sequence.scaled(sequences as f64));
+            first += phase.steps;
+        }
+        sum
     }
 
     /// The phase that `step` (from 0) belongs to.
@@ -145,6 +168,11 @@ impl TrainSpec {
             && cooldown_steps + self.recipe.warmup_steps > steps
         {
             return bad(format!("{steps} steps are fewer than warm-up and cool-down together"));
+        }
+        if let Start::Branch { step, .. } = self.start
+            && (step == 0 || step >= steps)
+        {
+            return bad(format!("it branches at step {step} of its {steps}"));
         }
         if !(self.recipe.lr_peak.is_finite() && self.recipe.lr_peak > 0.0) {
             return bad(format!("learning rate {} is not positive", self.recipe.lr_peak));
