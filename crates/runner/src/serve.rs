@@ -24,7 +24,7 @@ pub const LAUNCHER_PID: &str = "SCALELAW_LAUNCHER_PID";
 const WRITER_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a training closure is asked to do.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Task<'a> {
     /// The run's folder, with its `run.toml`.
     pub folder: &'a Path,

@@ -191,3 +191,62 @@ impl TrainSpec {
         sum
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mixture::MixtureSource;
+    use crate::recipe::{InitRule, Optimizer};
+    use crate::shape::{Head, ModelShape};
+
+    fn spec() -> TrainSpec {
+        TrainSpec {
+            model: ModelSpec::Transformer(ModelShape {
+                n_layer: 2,
+                d_model: 16,
+                n_head: 2,
+                d_ff: 48,
+                vocab_size: 29,
+                head: Head::Tied,
+            }),
+            phases: vec![
+                Phase { context_len: 16, batch_sequences: 6, steps: 10 },
+                Phase { context_len: 32, batch_sequences: 3, steps: 5 },
+            ],
+            recipe: Recipe {
+                optimizer: Optimizer::AdamW { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 },
+                lr_peak: 1e-2,
+                warmup_steps: 2,
+                schedule: Schedule::Wsd { cooldown_steps: 3 },
+                grad_clip_norm: 1.0,
+                init: InitRule::ScaledNormal { std: 0.02 },
+            },
+            mixture: Mixture::new(vec![MixtureSource { tokens: "aa".to_string(), weight: 1.0 }]).unwrap(),
+            seed: 0,
+            start: Start::Init,
+        }
+    }
+
+    #[test]
+    fn flops_of_two_stretches_add_up_across_phases() {
+        let spec = spec();
+        assert_eq!(spec.flops_of(0..15), spec.flops());
+        let parts = spec.flops_of(0..7).plus(&spec.flops_of(7..12));
+        assert_eq!(parts.total(), spec.flops_until(12));
+        assert_eq!(spec.flops_of(12..12), FlopCount::ZERO);
+    }
+
+    #[test]
+    fn a_branch_spends_what_comes_after_its_trunk_and_must_begin_within_its_steps() {
+        let mut spec = spec();
+        assert_eq!((spec.first_step(), spec.flops_spent()), (0, spec.flops()));
+        let parent: RunId = "0123456789ab".parse().unwrap();
+        for (step, is_good) in [(0, false), (1, true), (12, true), (14, true), (15, false)] {
+            spec.start = Start::Branch { parent: parent.clone(), step };
+            assert_eq!(spec.check().is_ok(), is_good, "{step}");
+        }
+        spec.start = Start::Branch { parent, step: 12 };
+        assert_eq!(spec.flops_spent(), spec.flops_of(12..15));
+        assert_eq!(spec.flops().total(), spec.flops_of(0..15).total());
+    }
+}
