@@ -56,12 +56,12 @@ fn losses(folder: &Path) -> BTreeMap<u64, f64> {
 }
 
 #[test]
-fn branches_end_with_the_bits_of_the_runs_that_they_replace_for_two_thirds_of_the_flops() {
+fn branches_end_with_the_bits_of_the_runs_that_they_replace_for_little_more_than_half_the_flops() {
     let bench = Workbench::new();
     sweep(&bench, "together", true);
     sweep(&bench, "apart", false);
     let plan = bench.expect(0, &["plan", "together.toml", "--no-speed"]);
-    assert!(plan.stdout.contains("branch at 40") && plan.stdout.contains("33 % less"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("branch at 40") && plan.stdout.contains("44 % less"), "{}", plan.stdout);
     for name in ["together", "apart"] {
         bench.expect(0, &["run", &format!("{name}.toml")]);
     }

@@ -76,9 +76,13 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
         write_whole(&path, &serde_json::to_vec_pretty(&record)?)?;
     }
     // Branches wait for these; there is nothing in them.
+    let checkpoints = folder.join(folder::CHECKPOINT_DIR);
+    if !run.keep_steps.is_empty() {
+        std::fs::create_dir_all(&checkpoints)
+            .with_context(|| format!("cannot create `{}`", checkpoints.display()))?;
+    }
     for step in &run.keep_steps {
-        let path = folder.join(folder::CHECKPOINT_DIR).join(folder::checkpoint_name(*step));
-        write_whole(&path, b"")?;
+        write_whole(&checkpoints.join(folder::checkpoint_name(*step)), b"")?;
     }
     let record = RunRecord {
         schema_version: SCHEMA_VERSION,

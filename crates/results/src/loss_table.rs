@@ -135,7 +135,7 @@ fn to_loss_row(
     match &row.outcome {
         Outcome::Finished => {}
         Outcome::Diverged { step } => return Err(diverged(Some(*step))),
-        Outcome::Stopped { step, why } => return Err(format!("{}: {why}", stopped(Some(*step)))),
+        Outcome::Stopped { step, .. } => return Err(stopped(Some(*step))),
     }
     let value = match loss {
         LossColumn::Mean => row.loss,
@@ -254,9 +254,17 @@ mod tests {
         rows[0].outcome = Outcome::Diverged { step: 3 };
         rows[1].loss = None;
         rows[2].loss = Some(-1.0);
+        rows.extend(rows[..1].to_vec());
+        rows[4].outcome = Outcome::Stopped { step: 5, why: "it was high".to_string() };
         let noted = loss_table(&rows, CountRule::Exact, &LossColumn::Mean, "s").unwrap();
         let whys: Vec<&str> = noted.table.excluded.iter().map(|row| row.why.as_str()).collect();
-        assert_eq!(whys, ["it diverged at step 3", "`loss` is missing", "`loss` is -1, not positive"]);
+        let expected = [
+            "it diverged at step 3",
+            "`loss` is missing",
+            "`loss` is -1, not positive",
+            "it was stopped early at step 5",
+        ];
+        assert_eq!(whys, expected);
         assert_eq!(noted.table.rows.len(), 1);
     }
 

@@ -174,6 +174,7 @@ mod tests {
             ("cluster", text(id)),
             ("outcome", text("diverged")),
             ("diverged_step", Cell::Whole(9)),
+            ("stopped_step", Cell::Missing),
             ("seed", Cell::Whole(7)),
             ("budget_flops", Cell::Real(3e9)),
             ("n_total", Cell::Whole(14160)),
