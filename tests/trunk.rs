@@ -61,7 +61,7 @@ fn branches_end_with_the_bits_of_the_runs_that_they_replace_for_little_more_than
     sweep(&bench, "together", true);
     sweep(&bench, "apart", false);
     let plan = bench.expect(0, &["plan", "together.toml", "--no-speed"]);
-    assert!(plan.stdout.contains("branch at 40") && plan.stdout.contains("44 % less"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("from step") && plan.stdout.contains("44 % less"), "{}", plan.stdout);
     for name in ["together", "apart"] {
         bench.expect(0, &["run", &format!("{name}.toml")]);
     }
@@ -76,25 +76,26 @@ fn branches_end_with_the_bits_of_the_runs_that_they_replace_for_little_more_than
             |sweep, row| std::fs::read(folder(&bench, sweep, row).join("weights.safetensors")).unwrap();
         assert!(weights("together", row) == weights("apart", alone), "{key:?}: other weights");
         // One draw of seed and data for all horizons of a size.
-        let trunk = &together[&(key.0, 100)];
-        assert_eq!(row["cluster"], trunk["run_id"], "{key:?}");
-        // The separate run has the losses of the trunk up to where the branch begins, and then those of the branch.
-        let branch_step = key.1 * 4 / 5;
-        let (of_trunk, of_branch) =
-            (losses(&folder(&bench, "together", trunk)), losses(&folder(&bench, "together", row)));
+        let of_size = |steps| &together[&(key.0, steps)];
+        assert_eq!(row["cluster"], of_size(50)["run_id"], "{key:?}");
+        // The separate run has the losses of the shorter ones up to where they cool down, and then those of its own.
+        let shared = [(50, 40), (75, 60)].into_iter().filter(|(steps, _)| *steps < key.1);
+        let parts: Vec<(BTreeMap<u64, f64>, u64)> = shared
+            .chain([(key.1, key.1)])
+            .map(|(steps, end)| (losses(&folder(&bench, "together", of_size(steps))), end))
+            .collect();
         for (step, loss) in losses(&folder(&bench, "apart", alone)) {
-            let same = if step <= branch_step { &of_trunk } else { &of_branch };
-            assert_eq!(same.get(&step), Some(&loss), "{key:?} step {step}");
+            let (part, _) = parts.iter().find(|(_, end)| step <= *end).unwrap();
+            assert_eq!(part.get(&step), Some(&loss), "{key:?} step {step}");
         }
-        assert!(
-            !folder(&bench, "together", row).join("checkpoint").exists(),
-            "{key:?}: a checkpoint is left"
-        );
+        // Only the longest keeps a checkpoint, for a longer one to come.
+        let left = folder(&bench, "together", row).join("checkpoint");
+        assert_eq!(left.exists(), key.1 == 100, "{}", left.display());
     }
     let spent = |rows: &BTreeMap<_, Value>| -> f64 {
         rows.values().map(|row| row["flops_spent"].as_f64().unwrap()).sum()
     };
-    // 100 + 15 + 10 of 100 + 75 + 50 steps were taken.
+    // 50, 75 - 40 and 100 - 60 of 50 + 75 + 100 steps were taken.
     assert!((spent(&together) / spent(&apart) - 125.0 / 225.0).abs() < 1e-9, "{}", spent(&together));
     // What reads a sweep reads a trunk's as well.
     let status = bench.expect(0, &["status", "together"]);
@@ -138,20 +139,30 @@ fn kills_change_no_bit_of_a_branch() {
 }
 
 #[test]
-fn a_horizon_that_is_added_when_its_trunk_is_over_is_said_and_trained() {
+fn a_longer_horizon_goes_on_from_the_trunk_and_one_between_says_that_it_cannot() {
     let bench = Workbench::new();
     sweep(&bench, "tiny", true);
-    let size = ["--set", "model.d-model=16"];
-    bench.expect(0, &[&["run", "tiny.toml", "--set", "grid.horizon.steps=[50, 100]"][..], &size].concat());
-    bench
-        .expect(0, &[&["run", "tiny.toml"][..], &size].concat())
-        .names(&["1 of the horizons came too late for its trunk", "from initial weights"]);
-    let rows = rows(&bench, "tiny");
-    assert_eq!(rows.len(), 3);
-    let clusters: std::collections::BTreeSet<&str> =
-        rows.values().map(|row| row["cluster"].as_str().unwrap()).collect();
-    assert_eq!(clusters.len(), 1, "{rows:?}");
-    bench.expect(0, &[&["run", "tiny.toml"][..], &size].concat()).names(&["are over"]);
+    let run = |horizons: &str| {
+        let horizons = format!("grid.horizon.steps={horizons}");
+        bench.expect(0, &["run", "tiny.toml", "--set", "model.d-model=16", "--set", &horizons])
+    };
+    let spent = || -> BTreeMap<u64, f64> {
+        let share = |row: &Value| {
+            let [spent, path] = ["flops_spent", "flops_path"].map(|name| row[name].as_f64().unwrap());
+            spent / path
+        };
+        rows(&bench, "tiny").iter().map(|(key, row)| (key.1, share(row))).collect()
+    };
+    run("[50, 75]");
+    let said = run("[50, 75, 100]");
+    assert!(!said.stderr.contains("too late"), "{}", said.stderr);
+    assert_eq!(spent()[&100], 0.4);
+    run("[50, 60, 75, 100]").names(&["1 of the horizons came too late"]);
+    assert_eq!(spent()[&60], 1.0);
+    let clusters: std::collections::BTreeSet<String> =
+        rows(&bench, "tiny").values().map(|row| row["cluster"].to_string()).collect();
+    assert_eq!(clusters.len(), 1, "{clusters:?}");
+    run("[50, 60, 75, 100]").names(&["all 4 runs of `tiny` are over"]);
 }
 
 #[test]
@@ -162,8 +173,8 @@ fn a_simulated_sweep_branches_as_well() {
     bench.expect(0, &["run", "tiny.toml", "--simulate", law]);
     let rows = rows(&bench, "tiny-simulated");
     assert_eq!(rows.len(), 6);
-    let [spent, path] = ["flops_spent", "flops_path"].map(|name| rows[&(16, 50)][name].as_f64().unwrap());
-    assert!((spent / path - 0.2).abs() < 1e-12, "{spent} of {path}");
+    let [spent, path] = ["flops_spent", "flops_path"].map(|name| rows[&(16, 100)][name].as_f64().unwrap());
+    assert!((spent / path - 0.4).abs() < 1e-12, "{spent} of {path}");
 }
 
 #[test]

@@ -58,23 +58,12 @@ impl Isoflop<'_> {
     }
 }
 
-/// Refuses trunks where budgets share no sizes, or where a later budget's sizes are known only when the earlier are
-/// over: the longest run of a size comes first there.
-pub(crate) fn check_trunk(
-    trunk: bool,
-    shared_sizes: bool,
-    center: Option<CenterChoice>,
-) -> Result<(), PlanError> {
+/// Refuses trunks where budgets share no sizes.
+pub(crate) fn check_trunk(trunk: bool, shared_sizes: bool) -> Result<(), PlanError> {
     if trunk && !shared_sizes {
         return Err(PlanError::at(
             "train.trunk",
             "each budget has sizes of its own, so no two runs could share a trunk (hint: `shared-sizes = true` in `[grid]`)",
-        ));
-    }
-    if trunk && center == Some(CenterChoice::Fit) {
-        return Err(PlanError::at(
-            "train.trunk",
-            "with `center = \"fit\"` the small budgets end before the large ones are planned, and their runs would branch from those (hint: leave one of them out)",
         ));
     }
     Ok(())

@@ -88,7 +88,6 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
                 sweep.cost.as_ref(),
             );
         }
-        sort_by_trunk(&mut runs);
     }
 
     let total = estimate::totals(&runs, facts.slots, sweep.cost.as_ref());
@@ -138,7 +137,7 @@ fn cells<'a>(
         } => {
             product::check_model_has_no_sizes(&sweep.model, "isoflop")?;
             let shared_sizes = shared_sizes.unwrap_or(false);
-            isoflop::check_trunk(choices.trunk, shared_sizes, *center)?;
+            isoflop::check_trunk(choices.trunk, shared_sizes)?;
             let grid = isoflop::Isoflop {
                 budgets: flops,
                 sizes: *sizes,
@@ -178,24 +177,6 @@ fn cells<'a>(
     Ok((kind, budgets, cells))
 }
 
-/// By the cost of the trunk, as in [`sort_by_cost`]; after a trunk its branches, the shortest first, since it comes
-/// to their checkpoints in this order. Families that cost the same, seeds say, go abreast.
-fn sort_by_trunk(runs: &mut Vec<PlannedRun>) {
-    let parents = trunk::parents(&runs.iter().collect::<Vec<_>>());
-    let keys: Vec<_> = runs
-        .iter()
-        .zip(&parents)
-        .map(|(run, parent)| {
-            let trunk = parent.map_or(run, |parent| &runs[parent]);
-            let flops = trunk.run.train.flops_spent().total();
-            (flops.to_bits(), trunk.n.to_bits(), parent.is_some(), run.run.train.total_steps())
-        })
-        .collect();
-    let mut keyed: Vec<_> = keys.into_iter().zip(std::mem::take(runs)).collect();
-    keyed.sort_by_key(|(key, _)| *key);
-    runs.extend(keyed.into_iter().map(|(_, run)| run));
-}
-
 fn empty_grid(dropped: &[DroppedCell]) -> PlanError {
     let mut message = format!("the grid is empty: each of its {} cells is dropped", dropped.len());
     for cell in dropped.iter().take(REASONS_SHOWN) {
@@ -208,7 +189,8 @@ fn empty_grid(dropped: &[DroppedCell]) -> PlanError {
 }
 
 /// Cheapest first: a broken recipe shows itself in minutes, and the fit can start early. The runs of a budget cost
-/// the same, so they go by size, and the budgets stay in their order: each may be centred on those before it.
+/// the same, so they go by size, and the budgets stay in their order: each may be centred on those before it. A run
+/// that others branch from is shorter than these, so it stands before them.
 fn sort_by_cost(runs: &mut [PlannedRun]) {
     runs.sort_by_cached_key(|run| {
         // Non-negative floats are ordered as their bits are.

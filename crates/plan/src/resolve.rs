@@ -302,6 +302,12 @@ fn trunk(train: &TrainChoice) -> Result<bool, PlanError> {
             "a trunk has one rate until its branches cool down (hint: `schedule = { wsd = { cooldown = { fraction = 0.2 } } }`)",
         ));
     }
+    if trunk && train.early_stop.is_some() {
+        return Err(PlanError::at(
+            "train.early-stop",
+            "with `trunk = true` other runs go on from each run, so none is given up (hint: leave one of the two out)",
+        ));
+    }
     Ok(trunk)
 }
 

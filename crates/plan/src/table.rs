@@ -6,7 +6,6 @@ use scalelaw_schema::plan::{CenterSource, Plan, PlanTotal, PlannedBudget, Planne
 use scalelaw_schema::recipe::Optimizer;
 use scalelaw_schema::run_id::si;
 use scalelaw_schema::shape::ModelShape;
-use scalelaw_schema::train_spec::Start;
 
 /// Rows and dropped cells shown before the rest is only counted: more than anyone reads.
 const ROWS_SHOWN: usize = 400;
@@ -157,16 +156,7 @@ fn columns(plan: &Plan) -> Vec<Column> {
     add("D", 0, &|run| si(run.d));
     add("C", 0, &|run| format!("{:.2e}", run.c));
     if has_branches(plan) {
-        if !plan.budgets.is_empty() {
-            add("budget", 2, &|run| {
-                run.run.cell.budget_flops.map_or("-".to_string(), |c| format!("{c:.2e}"))
-            });
-        }
-        add("start", 0, &|run| match &run.run.train.start {
-            Start::Init if run.run.keep_steps.is_empty() => "init".to_string(),
-            Start::Init => "trunk".to_string(),
-            Start::Branch { step, .. } => format!("branch at {step}"),
-        });
+        add("from step", 0, &|run| run.run.train.first_step().to_string());
         add("spent", 0, &|run| format!("{:.2e}", run.spent_c()));
     }
     add("D/N", 2, &|run| ratio(run.d / run.n));
@@ -265,16 +255,11 @@ fn push_rows(out: &mut String, plan: &Plan, columns: &[Column], rows: &[Row]) {
         };
         format!("budget {:.2e}, centred on N {} {source}\n", budget.flops, si(budget.center_n))
     };
-    // A trunk's branches belong to several budgets; they have a column then.
-    let is_by_budget = !has_branches(plan);
-    if !is_by_budget {
-        plan.budgets.iter().for_each(|budget| *out += &title(budget));
-    }
     line(out, &|column| column.title.to_string());
     let mut budget_flops = None;
     for row in rows.iter().take(ROWS_SHOWN) {
         let flops = plan.runs[row.first_run_idx].run.cell.budget_flops;
-        if is_by_budget && flops != budget_flops {
+        if flops != budget_flops {
             budget_flops = flops;
             let budget = plan.budgets.iter().find(|budget| Some(budget.flops) == flops);
             *out += &budget.map_or(String::new(), title);

@@ -1,7 +1,12 @@
-//! Trunks and branches: runs that differ in their horizon alone share their training (Hägele et al. 2024,
-//! arXiv:2405.18392). Before its cool-down a run with the schedule `wsd` does not know how long it will be, so the
-//! longest of a family is the trunk, and each shorter one branches off where its own cool-down begins. Its weights
-//! are to the bit those of a run of its own.
+//! Trunks and branches: runs that differ in their horizon alone share their path (Hägele et al. 2024,
+//! arXiv:2405.18392). Before its cool-down a run with the schedule `wsd` does not know how long it will be. So the
+//! shortest horizon is trained from initial weights, and each longer one goes on from where the next shorter one began
+//! to cool down: what all have before their cool-downs is the trunk, computed once. The weights are to the bit those
+//! of runs of their own.
+//!
+//! The trunk could as well be the longest run and the others its branches, for the same FLOPs. In this way the cheap
+//! runs come first, a horizon can be added at the end of the trunk, and the budgets of an IsoFLOP grid can be
+//! planned one after the other.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,6 +14,7 @@ use scalelaw_schema::canonical::hash12;
 use scalelaw_schema::plan::PlannedRun;
 use scalelaw_schema::recipe::Schedule;
 use scalelaw_schema::record::Outcome;
+use scalelaw_schema::run::Keep;
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::shape::ModelShape;
 use scalelaw_schema::train_spec::{Start, TrainSpec};
@@ -41,113 +47,106 @@ pub(crate) fn share_warmup(cells: &mut [(&Setting, MaybeCell)]) {
     }
 }
 
-/// Makes trunks and branches of `runs`, all of which start from initial weights, and returns what a person should
-/// know of it.
+/// Lets the runs that differ in their horizon alone share their path, and returns what a person should know of it. All
+/// of `runs` start from initial weights.
 ///
-/// What is on the disk stays what it is: a run that is over or has checkpoints keeps the start that it had. A horizon
-/// whose trunk can no longer give the checkpoint (the horizon is newer than the trunk's end) begins at the nearest
-/// one before that is left, or else from initial weights, and is then a trunk for the shorter ones that are in the
-/// same place.
+/// What is on the disk stays what it is: a run that is over or has checkpoints keeps the start that it had. A run
+/// whose shorter neighbour can no longer give the checkpoint (it was over before this horizon was written) goes on
+/// from a still shorter one that can, or else from initial weights.
 pub(crate) fn graft(runs: &mut [PlannedRun], facts: &PlanFacts) -> Vec<String> {
     let mut families: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (idx, run) in runs.iter().enumerate() {
         families.entry(family(&run.run.train)).or_default().push(idx);
     }
-    let frozen = Frozen::of(facts);
-    let mut late = Late::default();
-    let n_runs = runs.len();
-    let n_families = families.len();
-    for (name, mut members) in families {
-        members.sort_by_key(|&idx| std::cmp::Reverse(runs[idx].run.train.total_steps()));
-        let longest = runs[members[0]].run.id.clone();
-        let cluster = frozen.clusters.get(&name).cloned().unwrap_or(longest);
-        let mut trunks: Vec<Trunk> = Vec::new();
-        for idx in members {
-            let run = &mut runs[idx].run;
-            run.cell.cluster = Some(cluster.clone());
-            let steps = run.train.total_steps();
-            let start =
-                frozen.start(&name, steps).unwrap_or_else(|| start(&run.train, &trunks, facts, &mut late));
-            run.train.start = start.clone();
-            run.id = RunId::of(&run.train);
-            match start {
-                Start::Init => {
-                    trunks.push(Trunk { idx, id: run.id.clone(), spec: run.train.clone(), keep: Vec::new() })
-                }
-                Start::Branch { parent, step } => {
-                    if let Some(trunk) = trunks.iter_mut().find(|trunk| trunk.id == parent) {
-                        trunk.keep.push(step);
-                    }
-                    // What a run shares with others is not its own to give up.
-                    run.early_stop = None;
-                }
-            }
-        }
-        for Trunk { idx, mut keep, .. } in trunks {
-            keep.sort_unstable();
-            keep.dedup();
-            let run = &mut runs[idx].run;
-            if !keep.is_empty() {
-                run.early_stop = None;
-            }
-            run.keep_steps = keep;
-        }
-    }
-    let mut warnings = late.warnings();
-    if n_families == n_runs {
+    let mut warnings = Vec::new();
+    if families.len() == runs.len() {
         warnings.push(
             "`train.trunk` shares nothing: no two runs differ in their horizon alone (hint: several horizons of one size; in an IsoFLOP grid `shared-sizes = true`)"
                 .to_string(),
         );
     }
+    let frozen = Frozen::of(facts);
+    let mut n_late = 0;
+    for (name, mut members) in families {
+        members.sort_by_key(|&idx| runs[idx].run.train.total_steps());
+        let mut cluster = frozen.clusters.get(&name).cloned();
+        // Those that are shorter than the one in hand.
+        let mut before: Vec<Link> = Vec::new();
+        for idx in members {
+            let run = &mut runs[idx].run;
+            let frozen = frozen.starts.get(&(name.clone(), run.train.total_steps()));
+            run.train.start = match frozen {
+                Some(start) => start.clone(),
+                None => start(&run.train, &before, facts),
+            };
+            run.id = RunId::of(&run.train);
+            run.cell.cluster = Some(cluster.get_or_insert_with(|| run.id.clone()).clone());
+            if let Some(last) = before.last()
+                && !is_on_disk(&run.id, facts)
+                && run.train.start != last.branch()
+            {
+                n_late += 1;
+            }
+            if let Some(parent) = before.iter_mut().find(|link| run.train.start == link.branch()) {
+                parent.is_needed = true;
+            }
+            let step = branch_step(&run.train);
+            before.extend(step.map(|step| Link { idx, id: run.id.clone(), step, is_needed: false }));
+        }
+        let n_links = before.len();
+        for (link_idx, link) in before.into_iter().enumerate() {
+            let run = &mut runs[link.idx].run;
+            // The last one keeps its checkpoint for a longer horizon that may come.
+            let is_last = link_idx + 1 == n_links && run.keep == Keep::Weights;
+            if link.is_needed || is_last {
+                run.keep_steps = vec![link.step];
+            }
+        }
+    }
+    if n_late > 0 {
+        warnings.push(format!(
+            "{n_late} of the horizons came too late: the next shorter run is over and keeps no checkpoint that they could go on from, so they begin earlier, at worst from initial weights"
+        ));
+    }
     warnings
 }
 
-/// A run that others may branch from.
-struct Trunk {
+/// A run that a longer one may branch from.
+struct Link {
     idx: usize,
     id: RunId,
-    spec: TrainSpec,
-    keep: Vec<u64>,
+    /// Where its cool-down begins.
+    step: u64,
+    is_needed: bool,
 }
 
-/// Where a run begins whose form on the disk, if any, is not known from an earlier plan.
-fn start(train: &TrainSpec, trunks: &[Trunk], facts: &PlanFacts, late: &mut Late) -> Start {
+impl Link {
+    fn branch(&self) -> Start {
+        Start::Branch { parent: self.id.clone(), step: self.step }
+    }
+}
+
+/// Where a run begins of which no earlier plan tells.
+fn start(train: &TrainSpec, before: &[Link], facts: &PlanFacts) -> Start {
     if is_on_disk(&RunId::of(train), facts) {
         return Start::Init;
     }
-    let Some(step) = branch_step(train) else { return Start::Init };
-    let branch = |trunk: &Trunk, step| Start::Branch { parent: trunk.id.clone(), step };
-    let on_disk = trunks
-        .iter()
-        .map(|trunk| branch(trunk, step))
-        .find(|start| is_on_disk(&RunId::of(&TrainSpec { start: start.clone(), ..train.clone() }), facts));
-    if let Some(start) = on_disk {
-        return start;
-    }
-    if let Some(trunk) = trunks.iter().find(|trunk| gives(trunk, step, facts)) {
-        return branch(trunk, step);
-    }
-    let nearest = trunks.iter().filter_map(|trunk| Some((last_kept_before(trunk, step, facts)?, trunk)));
-    match nearest.max_by_key(|(step, _)| *step) {
-        Some((step, trunk)) => {
-            late.from_checkpoint += 1;
-            branch(trunk, step)
-        }
-        None => {
-            late.from_init += usize::from(!trunks.is_empty());
-            Start::Init
-        }
-    }
+    // The longest of the shorter ones first: from there the way is shortest.
+    let links = || before.iter().rev();
+    let id = |link: &&Link| RunId::of(&TrainSpec { start: link.branch(), ..train.clone() });
+    links()
+        .find(|link| is_on_disk(&id(link), facts))
+        .or_else(|| links().find(|link| gives(link, facts)))
+        .map_or(Start::Init, Link::branch)
 }
 
-/// The step at which a run's own path begins: its cool-down, or its last twentieth where that is longer. `None` where
-/// there is nothing before it, or no such schedule.
+/// The step at which a run leaves the path that longer ones share: its cool-down, or its last twentieth where that is
+/// longer. `None` where there is nothing before it, or no such schedule.
 fn branch_step(train: &TrainSpec) -> Option<u64> {
     let Schedule::Wsd { cooldown_steps } = train.recipe.schedule else { return None };
     let steps = train.total_steps();
     let own = cooldown_steps.max(steps / TAIL_FRACTION).max(1);
-    steps.checked_sub(own).filter(|step| *step > 0)
+    steps.checked_sub(own).filter(|step| *step > train.first_step())
 }
 
 /// Whether the run is over or was begun, so that it goes on from what is its own.
@@ -155,28 +154,20 @@ fn is_on_disk(id: &RunId, facts: &PlanFacts) -> bool {
     facts.over.contains_key(id) || facts.checkpoints.get(id).is_some_and(|steps| !steps.is_empty())
 }
 
-/// Whether the trunk has the checkpoint or will pass there. Where it diverged before, the branch stays what it is:
-/// it would diverge as well.
-fn gives(trunk: &Trunk, step: u64, facts: &PlanFacts) -> bool {
-    let kept = facts.checkpoints.get(&trunk.id);
-    if kept.is_some_and(|steps| steps.contains(&step)) {
+/// Whether the run has the checkpoint or will pass there. Where it diverged before, the longer one stays a branch of
+/// it: it would diverge as well, and the runner says so.
+fn gives(link: &Link, facts: &PlanFacts) -> bool {
+    let kept = facts.checkpoints.get(&link.id);
+    if kept.is_some_and(|steps| steps.contains(&link.step)) {
         return true;
     }
-    match facts.over.get(&trunk.id) {
-        Some(Outcome::Diverged { step: end }) => step >= *end,
+    match facts.over.get(&link.id) {
+        Some(Outcome::Diverged { step: end }) => link.step >= *end,
         Some(Outcome::Finished) => false,
         Some(Outcome::Stopped { .. }) | None => {
-            kept.and_then(|steps| steps.last()).is_none_or(|newest| *newest < step)
+            kept.and_then(|steps| steps.last()).is_none_or(|newest| *newest < link.step)
         }
     }
-}
-
-/// The last checkpoint before `step` that stays, on the part of the trunk where the rate is constant. What a trunk
-/// that is not over has may be gone in a moment.
-fn last_kept_before(trunk: &Trunk, step: u64, facts: &PlanFacts) -> Option<u64> {
-    facts.over.get(&trunk.id)?;
-    let end = branch_step(&trunk.spec)?.min(step);
-    facts.checkpoints.get(&trunk.id)?.range(1..=end).next_back().copied()
 }
 
 /// What is the same in all horizons of one trunk.
@@ -212,33 +203,6 @@ impl Frozen {
             frozen.clusters.extend(run.cell.cluster.clone().map(|cluster| (name, cluster)));
         }
         frozen
-    }
-
-    fn start(&self, family: &str, steps: u64) -> Option<Start> {
-        self.starts.get(&(family.to_string(), steps)).cloned()
-    }
-}
-
-/// Horizons that came too late for their trunk.
-#[derive(Default)]
-struct Late {
-    from_checkpoint: usize,
-    from_init: usize,
-}
-
-impl Late {
-    fn warnings(&self) -> Vec<String> {
-        let say = |n: usize, how: &str| {
-            (n > 0).then(|| {
-                format!(
-                    "{n} of the horizons came too late for {} trunk, which kept no checkpoint there: {how}",
-                    if n == 1 { "its" } else { "their" }
-                )
-            })
-        };
-        let from_checkpoint = say(self.from_checkpoint, "trained from the nearest one before that is left");
-        let from_init = say(self.from_init, "trained from initial weights");
-        from_checkpoint.into_iter().chain(from_init).collect()
     }
 }
 

@@ -84,28 +84,33 @@ fn branch(parent: &RunId, step: u64) -> Start {
 }
 
 #[test]
-fn the_longest_horizon_is_the_trunk_and_each_shorter_one_branches_where_it_cools_down() {
+fn each_horizon_goes_on_from_where_the_next_shorter_one_begins_to_cool_down() {
     let plan = plan(PRODUCT);
     assert_eq!(plan.warnings, Vec::<String>::new());
     for d_model in [16, 32] {
         let runs = of_width(&plan, d_model);
-        let [trunk, short, middle] = runs[..] else { panic!("{runs:?}") };
-        assert_eq!((trunk.run.train.total_steps(), &trunk.run.train.start), (400, &Start::Init));
-        assert_eq!(trunk.run.keep_steps, [80, 160]);
-        assert_eq!(short.run.train.start, branch(&trunk.run.id, 80));
-        assert_eq!(middle.run.train.start, branch(&trunk.run.id, 160));
+        let [short, middle, long] = runs[..] else { panic!("{runs:?}") };
+        assert_eq!(runs.iter().map(|run| run.run.train.total_steps()).collect::<Vec<_>>(), [100, 200, 400]);
+        assert_eq!(short.run.train.start, Start::Init);
+        assert_eq!(middle.run.train.start, branch(&short.run.id, 80));
+        assert_eq!(long.run.train.start, branch(&middle.run.id, 160));
+        // The last for a longer horizon that may come.
+        assert_eq!(runs.iter().map(|run| run.run.keep_steps[0]).collect::<Vec<_>>(), [80, 160, 320]);
         for run in runs {
             // A tenth of the shortest horizon, for all.
             assert_eq!(run.run.train.recipe.warmup_steps, 10);
-            assert_eq!(run.run.train.recipe.lr_peak, trunk.run.train.recipe.lr_peak);
-            assert_eq!(run.run.cell.cluster.as_ref(), Some(&trunk.run.id));
+            assert_eq!(run.run.train.recipe.lr_peak, short.run.train.recipe.lr_peak);
+            assert_eq!(run.run.cell.cluster.as_ref(), Some(&short.run.id));
             assert_eq!(run.run.id, RunId::of(&run.run.train));
             let Schedule::Wsd { cooldown_steps } = run.run.train.recipe.schedule else { panic!() };
             assert_eq!(cooldown_steps, run.run.train.total_steps() / 5);
         }
     }
-    // The cheaper trunk and all its branches first.
-    assert_eq!(plan.runs.iter().map(width).collect::<Vec<_>>(), [16, 16, 16, 32, 32, 32]);
+    // The cheapest first, whatever its size.
+    let costs: Vec<f64> = plan.runs.iter().map(|run| run.c).collect();
+    assert!(costs.is_sorted(), "{costs:?}");
+    let bare = plan_with(&format!("keep = \"none\"\n{PRODUCT}"), |_| {}).unwrap();
+    assert_eq!(with_horizon(&bare, 400).run.keep_steps, Vec::<u64>::new());
 }
 
 #[test]
@@ -124,16 +129,17 @@ fn n_d_and_c_are_those_of_the_whole_path_and_the_sums_those_of_what_is_spent() {
     assert!((total.flops / before.flops - 46.0 / 70.0).abs() < 1e-12, "{total:?}");
     assert!((total.tokens / before.tokens - 46.0 / 70.0).abs() < 1e-12, "{total:?}");
     assert_eq!((total.flops_separate, before.flops_separate), (Some(before.flops), None));
-    let short = with_horizon(&plan, 100);
-    assert!((short.spent_c() / short.c - 0.2).abs() < 1e-12);
+    // Of each its own 100, 120 and 240.
+    let long = with_horizon(&plan, 400);
+    assert!((long.spent_c() / long.c - 0.6).abs() < 1e-12);
     // Time: training at 1e9 FLOP/s, and the evaluation, which is the same for a branch.
     let seconds = |steps| with_horizon(&plan, steps).estimate.seconds.unwrap();
-    let of_20_steps = short.c / 5.0 / 1e9;
-    let eval = seconds(100) - of_20_steps;
-    assert!((seconds(200) - eval - 2.0 * of_20_steps).abs() < 1e-9);
-    assert!((seconds(400) - eval - 20.0 * of_20_steps).abs() < 1e-9);
+    let of_20_steps = with_horizon(&plan, 100).c / 5.0 / 1e9;
+    let eval = seconds(100) - 5.0 * of_20_steps;
+    assert!((seconds(200) - eval - 6.0 * of_20_steps).abs() < 1e-9);
+    assert!((seconds(400) - eval - 12.0 * of_20_steps).abs() < 1e-9);
     let text = table(&plan, 140);
-    for part in ["trunk", "branch at 80", "branch at 160", "as separate runs: 34 % less"] {
+    for part in ["from step", "160", "as separate runs: 34 % less"] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
 }
@@ -141,16 +147,16 @@ fn n_d_and_c_are_those_of_the_whole_path_and_the_sums_those_of_what_is_spent() {
 #[test]
 fn what_else_is_swept_has_a_trunk_of_its_own() {
     let plan = plan(&PRODUCT.replace("trunk = true", "trunk = true\nseed = [0, 1]\nlr = [1e-3, 2e-3]"));
-    let trunks = plan.runs.iter().filter(|run| !run.run.keep_steps.is_empty());
-    assert_eq!((plan.runs.len(), trunks.count()), (24, 8));
+    let firsts = plan.runs.iter().filter(|run| run.run.train.start == Start::Init);
+    assert_eq!((plan.runs.len(), firsts.count()), (24, 8));
     let by_id: BTreeMap<&RunId, usize> =
         plan.runs.iter().enumerate().map(|(idx, run)| (&run.run.id, idx)).collect();
     for (idx, run) in plan.runs.iter().enumerate() {
         let Start::Branch { parent, .. } = &run.run.train.start else { continue };
         let place = by_id[parent];
-        let trunk = &plan.runs[place].run.train;
-        assert!(place < idx, "a branch before its trunk");
-        assert_eq!((trunk.seed, trunk.recipe.lr_peak), (run.run.train.seed, run.run.train.recipe.lr_peak));
+        let parent = &plan.runs[place].run.train;
+        assert!(place < idx, "a branch before what it goes on from");
+        assert_eq!((parent.seed, parent.recipe.lr_peak), (run.run.train.seed, run.run.train.recipe.lr_peak));
     }
 }
 
@@ -165,15 +171,44 @@ fn budgets_share_the_sizes_of_one_ladder_and_so_their_trunks() {
     assert_eq!((small.len(), middle.len(), large.len()), (5, 5, 5));
     assert!(small.intersection(&middle).count() >= 3, "{small:?} {middle:?}");
     assert!(middle.intersection(&large).count() >= 3, "{middle:?} {large:?}");
-    // Each size has one trunk, at its largest budget.
-    let trunks: Vec<_> = plan.runs.iter().filter(|run| run.run.train.start == Start::Init).collect();
+    // Each size begins once, at its smallest budget.
+    let firsts: Vec<_> = plan.runs.iter().filter(|run| run.run.train.start == Start::Init).collect();
     let all: BTreeSet<u64> = small.iter().chain(&middle).chain(&large).copied().collect();
-    assert_eq!(trunks.len(), all.len());
+    assert_eq!(firsts.len(), all.len());
     assert!(plan.total.flops < 0.85 * plan.total.flops_separate.unwrap(), "{:?}", plan.total);
     // A budget that is added leaves the sizes of the others where they are.
-    let more = plan_with(&ISOFLOP.replace("[1e11, ", "[3e10, 1e11, "), |_| {}).unwrap();
+    let more = plan_with(&ISOFLOP.replace("9e11]", "9e11, 2.7e12]"), |_| {}).unwrap();
     assert_eq!(sizes_of(&more, 9e11), large);
-    assert!(table(&plan, 140).contains("budget"), "{}", table(&plan, 140));
+    // ... and their runs what they are.
+    for run in &plan.runs {
+        assert!(more.runs.iter().any(|found| found.run.id == run.run.id));
+    }
+}
+
+#[test]
+fn a_budget_that_moves_to_the_fit_goes_on_from_the_smaller_ones_that_are_over() {
+    let text = ISOFLOP.replace("shared-sizes = true", "shared-sizes = true\ncenter = \"fit\"");
+    let first = plan(&text);
+    let done: Vec<&PlannedRun> =
+        first.runs.iter().filter(|run| run.run.cell.budget_flops == Some(1e11)).collect();
+    let moved = plan_with(&text, |facts| {
+        facts.started = done.iter().map(|run| run.run.id.clone()).collect();
+        facts.over = done.iter().map(|run| (run.run.id.clone(), Outcome::Finished)).collect();
+        let kept = |run: &&PlannedRun| (run.run.id.clone(), run.run.keep_steps.iter().copied().collect());
+        facts.checkpoints = done.iter().map(kept).collect();
+        facts.frozen = Some(first.clone());
+        facts.centers = BTreeMap::from([(1, 1.5 * first.budgets[1].center_n)]);
+    })
+    .unwrap();
+    for run in &done {
+        assert!(moved.runs.iter().any(|found| found == *run));
+    }
+    let ids: BTreeSet<&RunId> = done.iter().map(|run| &run.run.id).collect();
+    let n_going_on =
+        moved.runs.iter().filter(|run| run.run.cell.budget_flops == Some(3e11)).filter(
+            |run| matches!(&run.run.train.start, Start::Branch { parent, .. } if ids.contains(parent)),
+        );
+    assert!(n_going_on.count() >= 2, "{}", table(&moved, 140));
 }
 
 #[test]
@@ -183,7 +218,6 @@ fn a_trunk_that_cannot_be_is_refused_where_it_is_written() {
         (PRODUCT.replace(wsd, ""), "one rate until"),
         (PRODUCT.replace(wsd, "schedule = { cosine = { final-fraction = 0.1 } }"), "hint: `schedule = { wsd"),
         (ISOFLOP.replace("shared-sizes = true", ""), "hint: `shared-sizes = true`"),
-        (ISOFLOP.replace("shared-sizes = true", "shared-sizes = true\ncenter = \"fit\""), "center"),
     ] {
         let error = plan_with(&text, |_| {}).unwrap_err();
         let PlanError::Sweep { path, message } = &error else { panic!("{error}") };
@@ -198,16 +232,18 @@ fn a_trunk_that_cannot_be_is_refused_where_it_is_written() {
 fn a_plan_stays_the_same_while_it_is_carried_out() {
     let text = PRODUCT.replace("[16, 32]", "16");
     let first = plan(&text);
-    let [trunk, short, middle] = [400, 100, 200].map(|steps| with_horizon(&first, steps).run.id.clone());
+    let [short, middle, long] = [100, 200, 400].map(|steps| with_horizon(&first, steps).run.id.clone());
     let over = |ids: &[&RunId]| ids.iter().map(|id| ((*id).clone(), Outcome::Finished)).collect();
+    let kept = |run: &RunId, steps: &[u64]| (run.clone(), steps.iter().copied().collect());
     type Disk = (BTreeMap<RunId, Outcome>, BTreeMap<RunId, BTreeSet<u64>>);
-    let disks: [Disk; 5] = [
-        (over(&[]), BTreeMap::from([(trunk.clone(), BTreeSet::from([40]))])),
-        (over(&[]), BTreeMap::from([(trunk.clone(), BTreeSet::from([80, 120, 160]))])),
-        (over(&[&trunk]), BTreeMap::from([(trunk.clone(), BTreeSet::from([80, 160]))])),
-        // The short one is over and its checkpoint is gone; the middle one has one of its own.
-        (over(&[&trunk, &short]), BTreeMap::from([(middle.clone(), BTreeSet::from([180]))])),
-        (over(&[&trunk, &short, &middle]), BTreeMap::new()),
+    let disks: [Disk; 6] = [
+        (over(&[]), BTreeMap::from([kept(&short, &[40])])),
+        (over(&[]), BTreeMap::from([kept(&short, &[80, 90, 95]), kept(&middle, &[100])])),
+        (over(&[&short]), BTreeMap::from([kept(&short, &[80])])),
+        // The middle one has one of its own, and what it came from is gone.
+        (over(&[&short]), BTreeMap::from([kept(&middle, &[120])])),
+        (over(&[&short, &middle]), BTreeMap::from([kept(&middle, &[160])])),
+        (over(&[&short, &middle, &long]), BTreeMap::from([kept(&long, &[320])])),
     ];
     for (over, checkpoints) in disks {
         let found = plan_with(&text, |facts| {
@@ -216,65 +252,54 @@ fn a_plan_stays_the_same_while_it_is_carried_out() {
         .unwrap();
         assert_eq!(found, first, "{over:?} {checkpoints:?}");
     }
-    // Diverged after the first branch: that one goes on, the other is left to the runner, which says why.
+    // Diverged before the next one begins: that is left to the runner, which says why.
     let diverged = plan_with(&text, |facts| {
-        facts.over = BTreeMap::from([(trunk.clone(), Outcome::Diverged { step: 120 })]);
-        facts.checkpoints = BTreeMap::from([(trunk.clone(), BTreeSet::from([80]))]);
+        facts.over = BTreeMap::from([(short.clone(), Outcome::Diverged { step: 70 })]);
     });
     assert_eq!(diverged.unwrap(), first);
 }
 
 #[test]
-fn a_horizon_that_comes_too_late_for_its_trunk_is_trained_from_what_is_left_and_said() {
+fn a_horizon_that_is_added_goes_on_from_what_is_left_and_says_so_where_it_is_late() {
     let text = PRODUCT.replace("[16, 32]", "16");
     let first = plan(&text);
-    let trunk = with_horizon(&first, 400).run.id.clone();
-    let more = text.replace("[100, 200, 400]", "[100, 150, 200, 300, 400]");
-    let late = |kept: &[u64]| {
-        plan_with(&more, |facts| {
-            facts.over = BTreeMap::from([(trunk.clone(), Outcome::Finished)]);
-            facts.checkpoints = BTreeMap::from([(trunk.clone(), kept.iter().copied().collect())]);
+    let [short, middle, long] = [100, 200, 400].map(|steps| with_horizon(&first, steps).run.id.clone());
+    let start = |plan: &Plan, steps| with_horizon(plan, steps).run.train.start.clone();
+    let with = |horizons: &str, kept: &[(&RunId, u64)]| {
+        plan_with(&text.replace("[100, 200, 400]", horizons), |facts| {
+            facts.over = first.runs.iter().map(|run| (run.run.id.clone(), Outcome::Finished)).collect();
+            facts.checkpoints =
+                kept.iter().map(|(id, step)| ((*id).clone(), BTreeSet::from([*step]))).collect();
             facts.frozen = Some(first.clone());
         })
         .unwrap()
     };
-    // 150 would branch at 120 and 300 at 240.
-    let found = late(&[80, 160]);
-    let start = |plan: &Plan, steps| with_horizon(plan, steps).run.train.start.clone();
-    assert_eq!(start(&found, 150), branch(&trunk, 80));
-    assert_eq!(start(&found, 300), branch(&trunk, 160));
-    assert_eq!(start(&found, 100), branch(&trunk, 80));
-    assert_eq!(with_horizon(&found, 400).run.keep_steps, [80, 160]);
+    // A longer one goes on from the end of the trunk; nobody is late.
+    let longer = with("[100, 200, 400, 800]", &[(&long, 320)]);
+    assert_eq!((start(&longer, 800), longer.warnings.len()), (branch(&long, 320), 0));
+    // Between two that are over, nothing is left to go on from but what is shorter still.
+    let between = with("[100, 200, 300, 350, 400]", &[(&short, 80), (&long, 320)]);
+    assert_eq!(start(&between, 300), branch(&short, 80));
+    let of_300 = with_horizon(&between, 300).run.id.clone();
+    assert_eq!(start(&between, 350), branch(&of_300, 240));
     assert!(
-        found.warnings.iter().any(|text| text.contains("2 of the horizons came too late")),
+        between.warnings.iter().any(|text| text.contains("1 of the horizons came too late")),
         "{:?}",
-        found.warnings
+        between.warnings
     );
-    // Nothing is left: the longest of them is a trunk for the others, and all stay one cluster.
-    let found = late(&[]);
-    assert_eq!(start(&found, 300), Start::Init);
-    let second = &with_horizon(&found, 300).run;
-    assert_eq!(second.keep_steps, [80, 120, 160]);
-    for (steps, step) in [(100, 80), (150, 120), (200, 160)] {
-        assert_eq!(start(&found, steps), branch(&second.id, step), "{steps}");
+    let from_nothing = with("[100, 150, 200, 400]", &[(&long, 320)]);
+    assert_eq!(start(&from_nothing, 150), Start::Init);
+    assert_eq!(from_nothing.warnings.len(), 1, "{:?}", from_nothing.warnings);
+    for plan in [&longer, &between, &from_nothing] {
+        assert!(plan.runs.iter().all(|run| run.run.cell.cluster.as_ref() == Some(&short)), "one draw");
+        for id in [&short, &middle, &long] {
+            assert!(plan.runs.iter().any(|run| run.run.id == *id), "what is over stays what it is");
+        }
     }
-    assert!(found.runs.iter().all(|run| run.run.cell.cluster.as_ref() == Some(&trunk)));
-    assert!(found.warnings.iter().any(|text| text.contains("from initial weights")), "{:?}", found.warnings);
-    // A longer one is a new trunk; what is over stays what it is.
-    let longer = plan_with(&text.replace("[100, 200, 400]", "[100, 200, 400, 800]"), |facts| {
-        let over = first.runs.iter().map(|run| (run.run.id.clone(), Outcome::Finished));
-        facts.over = over.collect();
-        facts.frozen = Some(first.clone());
-    })
-    .unwrap();
-    for run in &first.runs {
-        assert!(longer.runs.iter().any(|found| found.run.id == run.run.id), "{:?}", run.run.train.start);
-    }
-    assert_eq!(start(&longer, 800), Start::Init);
 }
 
 #[test]
-fn an_early_stop_changes_no_id_and_spares_trunks_and_branches() {
+fn an_early_stop_changes_no_id_and_goes_with_no_trunk() {
     let rule = "early-stop = { margin = 0.1 }";
     let plain = plan(&PRODUCT.replace("trunk = true", "seed = [0, 1]"));
     let stopping = plan(&PRODUCT.replace("trunk = true", &format!("seed = [0, 1]\n{rule}")));
@@ -283,9 +308,8 @@ fn an_early_stop_changes_no_id_and_spares_trunks_and_branches() {
         let rule = b.run.early_stop.unwrap();
         assert_eq!((a.run.early_stop, rule.at, rule.margin), (None, 0.5, 0.1));
     }
-    let trunks = plan(&PRODUCT.replace("trunk = true", &format!("trunk = true\n{rule}")));
-    assert!(trunks.runs.iter().all(|run| run.run.early_stop.is_none()));
     for (rule, path) in [
+        ("trunk = true\nearly-stop = { margin = 0.1 }", "train.early-stop"),
         ("early-stop = { margin = 0 }", "train.early-stop.margin"),
         ("early-stop = { margin = 0.1, at = 1 }", "train.early-stop.at"),
     ] {

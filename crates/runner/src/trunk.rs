@@ -1,7 +1,7 @@
 //! A branch's trunk, seen from the branch: whether its checkpoint is there, will come, or never will. Removes the
 //! checkpoints that trunks kept once nobody needs them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -13,6 +13,9 @@ use scalelaw_schema::train_spec::Start;
 
 use crate::error::RunnerError;
 use crate::folder::{checkpoint_steps, ending, is_over, over, run_folders};
+
+/// How a message begins that tells why a run cannot go on from another.
+pub(crate) const REASON: &str = "its trunk";
 
 /// What a branch may expect of its trunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,16 +59,18 @@ pub fn look(run: &RunSpec, folder: &Path, trunk: Option<&Path>) -> Result<Trunk,
             "is over and left no checkpoint of step {step} (hint: `scalelaw run` plans this run anew, without it)"
         ),
     };
-    Ok(Trunk::Lost { why: format!("its trunk {} {how}", name(trunk, parent)) })
+    Ok(Trunk::Lost { why: format!("{REASON} {} {how}", name(trunk, parent)) })
 }
 
-/// Removes the checkpoints that trunks in `sweep_dir` kept for branches, where the trunk is over and no run of
-/// `planned` still has to begin there. Returns their number. Checkpoints of runs that are not planned stay.
+/// Removes the checkpoints that runs in `sweep_dir` kept for branches, where the run is over and all of `planned` that
+/// begin there are over too. Returns their number. One that no planned run begins at stays for a longer horizon that
+/// may come, and so do those of runs that are not planned.
 ///
 /// # Errors
 /// `CorruptRecord`; `Io` where a folder cannot be read. A file that cannot be removed stays.
 pub fn remove_unneeded(sweep_dir: &Path, planned: &[&RunSpec]) -> Result<usize, RunnerError> {
-    let mut needed: BTreeMap<&RunId, BTreeSet<u64>> = BTreeMap::new();
+    // The steps that planned runs begin at, and whether all of these runs are over.
+    let mut begun_at: BTreeMap<(&RunId, u64), bool> = BTreeMap::new();
     let trunks: Vec<&RunSpec> = planned.iter().filter(|run| !run.keep_steps.is_empty()).copied().collect();
     if trunks.is_empty() {
         return Ok(0);
@@ -73,17 +78,15 @@ pub fn remove_unneeded(sweep_dir: &Path, planned: &[&RunSpec]) -> Result<usize, 
     let (over, folders) = (over(sweep_dir)?, run_folders(sweep_dir)?);
     let is_over = |run: &RunSpec| over.get(&run.id).is_some_and(|outcome| is_over(run, outcome));
     for run in planned {
-        if let Start::Branch { parent, step } = &run.train.start
-            && !is_over(run)
-        {
-            needed.entry(parent).or_default().insert(*step);
+        if let Start::Branch { parent, step } = &run.train.start {
+            *begun_at.entry((parent, *step)).or_insert(true) &= is_over(run);
         }
     }
     let mut n_removed = 0;
     for trunk in trunks.into_iter().filter(|trunk| is_over(trunk)) {
         let Some(folder) = folders.get(&trunk.id) else { continue };
         for step in checkpoint_steps(folder)? {
-            if !needed.get(&trunk.id).is_some_and(|steps| steps.contains(&step)) {
+            if begun_at.get(&(&trunk.id, step)) == Some(&true) {
                 let path = folder.join(CHECKPOINT_DIR).join(checkpoint_name(step));
                 n_removed += usize::from(fs::remove_file(path).is_ok());
             }

@@ -189,8 +189,8 @@ pub struct TrainChoice {
     pub seed: Option<Axis>,
     /// Checkpoints per run; 10 where absent.
     pub checkpoints: Option<u64>,
-    /// Whether runs that differ in their horizon alone share their training: the longest is the trunk, and each of the
-    /// others branches off where its own cool-down begins. Needs the schedule `wsd`.
+    /// Whether runs that differ in their horizon alone share their training: each goes on from where the next shorter
+    /// one began to cool down. Needs the schedule `wsd`; a warm-up given as a share is one of the shortest horizon.
     pub trunk: Option<bool>,
     /// When a run is given up as hopeless; never where absent.
     pub early_stop: Option<EarlyStopChoice>,
@@ -198,7 +198,7 @@ pub struct TrainChoice {
 
 /// When a run is given up, as written: where its training loss, averaged over a twentieth of its steps, is higher than
 /// that of the best finished run of the same budget (and the same data) by more than the margin. Which runs are
-/// finished by then can hang on the order in which runs end. Trunks and their branches are never given up.
+/// finished by then can hang on the order in which runs end.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EarlyStopChoice {

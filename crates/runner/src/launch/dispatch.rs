@@ -118,11 +118,18 @@ impl<'a> Scheduler<'a, '_> {
             return Ok(found);
         }
         if let Some(failed) = self.failed.iter().find(|failed| &failed.run == parent) {
-            return Ok(Trunk::Lost { why: format!("its trunk {} failed: {}", failed.folder, failed.why) });
+            // The first of a row of runs is the one to name.
+            let is_told = failed.why.starts_with(trunk::REASON);
+            let why = match is_told {
+                true => failed.why.clone(),
+                false => format!("{} {} failed: {}", trunk::REASON, failed.folder, failed.why),
+            };
+            return Ok(Trunk::Lost { why });
         }
         if !self.given.contains(parent) {
             let why = format!(
-                "its trunk {parent} is neither trained nor among the runs to train (hint: `scalelaw run` plans it)"
+                "{} {parent} is neither trained nor among the runs to train (hint: `scalelaw run` plans it)",
+                trunk::REASON
             );
             return Ok(Trunk::Lost { why });
         }

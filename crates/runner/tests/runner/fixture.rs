@@ -93,6 +93,23 @@ pub fn family(seed: u64, branches: &[(u64, u64)]) -> Vec<RunSpec> {
     [vec![trunk], branches].concat()
 }
 
+/// Runs that each go on from the one before, as the planner makes them: 30, 45, 60 and 75 steps, the last ten of which
+/// are their own.
+pub fn chain(seed: u64) -> Vec<RunSpec> {
+    let mut runs: Vec<RunSpec> = Vec::new();
+    for steps in [30, 45, 60, 75] {
+        let mut run = run_spec(seed);
+        run.train.phases[0].steps = steps;
+        run.keep_steps = vec![steps - 10];
+        if let Some(before) = runs.last() {
+            run.train.start = Start::Branch { parent: before.id.clone(), step: before.keep_steps[0] };
+        }
+        run.id = RunId::of(&run.train);
+        runs.push(run);
+    }
+    runs
+}
+
 /// Of each seed a trunk with branches at 20, 25 and 40.
 pub fn families(n: u64) -> Vec<RunSpec> {
     (1..=n).flat_map(|seed| family(seed, &[(20, 24), (25, 35), (40, 50)])).collect()

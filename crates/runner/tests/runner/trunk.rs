@@ -16,7 +16,7 @@ use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run::{EarlyStop, RunSpec};
 
 use crate::fixture::{
-    HEARTBEAT, STEPS, assert_all_ended_right, book, families, family, folder_of, launch_in,
+    HEARTBEAT, STEPS, assert_all_ended_right, book, chain, families, family, folder_of, launch_in,
     launcher_of_families, run, runs, train, worker,
 };
 
@@ -100,6 +100,41 @@ fn the_branches_of_a_trunk_that_is_given_up_fail_by_its_name_and_go_on_when_it_d
     for failed in summary.failed.iter().filter(|failed| failed.run != runs[0].id) {
         assert!(failed.why.contains(&format!("its trunk {} failed", runs[0].folder_name())), "{failed:?}");
         assert!(failed.why.contains("the very last words"), "{failed:?}");
+    }
+    let (summary, _) = run(&launch_in(dir.path(), worker("", 0)), &runs);
+    assert_eq!(summary.counts.finished, 4, "{summary:?}");
+    assert_all_ended_right(dir.path(), &runs);
+}
+
+#[test]
+fn runs_that_go_on_from_each_other_take_every_step_of_the_trunk_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let runs = [chain(1), chain(3)].concat();
+    let (summary, _) = run(&launch_in(dir.path(), worker("", 1)), &runs);
+    assert_eq!(summary.counts, Counts { finished: 8, ..Counts::default() }, "{summary:?}");
+    assert_all_ended_right(dir.path(), &runs);
+    let mut steps: Vec<u64> = book(dir.path()).iter().map(|taken| taken.step).collect();
+    steps.sort_unstable();
+    assert_eq!(steps, [0, 0, 20, 20, 35, 35, 50, 50]);
+    // The last keeps its checkpoint for a longer one to come.
+    assert_eq!(remove_unneeded(dir.path(), &refs(&runs)).unwrap(), 6);
+    assert_eq!(checkpoint_steps(&folder_of(dir.path(), &runs[3])).unwrap(), [65].into());
+}
+
+#[test]
+fn where_one_of_a_row_fails_all_after_it_name_that_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let runs = chain(2);
+    // The first leaves its checkpoint of step 20 before it dies; the second dies as well.
+    let (summary, _) = run(&launch_in(dir.path(), worker("die-at-25", 0)), &runs);
+    assert_eq!(summary.counts, Counts { failed: 4, ..Counts::default() }, "{summary:?}");
+    let why = |run: &RunSpec| &summary.failed.iter().find(|failed| failed.run == run.id).unwrap().why;
+    for run in &runs[2..] {
+        assert!(
+            why(run).starts_with(&format!("its trunk {} failed: ", runs[1].folder_name())),
+            "{}",
+            why(run)
+        );
     }
     let (summary, _) = run(&launch_in(dir.path(), worker("", 0)), &runs);
     assert_eq!(summary.counts.finished, 4, "{summary:?}");
