@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use scalelaw_fit::{FitSpec, KnownLaw, PredictAt, parse_law_with_params, quantile};
+use scalelaw_fit::{FitSpec, KnownLaw, parse_law_with_params, quantile};
 use scalelaw_schema::table::{LossRow, LossTable};
 
 /// Kaplan's and Hoffmann's papers report seeds that differ by a few thousandths of the loss.
@@ -35,6 +35,14 @@ struct Planned {
     seconds: Option<f64>,
     cluster: String,
     loss: Option<f64>,
+}
+
+/// What came of one draw.
+struct Drawn {
+    /// Relative error of the prediction from all runs; absent where they cannot tell.
+    miss: Option<f64>,
+    /// `None` where the whole design does not reach the aim.
+    cost: Option<Cost>,
 }
 
 /// Cost up to where the aim was reached.
@@ -78,17 +86,17 @@ fn run() -> Result<(), String> {
     if designs.is_empty() {
         return Err("no design (hint: flops NAME=N,D=TABLE.csv)".to_string());
     }
-    let results: Vec<(&Design, Vec<Option<Cost>>)> =
+    let results: Vec<(&Design, Vec<Drawn>)> =
         designs.iter().map(|design| (design, costs(design, &options))).collect();
     if is_json {
         let designs: Vec<String> = results.iter().map(|(design, costs)| json(design, costs)).collect();
         println!("{{\"within\":{},\"designs\":[{}]}}", options.within, designs.join(","));
     } else {
         println!(
-            "| design | runs | FLOPs in all | reached | runs until then | FLOPs, median [quartiles] | seconds |"
+            "| design | runs | FLOPs in all | missed by | reached | runs until then | FLOPs, median [quartiles] | fewer than the first | seconds |"
         );
-        println!("|---|---|---|---|---|---|---|");
-        results.iter().for_each(|(design, costs)| println!("{}", line(design, costs)));
+        println!("|---|---|---|---|---|---|---|---|---|");
+        results.iter().for_each(|(design, costs)| println!("{}", line(design, costs, &results[0].1)));
     }
     Ok(())
 }
@@ -125,8 +133,8 @@ fn design(arg: &str) -> Result<Design, String> {
     Ok(Design { name: name.to_string(), target, target_loss, runs: runs.collect::<Result<_, String>>()? })
 }
 
-/// One for each draw, or one where losses were measured; `None` where the whole design does not reach the aim.
-fn costs(design: &Design, options: &Options) -> Vec<Option<Cost>> {
+/// One for each draw, or one where losses were measured.
+fn costs(design: &Design, options: &Options) -> Vec<Drawn> {
     let is_measured = design.target_loss.is_some() && design.runs.iter().all(|run| run.loss.is_some());
     let draws = if is_measured { 1 } else { options.draws };
     (0..draws as u64)
@@ -164,24 +172,26 @@ fn drawn(design: &Design, options: &Options, draw: u64) -> Vec<f64> {
 }
 
 /// Goes back from the whole design to the last set of runs whose fit misses.
-fn cost(design: &Design, losses: &[f64], truth: f64, within: f64) -> Option<Cost> {
+fn cost(design: &Design, losses: &[f64], truth: f64, within: f64) -> Drawn {
     let rows: Vec<LossRow> = design.runs.iter().zip(losses).map(|(run, loss)| row(run, *loss)).collect();
-    let is_within = |n_runs: usize| {
-        predicted(&rows[..n_runs], design.target).is_some_and(|loss| (loss / truth - 1.0).abs() <= within)
-    };
+    let miss =
+        |n_runs: usize| predicted(&rows[..n_runs], design.target).map(|loss| (loss / truth - 1.0).abs());
     let mut reached = None;
     for n_runs in (1..=rows.len()).rev() {
-        if !is_within(n_runs) {
+        if miss(n_runs).is_none_or(|miss| miss > within) {
             break;
         }
         reached = Some(n_runs);
     }
-    let runs = &design.runs[..reached?];
-    Some(Cost {
-        runs: runs.len(),
-        flops: runs.iter().map(|run| run.spent).sum(),
-        seconds: runs.iter().map(|run| run.seconds).sum(),
-    })
+    let cost = reached.map(|n_runs| {
+        let runs = &design.runs[..n_runs];
+        Cost {
+            runs: n_runs,
+            flops: runs.iter().map(|run| run.spent).sum(),
+            seconds: runs.iter().map(|run| run.seconds).sum(),
+        }
+    });
+    Drawn { miss: miss(rows.len()), cost }
 }
 
 fn row(run: &Planned, loss: f64) -> LossRow {
@@ -207,14 +217,12 @@ fn predicted(rows: &[LossRow], [n, d]: [f64; 2]) -> Option<f64> {
         rows: rows.to_vec(),
         excluded: Vec::new(),
     };
-    let spec = FitSpec { bootstrap: 0, predict: vec![PredictAt::ND(n, d)], ..FitSpec::new() };
-    let conclusion = scalelaw_fit::fit(&table, &spec).ok()?;
-    conclusion.fits[0].predictions.first().map(|prediction| prediction.loss)
+    scalelaw_fit::predicted_loss(&table, "chinchilla", FitSpec::new().objective, n, d)
 }
 
 /// Quantile over the draws; those that never reached the aim count as dearer than all others.
-fn of_draws(costs: &[Option<Cost>], q: f64, of: impl Fn(&Cost) -> f64) -> Option<f64> {
-    let values: Vec<f64> = costs.iter().map(|cost| cost.as_ref().map_or(f64::INFINITY, &of)).collect();
+fn of_draws(costs: &[Drawn], q: f64, of: impl Fn(&Cost) -> f64) -> Option<f64> {
+    let values: Vec<f64> = costs.iter().map(|drawn| drawn.cost.as_ref().map_or(f64::INFINITY, &of)).collect();
     let mut sorted = values;
     sorted.sort_by(f64::total_cmp);
     // The lower of two neighbours, so that infinity is never mixed with a number.
@@ -222,39 +230,49 @@ fn of_draws(costs: &[Option<Cost>], q: f64, of: impl Fn(&Cost) -> f64) -> Option
     at.is_finite().then_some(at)
 }
 
-fn seconds(costs: &[Option<Cost>]) -> Option<f64> {
-    let known: Vec<f64> = costs.iter().flatten().filter_map(|cost| cost.seconds).collect();
+fn seconds(costs: &[Drawn]) -> Option<f64> {
+    let known: Vec<f64> = costs.iter().filter_map(|drawn| drawn.cost?.seconds).collect();
     quantile::median(&known)
 }
 
-fn line(design: &Design, costs: &[Option<Cost>]) -> String {
+/// Median relative error of the prediction from all runs.
+fn miss(costs: &[Drawn]) -> Option<f64> {
+    quantile::median(&costs.iter().filter_map(|drawn| drawn.miss).collect::<Vec<f64>>())
+}
+
+fn line(design: &Design, costs: &[Drawn], first: &[Drawn]) -> String {
     let show = |x: Option<f64>| x.map_or("never".to_string(), |x| format!("{x:.2e}"));
     let quantile = |q: f64| show(of_draws(costs, q, |cost| cost.flops));
-    let n_reached = costs.iter().flatten().count();
+    let median = |costs| of_draws(costs, 0.5, |cost| cost.flops);
+    let ratio = median(first).zip(median(costs)).map(|(first, own)| first / own);
+    let n_reached = costs.iter().filter(|drawn| drawn.cost.is_some()).count();
     format!(
-        "| {} | {} | {:.2e} | {:.0} % | {} | {} [{}, {}] | {} |",
+        "| {} | {} | {:.2e} | {} | {:.0} % | {} | {} [{}, {}] | {} | {} |",
         design.name,
         design.runs.len(),
         design.runs.iter().map(|run| run.spent).sum::<f64>(),
+        miss(costs).map_or("-".to_string(), |miss| format!("{:.2} %", 100.0 * miss)),
         100.0 * n_reached as f64 / costs.len() as f64,
         of_draws(costs, 0.5, |cost| cost.runs as f64).map_or("never".to_string(), |n| format!("{n:.0}")),
         quantile(0.5),
         quantile(0.25),
         quantile(0.75),
+        ratio.map_or("-".to_string(), |ratio| format!("{ratio:.2} times")),
         seconds(costs).map_or("-".to_string(), |seconds| format!("{seconds:.0}")),
     )
 }
 
-fn json(design: &Design, costs: &[Option<Cost>]) -> String {
+fn json(design: &Design, costs: &[Drawn]) -> String {
     let number = |x: Option<f64>| x.map_or("null".to_string(), |x| format!("{x}"));
     let quantile = |q: f64| number(of_draws(costs, q, |cost| cost.flops));
     format!(
-        "{{\"name\":\"{}\",\"runs\":{},\"flops_total\":{},\"draws\":{},\"reached\":{},\"runs_median\":{},\"flops_median\":{},\"flops_quartiles\":[{},{}],\"seconds_median\":{}}}",
+        "{{\"name\":\"{}\",\"runs\":{},\"flops_total\":{},\"miss_median\":{},\"draws\":{},\"reached\":{},\"runs_median\":{},\"flops_median\":{},\"flops_quartiles\":[{},{}],\"seconds_median\":{}}}",
         design.name.replace(['"', '\\'], "'"),
         design.runs.len(),
         design.runs.iter().map(|run| run.spent).sum::<f64>(),
+        number(miss(costs)),
         costs.len(),
-        costs.iter().flatten().count(),
+        costs.iter().filter(|drawn| drawn.cost.is_some()).count(),
         number(of_draws(costs, 0.5, |cost| cost.runs as f64)),
         quantile(0.5),
         quantile(0.25),
