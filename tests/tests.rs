@@ -14,6 +14,8 @@ mod layering;
 mod pipeline;
 /// Real training: losses fall with N and with D, nothing is trained twice, evaluations of finished runs.
 mod training;
+/// Trunks and branches: the bits of separate runs for fewer FLOPs; hopeless runs are stopped early.
+mod trunk;
 /// The GPU path on software Vulkan.
 mod wgpu;
 /// A folder to use the program in.

@@ -15,8 +15,7 @@ use crate::say::Say;
 /// Shows a sweep while it trains.
 pub struct Bars {
     say: Say,
-    /// Readable name and training FLOPs of each run.
-    runs: HashMap<RunId, (String, f64)>,
+    runs: HashMap<RunId, Shown>,
     n_runs: usize,
     n_over: usize,
     /// FLOPs of the runs that are over, and of those now in a slot.
@@ -27,6 +26,14 @@ pub struct Bars {
     flops_before: f64,
     began: Instant,
     screen: Option<Screen>,
+}
+
+/// What is told of a run.
+struct Shown {
+    name: String,
+    /// Training FLOPs of its own, those of a trunk left out.
+    flops: f64,
+    first_step: u64,
 }
 
 struct Screen {
@@ -41,7 +48,7 @@ const OVERALL_UNITS: u64 = 100_000;
 impl Bars {
     /// `is_over` says which runs need no training any more.
     pub fn new(say: Say, runs: &[PlannedRun], is_over: impl Fn(&RunId) -> bool) -> Bars {
-        let flops = |run: &PlannedRun| run.run.train.flops().total();
+        let flops = |run: &PlannedRun| run.run.train.flops_spent().total();
         let flops_over: f64 = runs.iter().filter(|run| is_over(&run.run.id)).map(flops).sum();
         let screen = say.has_bars().then(|| {
             let all = MultiProgress::new();
@@ -55,7 +62,13 @@ impl Bars {
             say,
             runs: runs
                 .iter()
-                .map(|run| (run.run.id.clone(), (readable(&run.run.train), flops(run))))
+                .map(|run| {
+                    let (train, flops) = (&run.run.train, flops(run));
+                    (
+                        run.run.id.clone(),
+                        Shown { name: readable(train), flops, first_step: train.first_step() },
+                    )
+                })
                 .collect(),
             n_runs: runs.len(),
             n_over: runs.iter().filter(|run| is_over(&run.run.id)).count(),
@@ -122,7 +135,7 @@ impl Bars {
     }
 
     fn name(&self, run: &RunId) -> String {
-        self.runs.get(run).map_or_else(|| run.to_string(), |(name, _)| name.clone())
+        self.runs.get(run).map_or_else(|| run.to_string(), |run| run.name.clone())
     }
 
     fn line(&self, text: &str) {
@@ -158,10 +171,10 @@ impl Bars {
                 "loss {loss:.3}  {} tokens/s",
                 scalelaw_schema::run_id::si(tokens_per_second)
             ));
-            if let (Some((_, flops)), Some(total)) =
-                (self.runs.get(run), bar.length().filter(|total| *total > 0))
-            {
-                self.flops_running.insert(run.clone(), flops * step as f64 / total as f64);
+            if let (Some(shown), Some(total)) = (self.runs.get(run), bar.length()) {
+                let (taken, own) =
+                    (step.saturating_sub(shown.first_step), total.saturating_sub(shown.first_step));
+                self.flops_running.insert(run.clone(), shown.flops * taken as f64 / own.max(1) as f64);
             }
         }
     }
@@ -174,11 +187,12 @@ impl Bars {
 
     fn over(&mut self, run: &RunId, outcome: &Outcome, elsewhere: &str) {
         self.flops_running.remove(run);
-        self.flops_over += self.runs.get(run).map_or(0.0, |(_, flops)| *flops);
+        self.flops_over += self.runs.get(run).map_or(0.0, |run| run.flops);
         self.n_over += 1;
         let how = match outcome {
             Outcome::Finished => "finished".to_string(),
             Outcome::Diverged { step } => format!("diverged at step {step}"),
+            Outcome::Stopped { step, why } => format!("stopped early at step {step}, {why}"),
         };
         let eta = self.eta().map_or(String::new(), |eta| format!(", about {} to go", duration(eta)));
         self.line(&format!("{}: {how}{elsewhere} ({} of {}{eta})", self.name(run), self.n_over, self.n_runs));

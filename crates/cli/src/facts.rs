@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use scalelaw_plan::facts::PlanFacts;
+use scalelaw_runner::folder::{checkpoints, over, run_folders};
 use scalelaw_schema::folder;
 use scalelaw_schema::plan::Plan;
 
@@ -48,8 +49,16 @@ pub fn gather(corpora: &Corpora, placement: &Placement, sweep_dir: &Path) -> Res
     facts.memory_bytes = placement.report.memory_bytes;
     facts.max_binding_bytes = placement.report.max_binding_bytes;
     facts.free_disk_bytes = free_disk_bytes;
-    facts.started = scalelaw_runner::folder::run_folders(sweep_dir)?.into_keys().collect();
+    read_folders(&mut facts, sweep_dir)?;
     facts.centers = BTreeMap::new();
     facts.frozen = read_plan(sweep_dir)?;
     Ok(facts)
+}
+
+/// What the run folders tell: which runs have begun, which are over, which checkpoints there are.
+pub fn read_folders(facts: &mut PlanFacts, sweep_dir: &Path) -> Result<()> {
+    facts.started = run_folders(sweep_dir)?.into_keys().collect();
+    facts.over = over(sweep_dir)?;
+    facts.checkpoints = checkpoints(sweep_dir)?;
+    Ok(())
 }

@@ -34,7 +34,7 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
 
     let total_steps = train.total_steps();
     let mut rows = Vec::new();
-    let mut last_step = 0;
+    let mut last_step = train.first_step();
     for point in 1..=CURVE_POINTS {
         let step = (total_steps as f64).powf(point as f64 / CURVE_POINTS as f64).round() as u64;
         if step <= last_step {
@@ -75,6 +75,15 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
         let path = folder.join(folder::EVALS_DIR).join(format!("{}.json", request.spec.hash()));
         write_whole(&path, &serde_json::to_vec_pretty(&record)?)?;
     }
+    // Branches wait for these; there is nothing in them.
+    let checkpoints = folder.join(folder::CHECKPOINT_DIR);
+    if !run.keep_steps.is_empty() {
+        std::fs::create_dir_all(&checkpoints)
+            .with_context(|| format!("cannot create `{}`", checkpoints.display()))?;
+    }
+    for step in &run.keep_steps {
+        write_whole(&checkpoints.join(folder::checkpoint_name(*step)), b"")?;
+    }
     let record = RunRecord {
         schema_version: SCHEMA_VERSION,
         run: run.id.clone(),
@@ -84,7 +93,7 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
         steps: total_steps,
         tokens: train.tokens(),
         flops_path: train.flops(),
-        flops_spent: train.flops(),
+        flops_spent: train.flops_spent(),
         cluster: run.cell.cluster.clone().unwrap_or_else(|| run.id.clone()),
         train_loss: Some(loss),
         epochs: BTreeMap::new(),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use scalelaw_schema::count::CountRule;
 use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable};
 
 use crate::conclusion::Frontier;
@@ -13,7 +14,7 @@ use crate::objective::Objective;
 use crate::row::{Point, Rows};
 use crate::search;
 
-/// Rows of one size in one cluster from which on they are a curve, not a trunk's branches.
+/// Rows of one size in one cluster from which on they are a curve, in a table of someone else's.
 const LEAST_CHECKPOINTS: usize = 10;
 
 /// Share of a run's tokens that is dropped at its start (Choshen et al. 2024, arXiv:2410.11840).
@@ -22,8 +23,12 @@ const START: f64 = 0.1;
 /// Steps of the envelope along ln C.
 const N_STEPS: usize = 200;
 
-/// The rows of each curve in rising order of D, by cluster and size.
+/// The rows of each curve in rising order of D, by cluster and size. A table that is counted by a rule of this program
+/// has none: each of its rows is the end of a run, however many branches a trunk has.
 fn curves(table: &LossTable) -> Vec<Vec<usize>> {
+    if table.count_rule.parse::<CountRule>().is_ok() {
+        return Vec::new();
+    }
     let mut groups: BTreeMap<(&str, u64), Vec<usize>> = BTreeMap::new();
     for (idx, row) in table.rows.iter().enumerate() {
         if let Some(cluster) = &row.cluster {
@@ -199,6 +204,15 @@ mod tests {
             }
         }
         table_of(rows)
+    }
+
+    #[test]
+    fn the_branches_of_a_trunk_are_ends_however_many_there_are() {
+        let table = LossTable { count_rule: "exact".to_string(), ..sweep() };
+        let n_rows = table.rows.len();
+        let (table, said) = choose_rows(table, Objective::LogHuber(1e-3));
+        assert_eq!((table.rows.len(), said), (n_rows, None));
+        assert!(envelope(&table).is_none());
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub use laws::{ScalingLaw, law};
 pub use objective::Objective;
 pub use power::power;
 use predict::Predictor;
-use row::Rows;
+use row::{Point, Rows};
 pub use simulate::{KnownLaw, parse_law_with_params};
 pub use spec::{FitError, FitSpec, LawChoice, PredictAt};
 pub use text::render;
@@ -133,6 +133,16 @@ pub fn fit(table: &LossTable, spec: &FitSpec) -> Result<Conclusion, FitError> {
 /// has no minimum. The bare search, without anything said of it.
 pub fn minimum(table: &LossTable, name: &str, objective: Objective) -> Option<f64> {
     search::search(law(name)?, &Rows::of(&finite_rows(table)), objective).map(|minimum| minimum.value)
+}
+
+/// The loss of a run of `n` parameters on `d` tokens by the law `name`, fitted to the rows: the number that [`fit`]
+/// predicts without its intervals, a hundred times faster. `None` where the rows cannot tell.
+pub fn predicted_loss(table: &LossTable, name: &str, objective: Objective, n: f64, d: f64) -> Option<f64> {
+    let (law, rows) = (law(name)?, Rows::of(&finite_rows(table)));
+    identify::check(law, &rows).ok()?;
+    let theta = search::search(law, &rows, objective)?.theta;
+    let at = Point::new(n, d, 6.0 * n * d);
+    Some(law.log_loss(&theta, &at.relative_to(&rows.centre)).exp())
 }
 
 /// Parameters of `n` bootstrap resamples of the law `name`, each refitted to its own minimum.

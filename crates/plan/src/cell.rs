@@ -24,6 +24,9 @@ const COUNT_MAX: f64 = 9_007_199_254_740_992.0; // 2^53
 pub(crate) struct Cell {
     pub shape: ModelShape,
     pub steps: u64,
+    /// The steps that a warm-up given as a share is a share of: the cell's own, or those of the shortest horizon of
+    /// its trunk.
+    pub warmup_of_steps: u64,
     pub budget_flops: Option<f64>,
     /// In words, for a later reason to drop it.
     pub label: String,
@@ -107,7 +110,8 @@ pub(crate) fn cell(
     if steps * setting.batch_tokens() > COUNT_MAX {
         return Err(dropped(label, "it takes more tokens than can be counted exactly (2^53)"));
     }
-    Ok(Cell { shape: shape.clone(), steps: steps as u64, budget_flops: None, label })
+    let steps = steps as u64;
+    Ok(Cell { shape: shape.clone(), steps, warmup_of_steps: steps, budget_flops: None, label })
 }
 
 /// The shape of the family nearest to `n`, or why there is none.

@@ -1,5 +1,7 @@
 //! What a run will cost, before the fact: time, memory, disk, energy, money.
 
+use std::collections::VecDeque;
+
 use scalelaw_schema::count;
 use scalelaw_schema::device::DeviceSpeed;
 use scalelaw_schema::eval::EvalSpec;
@@ -7,6 +9,8 @@ use scalelaw_schema::plan::{Estimate, PlanTotal, PlannedRun};
 use scalelaw_schema::run::{Keep, RunSpec};
 use scalelaw_schema::shape::ModelShape;
 use scalelaw_schema::sweep::CostChoice;
+
+use crate::trunk::parents;
 
 /// Bytes of an f32.
 const F32: f64 = 4.0;
@@ -111,8 +115,8 @@ pub fn flops_per_second(speed: &DeviceSpeed, n_total: f64) -> Option<f64> {
 
 /// FLOPs of all evaluations of a run: forward passes only.
 fn eval_flops(run: &RunSpec) -> f64 {
-    let steps = run.train.total_steps();
-    let n_times = steps.div_ceil(run.cadence.eval_steps.max(1)).max(1);
+    let every = run.cadence.eval_steps.max(1);
+    let n_times = (run.train.total_steps().div_ceil(every) - run.train.first_step() / every).max(1);
     let once: f64 = run
         .evals
         .iter()
@@ -137,13 +141,15 @@ pub(crate) fn estimate(
     let n_total = count::params(run.train.model.shape()).total() as f64;
     let seconds = speed
         .and_then(|speed| flops_per_second(speed, n_total))
-        .map(|rate| (run.train.flops().total() + eval_flops(run)) / rate);
-    let n_rows = run.train.total_steps().div_ceil(run.cadence.log_steps.max(1)) as f64;
+        .map(|rate| (run.train.flops_spent().total() + eval_flops(run)) / rate);
+    let own_steps = run.train.total_steps() - run.train.first_step();
+    let n_rows = own_steps.div_ceil(run.cadence.log_steps.max(1)) as f64;
     let weights = match run.keep {
         Keep::Weights => F32 * n_total,
         Keep::None => 0.0,
     };
-    let checkpoints = CHECKPOINTS_KEPT * CHECKPOINT_PER_PARAM * F32 * n_total;
+    let n_checkpoints = CHECKPOINTS_KEPT + run.keep_steps.len() as f64;
+    let checkpoints = n_checkpoints * CHECKPOINT_PER_PARAM * F32 * n_total;
     let (kwh, money) = energy_and_money(seconds.map(|seconds| seconds / slots as f64), cost);
     Estimate {
         seconds,
@@ -168,7 +174,8 @@ fn energy_and_money(machine_seconds: Option<f64>, cost: Option<&CostChoice>) -> 
     (kwh, money)
 }
 
-/// Sums over runs that are started in this order on `slots` slots, each as soon as one is free.
+/// Sums over runs that are started in this order on `slots` slots, each as soon as one is free and, for a branch,
+/// its trunk has come to the step where it begins. A trunk that is not among the runs is over.
 pub fn totals<'a>(
     runs: impl IntoIterator<Item = &'a PlannedRun>,
     slots: usize,
@@ -176,13 +183,29 @@ pub fn totals<'a>(
 ) -> PlanTotal {
     let runs: Vec<&PlannedRun> = runs.into_iter().collect();
     let sum = |of: fn(&PlannedRun) -> f64| runs.iter().map(|run| of(run)).sum();
-    let seconds: Option<Vec<f64>> = runs.iter().map(|run| run.estimate.seconds).collect();
-    let wall_seconds = seconds.map(|seconds| wall_seconds(&seconds, slots));
+    let parents = parents(&runs);
+    let jobs: Option<Vec<Job>> = runs
+        .iter()
+        .zip(&parents)
+        .map(|(run, parent)| {
+            let after = parent.map(|parent| {
+                let trunk = &runs[parent].run.train;
+                let steps = (trunk.total_steps() - trunk.first_step()).max(1);
+                let share =
+                    run.run.train.first_step().saturating_sub(trunk.first_step()) as f64 / steps as f64;
+                (parent, share.min(1.0))
+            });
+            Some(Job { seconds: run.estimate.seconds?, after })
+        })
+        .collect();
+    let wall_seconds = jobs.map(|jobs| wall_seconds(&jobs, slots));
+    let has_branches = runs.iter().any(|run| run.run.train.first_step() > 0);
     let (kwh, money) = energy_and_money(wall_seconds, cost);
     PlanTotal {
         n_runs: runs.len(),
-        flops: sum(|run| run.c),
-        tokens: sum(|run| run.d),
+        flops: sum(PlannedRun::spent_c),
+        flops_separate: has_branches.then(|| sum(|run| run.c)),
+        tokens: sum(PlannedRun::spent_d),
         wall_seconds,
         disk_bytes: sum(|run| run.estimate.disk_bytes),
         kwh,
@@ -191,13 +214,35 @@ pub fn totals<'a>(
     }
 }
 
-/// When the last of these jobs ends if each starts, in order, in the slot that is free first.
-fn wall_seconds(seconds: &[f64], slots: usize) -> f64 {
+/// One run in a schedule.
+struct Job {
+    seconds: f64,
+    /// Place of the job that must have done this share of its own before.
+    after: Option<(usize, f64)>,
+}
+
+/// When the last of these jobs ends if a slot that is free takes the first of them that can begin.
+fn wall_seconds(jobs: &[Job], slots: usize) -> f64 {
     let mut free_at = vec![0.0f64; slots.max(1)];
-    for job in seconds {
-        if let Some(first) = free_at.iter_mut().min_by(|a, b| a.total_cmp(b)) {
-            *first += job;
-        }
+    let mut began: Vec<Option<f64>> = vec![None; jobs.len()];
+    let mut left: VecDeque<usize> = (0..jobs.len()).collect();
+    while !left.is_empty() {
+        let Some(slot) = free_at.iter_mut().min_by(|a, b| a.total_cmp(b)) else { break };
+        // When a job can begin, where that is known.
+        let ready = |&idx: &usize| match jobs[idx].after {
+            None => Some(0.0),
+            Some((parent, share)) => began[parent].map(|began| began + share * jobs[parent].seconds),
+        };
+        let place = left.iter().position(|idx| ready(idx).is_some_and(|at| at <= *slot)).or_else(|| {
+            // None can begin now: the slot waits for the first that can.
+            let waiting = left.iter().enumerate().filter_map(|(place, idx)| Some((place, ready(idx)?)));
+            waiting.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, _)| place)
+        });
+        // A job that waits for one behind itself cannot be, since trunks stand before their branches.
+        let Some(idx) = left.remove(place.unwrap_or(0)) else { break };
+        let begin = ready(&idx).unwrap_or(0.0).max(*slot);
+        began[idx] = Some(begin);
+        *slot = begin + jobs[idx].seconds;
     }
     free_at.into_iter().fold(0.0, f64::max)
 }
@@ -232,10 +277,29 @@ mod tests {
     #[test]
     fn a_list_schedule_ends_when_its_last_slot_does() {
         // By hand: slot 1 takes 1, 3; slot 2 takes 2, 4.
-        assert_eq!(wall_seconds(&[1.0, 2.0, 3.0, 4.0], 2), 6.0);
-        assert_eq!(wall_seconds(&[1.0, 2.0, 3.0, 4.0], 1), 10.0);
-        assert_eq!(wall_seconds(&[1.0, 2.0], 8), 2.0);
-        assert_eq!(wall_seconds(&[], 2), 0.0);
+        let wall = |seconds: &[f64], slots| {
+            let jobs: Vec<Job> = seconds.iter().map(|&seconds| Job { seconds, after: None }).collect();
+            wall_seconds(&jobs, slots)
+        };
+        assert_eq!(wall(&[1.0, 2.0, 3.0, 4.0], 2), 6.0);
+        assert_eq!(wall(&[1.0, 2.0, 3.0, 4.0], 1), 10.0);
+        assert_eq!(wall(&[1.0, 2.0], 8), 2.0);
+        assert_eq!(wall(&[], 2), 0.0);
+    }
+
+    #[test]
+    fn a_branch_waits_for_its_trunk_and_lets_others_go_before() {
+        // A trunk of 10 whose branches can begin at 4 and 8, and another of 6 with one at 3.
+        let jobs =
+            [(10.0, None), (1.0, Some((0, 0.4))), (2.0, Some((0, 0.8))), (6.0, None), (1.0, Some((3, 0.5)))];
+        let jobs = jobs.map(|(seconds, after)| Job { seconds, after });
+        // One slot: nothing ever waits.
+        assert_eq!(wall_seconds(&jobs, 1), 20.0);
+        // Two: the second takes the other trunk (0 to 6), then the branches at 6 and 8 (7 idle) or 7.
+        assert_eq!(wall_seconds(&jobs, 2), 10.0);
+        // Five: the last branch ends at 8 + 2, the trunk at 10.
+        assert_eq!(wall_seconds(&jobs, 5), 10.0);
+        assert_eq!(wall_seconds(&jobs[..3], 2), 10.0);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use scalelaw_schema::device::DeviceSpeed;
 use scalelaw_schema::lr_rule::LrRule;
 use scalelaw_schema::plan::Plan;
+use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::sweep::{SweepSpec, TokenizerChoice};
 
@@ -28,6 +29,10 @@ pub struct PlanFacts {
     pub free_disk_bytes: Option<u64>,
     /// Runs that have a folder, finished or not: their budgets are frozen.
     pub started: BTreeSet<RunId>,
+    /// How each run ended that is over. Read, as [`PlanFacts::checkpoints`], only where the sweep says `trunk = true`.
+    pub over: BTreeMap<RunId, Outcome>,
+    /// Steps whose checkpoints lie in each run's folder.
+    pub checkpoints: BTreeMap<RunId, BTreeSet<u64>>,
     /// Optimal N that the smaller budgets show, by position in [`Plan::budgets`]. Read only where the sweep says
     /// `center = "fit"`.
     pub centers: BTreeMap<usize, f64>,
@@ -80,6 +85,8 @@ impl PlanFacts {
             max_binding_bytes: None,
             free_disk_bytes: None,
             started: BTreeSet::new(),
+            over: BTreeMap::new(),
+            checkpoints: BTreeMap::new(),
             centers: BTreeMap::new(),
             lr_rule: None,
             frozen: None,

@@ -33,6 +33,40 @@ pub(crate) struct Isoflop<'a> {
     pub tokens_per_param: f64,
     pub center: CenterChoice,
     pub min_steps: u64,
+    pub shared_sizes: bool,
+}
+
+impl Isoflop<'_> {
+    /// The sizes asked for around `center_n`, evenly spaced in log N. Shared ones are the nearest `sizes` rungs of a
+    /// ladder that does not hang on the budgets, so that a budget added later shares its sizes as well.
+    fn targets(&self, center_n: f64) -> Vec<f64> {
+        if self.sizes == 1 {
+            return vec![center_n];
+        }
+        let step = 2.0 * self.span_decades / (self.sizes - 1) as f64;
+        let half = 0.5 * (self.sizes - 1) as f64;
+        let at = |size_idx: usize| {
+            if self.shared_sizes {
+                let first = (center_n.log10() / step - half).round();
+                10f64.powf((first + size_idx as f64) * step)
+            } else {
+                let position = 2.0 * size_idx as f64 / (self.sizes - 1) as f64 - 1.0;
+                center_n * 10f64.powf(position * self.span_decades)
+            }
+        };
+        (0..self.sizes).map(at).collect()
+    }
+}
+
+/// Refuses trunks where budgets share no sizes.
+pub(crate) fn check_trunk(trunk: bool, shared_sizes: bool) -> Result<(), PlanError> {
+    if trunk && !shared_sizes {
+        return Err(PlanError::at(
+            "train.trunk",
+            "each budget has sizes of its own, so no two runs could share a trunk (hint: `shared-sizes = true` in `[grid]`)",
+        ));
+    }
+    Ok(())
 }
 
 /// Budgets in ascending order, each with its centre.
@@ -152,13 +186,9 @@ fn center_by_prior(family: &Family, context_len: usize, budget: f64, tokens_per_
 pub(crate) fn cells(grid: &Isoflop, budget: &PlannedBudget, setting: &Setting) -> Vec<MaybeCell> {
     let family = &setting.family;
     let mut taken: BTreeMap<u64, String> = BTreeMap::new();
-    (0..grid.sizes)
-        .map(|size_idx| {
-            let position = match grid.sizes {
-                1 => 0.0,
-                sizes => 2.0 * size_idx as f64 / (sizes - 1) as f64 - 1.0,
-            };
-            let target = budget.center_n * 10f64.powf(position * grid.span_decades);
+    grid.targets(budget.center_n)
+        .into_iter()
+        .map(|target| {
             let label = format!("budget {:.2e}, N {}", budget.flops, si(target));
             let shape = shape_of_size(family, target, &label)?;
             let length = HorizonValue::Flops(budget.flops);

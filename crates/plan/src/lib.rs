@@ -2,7 +2,7 @@
 //! all. Reads no file, no clock and no device: what it must know comes in as [`facts::PlanFacts`].
 //!
 //! Reading order: what is known ([`facts`]), what was chosen ([`resolve`], `blends`, `values`), which cells there
-//! are ([`shapes`], `cell`, `isoflop`, `ladder`, `product`), their runs (`runs`, [`learning_rate`]), their cost
+//! are ([`shapes`], `cell`, `isoflop`, `ladder`, `product`), their runs (`runs`, [`learning_rate`], `trunk`), their cost
 //! ([`estimate`], [`limits`], `warnings`), and the plan as text ([`table`]).
 
 use std::collections::BTreeSet;
@@ -27,6 +27,7 @@ mod product;
 
 pub mod learning_rate;
 mod runs;
+mod trunk;
 
 pub mod estimate;
 pub mod limits;
@@ -58,7 +59,10 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
     limits::check_numbers(sweep)?;
     let choices = Choices::of(sweep, facts)?;
     let mut warnings = Vec::new();
-    let (kind, budgets, cells) = cells(sweep, &choices, facts, &mut warnings)?;
+    let (kind, budgets, mut cells) = cells(sweep, &choices, facts, &mut warnings)?;
+    if choices.trunk {
+        trunk::share_warmup(&mut cells);
+    }
     let mut runs = Vec::new();
     let mut dropped = Vec::new();
     for (setting, cell) in cells {
@@ -72,6 +76,19 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
     }
     sort_by_cost(&mut runs);
     warnings.extend(merge_equal(&mut runs));
+    if choices.trunk {
+        warnings.extend(trunk::graft(&mut runs, facts));
+        for run in &mut runs {
+            let memory_bytes = run.estimate.memory_bytes;
+            run.estimate = estimate::estimate(
+                &run.run,
+                memory_bytes,
+                facts.speed.as_ref(),
+                facts.slots.max(1),
+                sweep.cost.as_ref(),
+            );
+        }
+    }
 
     let total = estimate::totals(&runs, facts.slots, sweep.cost.as_ref());
     let mut plan = Plan {
@@ -111,8 +128,18 @@ fn cells<'a>(
     let mut budgets = Vec::new();
     let mut cells = Vec::new();
     let kind = match &sweep.grid {
-        Grid::Isoflop { budgets: flops, sizes, span_decades, tokens_per_param, center, min_steps } => {
+        Grid::Isoflop {
+            budgets: flops,
+            sizes,
+            span_decades,
+            tokens_per_param,
+            center,
+            min_steps,
+            shared_sizes,
+        } => {
             product::check_model_has_no_sizes(&sweep.model, "isoflop")?;
+            let shared_sizes = shared_sizes.unwrap_or(false);
+            isoflop::check_trunk(choices.trunk, shared_sizes)?;
             let grid = isoflop::Isoflop {
                 budgets: flops,
                 sizes: *sizes,
@@ -120,6 +147,7 @@ fn cells<'a>(
                 tokens_per_param: *tokens_per_param,
                 center: center.unwrap_or(CenterChoice::Prior),
                 min_steps: min_steps.unwrap_or(isoflop::MIN_STEPS),
+                shared_sizes,
             };
             budgets = isoflop::budgets(&grid, choices, facts, warnings)?;
             for budget in &budgets {
@@ -168,7 +196,8 @@ fn empty_grid(dropped: &[DroppedCell]) -> PlanError {
 }
 
 /// Cheapest first: a broken recipe shows itself in minutes, and the fit can start early. The runs of a budget cost
-/// the same, so they go by size, and the budgets stay in their order: each may be centred on those before it.
+/// the same, so they go by size, and the budgets stay in their order: each may be centred on those before it. A run
+/// that others branch from is shorter than these, so it stands before them.
 fn sort_by_cost(runs: &mut [PlannedRun]) {
     runs.sort_by_cached_key(|run| {
         // Non-negative floats are ordered as their bits are.

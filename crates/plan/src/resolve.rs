@@ -6,7 +6,7 @@ use std::rc::Rc;
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::lr_rule::LrRule;
 use scalelaw_schema::recipe::{Parametrisation, Precision};
-use scalelaw_schema::run::Keep;
+use scalelaw_schema::run::{EarlyStop, Keep};
 use scalelaw_schema::shape::Head;
 use scalelaw_schema::sweep::{
     EvalChoice, Length, ParametrisationChoice, ScheduleChoice, SweepSpec, TokenizerChoice, TrainChoice,
@@ -39,6 +39,8 @@ pub const WARMUP_STEPS_MAX: u64 = 2000;
 pub const FINAL_FRACTION: f64 = 0.1;
 /// Checkpoints of a run.
 pub const CHECKPOINTS: u64 = 10;
+/// Share of the steps after which a run is looked at that may be hopeless.
+pub const EARLY_STOP_AT: f64 = 0.5;
 /// Held-out tokens per corpus, also the least that may be asked for: fewer leave noise that a fit would see.
 pub const EVAL_TOKENS: u64 = 65536;
 /// A sweep with its defaults applied.
@@ -63,6 +65,8 @@ pub(crate) struct Choices {
     pub checkpoints: u64,
     pub eval_tokens: u64,
     pub eval_during: u64,
+    pub trunk: bool,
+    pub early_stop: Option<EarlyStop>,
 }
 
 /// One combination of tokenizer, context and batch.
@@ -125,6 +129,8 @@ impl Choices {
             checkpoints: train.checkpoints.unwrap_or(CHECKPOINTS),
             eval_tokens: eval_tokens(&eval)?,
             eval_during: eval.during.unwrap_or(0),
+            trunk: trunk(&train)?,
+            early_stop: early_stop(&train)?,
         };
         choices.check_n_runs(choices.settings.len())?;
         Ok(choices)
@@ -335,6 +341,36 @@ fn schedule(train: &TrainChoice) -> Result<ScheduleChoice, PlanError> {
         }
         _ => Ok(schedule),
     }
+}
+
+fn trunk(train: &TrainChoice) -> Result<bool, PlanError> {
+    let trunk = train.trunk.unwrap_or(false);
+    if trunk && !matches!(train.schedule, Some(ScheduleChoice::Wsd { .. })) {
+        return Err(PlanError::at(
+            "train.trunk",
+            "a trunk has one rate until its branches cool down (hint: `schedule = { wsd = { cooldown = { fraction = 0.2 } } }`)",
+        ));
+    }
+    if trunk && train.early_stop.is_some() {
+        return Err(PlanError::at(
+            "train.early-stop",
+            "with `trunk = true` other runs go on from each run, so none is given up (hint: leave one of the two out)",
+        ));
+    }
+    Ok(trunk)
+}
+
+fn early_stop(train: &TrainChoice) -> Result<Option<EarlyStop>, PlanError> {
+    let Some(choice) = train.early_stop else { return Ok(None) };
+    let margin = positive(Some(choice.margin), 0.0, "train.early-stop.margin")?;
+    let at = choice.at.unwrap_or(EARLY_STOP_AT);
+    if !(at > 0.0 && at < 1.0) {
+        return Err(PlanError::at(
+            "train.early-stop.at",
+            format!("`{at}` is no share of the steps: above 0 and below 1"),
+        ));
+    }
+    Ok(Some(EarlyStop { at, margin }))
 }
 
 fn length(length: Length, path: &str) -> Result<Length, PlanError> {

@@ -122,8 +122,10 @@ fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe:
                 LrChoice::ByRule(factor) => factor * lr_by_rule(),
             },
             warmup_steps: match choices.warmup {
-                Some(length) => steps_of(length, cell.steps),
-                None => steps_of(Length::Fraction(WARMUP_FRACTION), cell.steps).min(WARMUP_STEPS_MAX),
+                Some(length) => steps_of(length, cell.warmup_of_steps),
+                None => {
+                    steps_of(Length::Fraction(WARMUP_FRACTION), cell.warmup_of_steps).min(WARMUP_STEPS_MAX)
+                }
             },
             schedule: match choices.schedule {
                 ScheduleChoice::Constant => Schedule::Constant,
@@ -164,6 +166,8 @@ fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe:
             eval_steps: every(choices.eval_during.saturating_add(1)),
         },
         keep: choices.keep,
+        keep_steps: Vec::new(),
+        early_stop: choices.early_stop,
         train,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scalelaw_schema::plan::{CenterSource, Plan, PlanTotal, PlannedRun};
+use scalelaw_schema::plan::{CenterSource, Plan, PlanTotal, PlannedBudget, PlannedRun};
 use scalelaw_schema::recipe::Optimizer;
 use scalelaw_schema::run_id::si;
 use scalelaw_schema::shape::ModelShape;
@@ -86,6 +86,10 @@ pub fn total(total: &PlanTotal) -> String {
         format!("{:.2e} FLOPs", total.flops),
         format!("{} tokens", si(total.tokens)),
     ];
+    if let Some(separate) = total.flops_separate {
+        let saved = 100.0 * (1.0 - total.flops / separate);
+        parts[1] += &format!(" ({separate:.2e} as separate runs: {saved:.0} % less)");
+    }
     match total.wall_seconds {
         Some(seconds) => parts.push(duration(seconds)),
         None => parts.push("time unknown (no measured speed)".to_string()),
@@ -151,6 +155,10 @@ fn columns(plan: &Plan) -> Vec<Column> {
     add("N", 0, &|run| si(run.n));
     add("D", 0, &|run| si(run.d));
     add("C", 0, &|run| format!("{:.2e}", run.c));
+    if has_branches(plan) {
+        add("from step", 0, &|run| run.run.train.first_step().to_string());
+        add("spent", 0, &|run| format!("{:.2e}", run.spent_c()));
+    }
     add("D/N", 2, &|run| ratio(run.d / run.n));
     add("steps", 6, &|run| run.run.train.total_steps().to_string());
     add("lr", 3, &|run| format!("{:.2e}", run.run.train.recipe.lr_peak));
@@ -167,6 +175,10 @@ fn columns(plan: &Plan) -> Vec<Column> {
         add("money", 1, &|run| run.estimate.money.map_or("-".to_string(), three_digits));
     }
     columns
+}
+
+fn has_branches(plan: &Plan) -> bool {
+    plan.runs.iter().any(|run| run.run.train.first_step() > 0)
 }
 
 fn mixture(run: &PlannedRun) -> String {
@@ -236,6 +248,13 @@ fn push_rows(out: &mut String, plan: &Plan, columns: &[Column], rows: &[Row]) {
         *out += texts.concat().trim_end();
         out.push('\n');
     };
+    let title = |budget: &PlannedBudget| {
+        let source = match budget.center {
+            CenterSource::Prior => "by the sweep's guess",
+            CenterSource::Fit => "by the fit of smaller budgets",
+        };
+        format!("budget {:.2e}, centred on N {} {source}\n", budget.flops, si(budget.center_n))
+    };
     line(out, &|column| column.title.to_string());
     let mut budget_flops = None;
     for row in rows.iter().take(ROWS_SHOWN) {
@@ -243,13 +262,7 @@ fn push_rows(out: &mut String, plan: &Plan, columns: &[Column], rows: &[Row]) {
         if flops != budget_flops {
             budget_flops = flops;
             let budget = plan.budgets.iter().find(|budget| Some(budget.flops) == flops);
-            *out += &budget.map_or(String::new(), |budget| {
-                let source = match budget.center {
-                    CenterSource::Prior => "by the sweep's guess",
-                    CenterSource::Fit => "by the fit of smaller budgets",
-                };
-                format!("budget {:.2e}, centred on N {} {source}\n", budget.flops, si(budget.center_n))
-            });
+            *out += &budget.map_or(String::new(), title);
         }
         line(out, &|column| column.texts[row.first_run_idx].clone());
     }

@@ -104,3 +104,20 @@ fn the_check_of_the_rate_rule_is_three_rates_at_two_sizes() {
     let minutes = plan.total.wall_seconds.unwrap() / 60.0;
     assert!(minutes < 10.0, "{minutes:.1} minutes");
 }
+
+#[test]
+fn the_two_sides_of_the_comparison_of_flops_cost_about_the_same_and_neither_holds_the_target() {
+    let [naive, trunk, target] =
+        ["naive", "trunk", "target"].map(|name| plan_of(&format!("flops-{name}"), 30e9, 2));
+    assert_eq!((naive.runs.len(), naive.total.flops_separate), (20, None));
+    assert!(trunk.total.flops < 0.8 * naive.total.flops, "{:e} {:e}", trunk.total.flops, naive.total.flops);
+    assert!(trunk.total.flops < 0.65 * trunk.total.flops_separate.unwrap(), "{:?}", trunk.total);
+    let aim = &target.runs[0];
+    for run in naive.runs.iter().chain(&trunk.runs) {
+        assert!(run.n < aim.n && run.c < aim.c, "{:?}", run.run.train);
+    }
+    for plan in [&naive, &trunk, &target] {
+        let minutes = plan.total.wall_seconds.unwrap() / 60.0;
+        assert!(minutes < 10.0, "{}: {minutes:.1} minutes", plan.sweep);
+    }
+}

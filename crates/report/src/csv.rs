@@ -45,6 +45,7 @@ pub fn csv(input: &ReportInput) -> String {
             match &run.status {
                 Status::Finished => "finished",
                 Status::Diverged { .. } => "diverged",
+                Status::Stopped { .. } => "stopped",
                 Status::Failed { .. } => "failed",
                 Status::Waiting => "waiting",
             }

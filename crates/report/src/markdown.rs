@@ -148,6 +148,7 @@ fn run_table(runs: &[Run]) -> String {
             let outcome = match &run.status {
                 Status::Finished => "finished".to_string(),
                 Status::Diverged { step } => format!("diverged at step {step}"),
+                Status::Stopped { step, .. } => format!("stopped early at step {step}"),
                 Status::Failed { .. } => "failed".to_string(),
                 Status::Waiting => "not run yet".to_string(),
             };

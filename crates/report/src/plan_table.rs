@@ -1,6 +1,7 @@
 //! The plan: what was to be trained, what it was to cost, and the cells that cannot be.
 
 use scalelaw_schema::plan::{CenterSource, Plan};
+use scalelaw_schema::train_spec::Start;
 
 use crate::format;
 use crate::html::{self, escape, prose};
@@ -10,7 +11,14 @@ pub fn section(plan: &Plan) -> String {
     let total = &plan.total;
     let mut facts = vec![
         format::counted(total.n_runs, "run"),
-        format!("{} FLOPs", format::flops(total.flops)),
+        match total.flops_separate {
+            None => format!("{} FLOPs", format::flops(total.flops)),
+            Some(separate) => format!(
+                "{} FLOPs by trunks and branches ({} as separate runs)",
+                format::flops(total.flops),
+                format::flops(separate)
+            ),
+        },
         format!("{} tokens", format::si(total.tokens)),
     ];
     facts.extend(total.wall_seconds.map(|s| format!("{} estimated", format::duration(s))));
@@ -45,12 +53,13 @@ pub fn section(plan: &Plan) -> String {
             &rows,
         ));
     }
+    let has_branches = total.flops_separate.is_some();
     let rows: Vec<Vec<String>> = plan
         .runs
         .iter()
         .map(|planned| {
             let shape = planned.run.train.model.shape();
-            vec![
+            let mut row = vec![
                 format!("<code>{}</code>", escape(&planned.run.folder_name())),
                 format!("{}×{}", shape.n_layer, shape.d_model),
                 format::si(planned.n),
@@ -61,25 +70,35 @@ pub fn section(plan: &Plan) -> String {
                 format::or_unknown(planned.estimate.seconds, format::duration),
                 format::bytes(planned.estimate.memory_bytes),
                 format::bytes(planned.estimate.disk_bytes),
-            ]
+            ];
+            if has_branches {
+                row.push(match &planned.run.train.start {
+                    Start::Init => "initial weights".to_string(),
+                    Start::Branch { parent, step } => {
+                        format!("<code>{parent}</code>, step {}", format::count(*step))
+                    }
+                });
+                row.push(format::flops(planned.spent_c()));
+            }
+            row
         })
         .collect();
-    body.push_str(&html::table(
-        "plain",
-        &[
-            "Run",
-            "#Layers×width",
-            "#N, parameters",
-            "#D, tokens",
-            "#C, FLOPs",
-            "#D/N",
-            "#Steps",
-            "#Time, estimated",
-            "#Memory",
-            "#Disk",
-        ],
-        &rows,
-    ));
+    let mut head = vec![
+        "Run",
+        "#Layers×width",
+        "#N, parameters",
+        "#D, tokens",
+        "#C, FLOPs",
+        "#D/N",
+        "#Steps",
+        "#Time, estimated",
+        "#Memory",
+        "#Disk",
+    ];
+    if has_branches {
+        head.extend(["Starts from", "#FLOPs of its own"]);
+    }
+    body.push_str(&html::table("plain", &head, &rows));
     if !plan.dropped.is_empty() {
         let rows: Vec<Vec<String>> =
             plan.dropped.iter().map(|cell| vec![prose(&cell.cell), prose(&cell.why)]).collect();

@@ -22,6 +22,13 @@ pub enum Status {
         /// The step at which it was given up.
         step: u64,
     },
+    /// It was given up as hopeless beside another.
+    Stopped {
+        /// The step at which it was given up.
+        step: u64,
+        /// Its loss, and whose it was held against.
+        why: String,
+    },
     /// It has no result, and this is known of why.
     Failed {
         /// The reason.
@@ -77,6 +84,7 @@ impl Run<'_> {
         ];
         match (&self.status, self.loss) {
             (Status::Diverged { step }, _) => lines.push(format!("diverged: at step {step}")),
+            (Status::Stopped { step, .. }, _) => lines.push(format!("stopped early: at step {step}")),
             (_, Some(loss)) => lines.push(format!("loss: {} nats/token", format::loss(loss))),
             (_, None) => {}
         }
@@ -251,11 +259,15 @@ fn from_row(row: &ResultRow) -> Run<'_> {
 fn add_row<'a>(run: &mut Run<'a>, row: &'a ResultRow) {
     run.row = Some(row);
     run.loss = row.loss.filter(|loss| loss.is_finite());
-    match row.outcome {
+    match &row.outcome {
         Outcome::Finished => run.status = Status::Finished,
         Outcome::Diverged { step } => {
-            run.status = Status::Diverged { step };
+            run.status = Status::Diverged { step: *step };
             run.excluded = Some(format!("diverged at step {step}"));
+        }
+        Outcome::Stopped { step, why } => {
+            run.status = Status::Stopped { step: *step, why: why.clone() };
+            run.excluded = Some(format!("stopped early at step {step}"));
         }
     }
 }

@@ -131,6 +131,7 @@ fn outcome(run: &Run) -> String {
         Status::Finished if run.excluded.is_some() => ("left", "finished, left out"),
         Status::Finished => ("good", "finished"),
         Status::Diverged { .. } => ("bad", "diverged"),
+        Status::Stopped { .. } => ("left", "stopped early"),
         Status::Failed { .. } => ("bad", "failed"),
         Status::Waiting => ("left", "not run yet"),
     };
@@ -148,6 +149,9 @@ pub fn left_out_rows(input: &ReportInput, runs: &[Run]) -> Vec<[String; 3]> {
         let stage_and_why = match (&run.status, &run.excluded) {
             (Status::Diverged { step }, _) => {
                 Some(("diverged", format!("the loss left every bound at step {}", format::count(*step))))
+            }
+            (Status::Stopped { step, why }, _) => {
+                Some(("stopped early", format!("at step {}: {why}", format::count(*step))))
             }
             (Status::Failed { why }, _) => Some(("failed", why.clone())),
             (Status::Waiting, _) => Some(("not run yet", "it has no record".to_string())),

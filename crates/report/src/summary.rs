@@ -222,6 +222,7 @@ pub fn effort(input: &ReportInput, runs: &[Run]) -> Vec<Figure> {
     let kinds = [
         (count(|s| *s == Status::Finished), "finished"),
         (count(|s| matches!(s, Status::Diverged { .. })), "diverged"),
+        (count(|s| matches!(s, Status::Stopped { .. })), "stopped early"),
         (count(|s| matches!(s, Status::Failed { .. })), "failed"),
         (count(|s| *s == Status::Waiting), "not run yet"),
     ];
@@ -239,7 +240,17 @@ pub fn effort(input: &ReportInput, runs: &[Run]) -> Vec<Figure> {
         let flops: f64 = input.rows.iter().map(|row| row.flops_spent).sum();
         let seconds: f64 = input.rows.iter().map(|row| row.wall_seconds).sum();
         let devices: BTreeSet<&str> = input.rows.iter().map(|row| row.device.as_str()).collect();
-        figures.push(figure("Compute", format::flops(flops), "FLOPs spent on training".to_string()));
+        let note = match input.rows.iter().any(|row| row.cluster != row.run_id) {
+            true => {
+                let separate: f64 = input.rows.iter().map(|row| row.flops_path.total()).sum();
+                format!(
+                    "FLOPs spent on training by trunks and branches, {} as separate runs",
+                    format::flops(separate)
+                )
+            }
+            false => "FLOPs spent on training".to_string(),
+        };
+        figures.push(figure("Compute", format::flops(flops), note));
         figures.push(figure(
             "Time",
             format::duration(seconds),

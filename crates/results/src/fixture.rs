@@ -107,6 +107,8 @@ pub(crate) fn run(n_layer: usize, steps: u64, seed: u64) -> Run {
             evals: requests,
             cadence: Cadence { log_steps: 1, checkpoint_steps: 10, eval_steps: 10 },
             keep: Keep::None,
+            keep_steps: Vec::new(),
+            early_stop: None,
         },
     }
 }

@@ -66,8 +66,8 @@ pub struct NotedTable {
     pub notes: Vec<String>,
 }
 
-/// N, D, C and loss of each run, N and C as `rule` counts them. Runs that diverged and runs without the
-/// loss are listed as excluded. `source` names the sweep.
+/// N, D, C and loss of each run, N and C as `rule` counts them. Runs that diverged or were stopped early and runs
+/// without the loss are listed as excluded. `source` names the sweep.
 ///
 /// Where the rule's C is every matrix product, it is the count along the run's path (trunk and branch,
 /// phase by phase), not a product of final shape and tokens.
@@ -132,8 +132,10 @@ fn to_loss_row(
     loss: &LossColumn,
     loss_name: &str,
 ) -> Result<LossRow, String> {
-    if let Outcome::Diverged { step } = row.outcome {
-        return Err(diverged(Some(step)));
+    match &row.outcome {
+        Outcome::Finished => {}
+        Outcome::Diverged { step } => return Err(diverged(Some(*step))),
+        Outcome::Stopped { step, .. } => return Err(stopped(Some(*step))),
     }
     let value = match loss {
         LossColumn::Mean => row.loss,
@@ -177,6 +179,14 @@ pub(crate) fn diverged(step: Option<u64>) -> String {
     match step {
         Some(step) => format!("it diverged at step {step}"),
         None => "it diverged".to_string(),
+    }
+}
+
+/// Why a run that was stopped early is left out.
+pub(crate) fn stopped(step: Option<u64>) -> String {
+    match step {
+        Some(step) => format!("it was stopped early at step {step}"),
+        None => "it was stopped early".to_string(),
     }
 }
 
@@ -244,9 +254,17 @@ mod tests {
         rows[0].outcome = Outcome::Diverged { step: 3 };
         rows[1].loss = None;
         rows[2].loss = Some(-1.0);
+        rows.extend(rows[..1].to_vec());
+        rows[4].outcome = Outcome::Stopped { step: 5, why: "it was high".to_string() };
         let noted = loss_table(&rows, CountRule::Exact, &LossColumn::Mean, "s").unwrap();
         let whys: Vec<&str> = noted.table.excluded.iter().map(|row| row.why.as_str()).collect();
-        assert_eq!(whys, ["it diverged at step 3", "`loss` is missing", "`loss` is -1, not positive"]);
+        let expected = [
+            "it diverged at step 3",
+            "`loss` is missing",
+            "`loss` is -1, not positive",
+            "it was stopped early at step 5",
+        ];
+        assert_eq!(whys, expected);
         assert_eq!(noted.table.rows.len(), 1);
     }
 

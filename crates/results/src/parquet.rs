@@ -282,6 +282,21 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_was_stopped_early_is_left_out_of_the_table_of_folders_and_file_alike() {
+        let dir = sweep();
+        let mut stopped = run(4, 10, 0);
+        stopped.record.outcome = Outcome::Stopped { step: 6, why: "it was high".to_string() };
+        stopped.evals.clear();
+        stopped.write(dir.path());
+        let collected = collect(dir.path()).unwrap();
+        write_parquet(dir.path(), &collected).unwrap();
+        let from_file = read_table(&dir.path().join(RESULTS_PARQUET), &ColumnNames::default()).unwrap();
+        let from_rows = collected.loss_table(CountRule::Exact, &LossColumn::Mean, RESULTS_PARQUET).unwrap();
+        assert_eq!(from_file.table, from_rows.table);
+        assert_eq!(from_file.table.excluded[1].why, "it was stopped early at step 6");
+    }
+
+    #[test]
     fn the_files_hold_every_cell_and_their_version() {
         let dir = sweep();
         let collected = collect(dir.path()).unwrap();

@@ -8,7 +8,7 @@ use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable};
 use crate::cell::Cell;
 use crate::error::{ResultsError, list};
 use crate::filter;
-use crate::loss_table::{NotedTable, diverged};
+use crate::loss_table::{NotedTable, diverged, stopped};
 use crate::table_file::{TableFile, find_column, nearest};
 
 /// Names of a table's columns, where they are not the usual ones, and which of its rows to take.
@@ -111,6 +111,7 @@ pub fn read_table(path: &Path, names: &ColumnNames) -> Result<NotedTable, Result
         run_id: own("run_id")?,
         outcome: own("outcome")?,
         diverged_step: own("diverged_step")?,
+        stopped_step: own("stopped_step")?,
     };
     let is_kept = match &names.keep_where {
         Some(expr) => {
@@ -185,6 +186,7 @@ struct Columns {
     run_id: Option<Vec<Cell>>,
     outcome: Option<Vec<Cell>>,
     diverged_step: Option<Vec<Cell>>,
+    stopped_step: Option<Vec<Cell>>,
 }
 
 impl Columns {
@@ -205,8 +207,11 @@ impl Columns {
 
     fn row(&self, row_idx: usize, place: &str) -> Result<LossRow, String> {
         let cell_of = |column: &Option<Vec<Cell>>| column.as_ref().map(|cells| cells[row_idx].clone());
-        if cell_of(&self.outcome).and_then(|cell| cell.to_text()).as_deref() == Some("diverged") {
-            return Err(diverged(cell_of(&self.diverged_step).and_then(|cell| cell.whole())));
+        let step = |column| cell_of(column).and_then(|cell| cell.whole());
+        match cell_of(&self.outcome).and_then(|cell| cell.to_text()).as_deref() {
+            Some("diverged") => return Err(diverged(step(&self.diverged_step))),
+            Some("stopped") => return Err(stopped(step(&self.stopped_step))),
+            _ => {}
         }
         let n = self.n.positive(row_idx)?;
         let d = self.d.positive(row_idx)?;

@@ -43,8 +43,12 @@ pub(crate) fn to_wide(rows: &[ResultRow]) -> WideTable {
     };
     columns.extend([
         whole("diverged_step", &|row| match row.outcome {
-            Outcome::Finished => None,
             Outcome::Diverged { step } => Some(step),
+            _ => None,
+        }),
+        whole("stopped_step", &|row| match row.outcome {
+            Outcome::Stopped { step, .. } => Some(step),
+            _ => None,
         }),
         whole("seed", &|row| Some(row.seed)),
         real("budget_flops", &|row| row.budget_flops),
@@ -104,6 +108,7 @@ pub(crate) fn outcome_name(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Finished => "finished",
         Outcome::Diverged { .. } => "diverged",
+        Outcome::Stopped { .. } => "stopped",
     }
 }
 
@@ -169,6 +174,7 @@ mod tests {
             ("cluster", text(id)),
             ("outcome", text("diverged")),
             ("diverged_step", Cell::Whole(9)),
+            ("stopped_step", Cell::Missing),
             ("seed", Cell::Whole(7)),
             ("budget_flops", Cell::Real(3e9)),
             ("n_total", Cell::Whole(14160)),

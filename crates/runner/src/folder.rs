@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use scalelaw_schema::folder::{RECORD_JSON, RUN_TOML};
+use scalelaw_schema::folder::{CHECKPOINT_DIR, RECORD_JSON, RUN_TOML, checkpoint_step};
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::run_id::RunId;
@@ -49,18 +49,66 @@ pub fn run_folders(sweep_dir: &Path) -> Result<BTreeMap<RunId, PathBuf>, RunnerE
     Ok(folders)
 }
 
-/// Ids of the runs that are over: those with a record.
+/// How the runs ended that have a record.
 ///
 /// # Errors
 /// `CorruptRecord` where one cannot be read: it is neither trained again nor left out in silence.
-pub fn over(sweep_dir: &Path) -> Result<BTreeSet<RunId>, RunnerError> {
-    let mut over = BTreeSet::new();
+pub fn over(sweep_dir: &Path) -> Result<BTreeMap<RunId, Outcome>, RunnerError> {
+    let mut over = BTreeMap::new();
     for (id, folder) in run_folders(sweep_dir)? {
-        if ending(&folder, &id)?.is_some() {
-            over.insert(id);
+        if let Some(ending) = ending(&folder, &id)? {
+            over.insert(id, ending.outcome);
         }
     }
     Ok(over)
+}
+
+/// Whether a run with this record is over: one that was stopped early goes on where the rule is gone.
+pub fn is_over(run: &RunSpec, outcome: &Outcome) -> bool {
+    run.early_stop.is_some() || !matches!(outcome, Outcome::Stopped { .. })
+}
+
+/// Takes away the record of a run that was stopped early and is not over without the rule, so that it goes on from
+/// its last checkpoint. Call it with the lease in hand.
+///
+/// # Errors
+/// `CorruptRecord`; `Io` where it cannot be removed.
+pub fn go_on_where_stopped(folder: &Path, run: &RunSpec) -> Result<(), RunnerError> {
+    match ending(folder, &run.id)? {
+        Some(ending) if !is_over(run, &ending.outcome) => {
+            let path = folder.join(RECORD_JSON);
+            fs::remove_file(&path).map_err(RunnerError::io("remove", &path))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Steps of the checkpoints of each run that has any.
+///
+/// # Errors
+/// `Io` where a folder cannot be listed.
+pub fn checkpoints(sweep_dir: &Path) -> Result<BTreeMap<RunId, BTreeSet<u64>>, RunnerError> {
+    let mut checkpoints = BTreeMap::new();
+    for (id, folder) in run_folders(sweep_dir)? {
+        let steps = checkpoint_steps(&folder)?;
+        if !steps.is_empty() {
+            checkpoints.insert(id, steps);
+        }
+    }
+    Ok(checkpoints)
+}
+
+/// Steps of the checkpoints in a run's folder, by their names.
+///
+/// # Errors
+/// `Io` where they cannot be listed.
+pub fn checkpoint_steps(folder: &Path) -> Result<BTreeSet<u64>, RunnerError> {
+    let dir = folder.join(CHECKPOINT_DIR);
+    let entries = match fs::read_dir(&dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        entries => entries.map_err(RunnerError::io("list", &dir))?,
+    };
+    Ok(entries.filter_map(|entry| checkpoint_step(entry.ok()?.file_name().to_str()?)).collect())
 }
 
 /// How run `id` in `folder` ended; nothing where it is not over.
@@ -223,6 +271,8 @@ pub(crate) mod tests {
             evals: vec![],
             cadence: Cadence { log_steps: 10, checkpoint_steps: 50, eval_steps: 100 },
             keep: Keep::Weights,
+            keep_steps: vec![],
+            early_stop: None,
         }
     }
 
@@ -274,7 +324,7 @@ pub(crate) mod tests {
     #[test]
     fn what_has_a_record_is_over_and_a_corrupt_record_is_an_error_that_names_it() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(over(&dir.path().join("none")).unwrap(), BTreeSet::new());
+        assert_eq!(over(&dir.path().join("none")).unwrap(), BTreeMap::new());
         let (finished, diverged, open) = (run_spec(1), run_spec(2), run_spec(3));
         fs::write(dir.path().join("plan.json"), "{}").unwrap();
         for (run, outcome) in
@@ -284,7 +334,9 @@ pub(crate) mod tests {
             fs::write(folder.join(RECORD_JSON), record_text(&run.id, outcome)).unwrap();
         }
         let folder = new_run_folder(dir.path(), &open);
-        assert_eq!(over(dir.path()).unwrap(), BTreeSet::from([finished.id.clone(), diverged.id]));
+        let expected =
+            [(finished.id.clone(), Outcome::Finished), (diverged.id, Outcome::Diverged { step: 9 })];
+        assert_eq!(over(dir.path()).unwrap(), BTreeMap::from(expected));
 
         let whole = record_text(&open.id, r#"{"kind":"finished"}"#);
         for text in [&whole[..whole.len() / 2], "", &record_text(&finished.id, r#"{"kind":"finished"}"#)] {

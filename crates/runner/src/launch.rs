@@ -3,13 +3,16 @@
 mod conclude;
 mod dispatch;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use scalelaw_schema::run::RunSpec;
+use scalelaw_schema::run_id::RunId;
+use scalelaw_schema::train_spec::Start;
 
+use crate::early_stop::Peers;
 use crate::error::RunnerError;
 use crate::folder::run_folders;
 use crate::lease::{Lease, Leases, Watch};
@@ -61,18 +64,26 @@ pub fn run_all(
     if runs.is_empty() {
         return Ok(Summary::default());
     }
-    let folders = run_folders(launch.sweep_dir)?;
-    let queue = runs.iter().map(|run| {
-        let folder = folders.get(&run.id).cloned();
-        Queued {
-            run,
-            folder: folder.unwrap_or_else(|| launch.sweep_dir.join(run.folder_name())),
-            not_before: None,
-            watch: None,
-            is_elsewhere: false,
-            farthest_step: None,
-            n_fruitless: 0,
-        }
+    let mut folders = run_folders(launch.sweep_dir)?;
+    for run in runs {
+        folders.entry(run.id.clone()).or_insert_with(|| launch.sweep_dir.join(run.folder_name()));
+    }
+    let peers = match runs.iter().any(|run| run.early_stop.is_some()) {
+        true => Peers::of(launch.sweep_dir)?,
+        false => Peers::default(),
+    };
+    let queue = runs.iter().map(|run| Queued {
+        run,
+        folder: folders[&run.id].clone(),
+        trunk: match &run.train.start {
+            Start::Init => None,
+            Start::Branch { parent, .. } => folders.get(parent).cloned(),
+        },
+        not_before: None,
+        watch: None,
+        is_elsewhere: false,
+        farthest_step: None,
+        n_fruitless: 0,
     });
     let (sender, receiver) = channel();
     let mut scheduler = Scheduler {
@@ -87,6 +98,8 @@ pub fn run_all(
         fatal: None,
         counts: Counts::default(),
         failed: Vec::new(),
+        given: runs.iter().map(|run| run.id.clone()).collect(),
+        peers,
         on_progress,
     };
     scheduler.work(&receiver, stop);
@@ -103,6 +116,8 @@ pub fn run_all(
 struct Queued<'a> {
     run: &'a RunSpec,
     folder: PathBuf,
+    /// The folder of its trunk, where it has one that is or will be there.
+    trunk: Option<PathBuf>,
     not_before: Option<Instant>,
     watch: Option<Watch>,
     is_elsewhere: bool,
@@ -160,6 +175,10 @@ struct Scheduler<'a, 'p> {
     fatal: Option<RunnerError>,
     counts: Counts,
     failed: Vec<FailedRun>,
+    /// Every run of this launch.
+    given: BTreeSet<RunId>,
+    /// Finished runs that others are held against.
+    peers: Peers,
     on_progress: &'p mut dyn FnMut(Progress),
 }
 

@@ -2,8 +2,8 @@
 //! replaced, under leases that let several launchers share one folder. Knows nothing of burn: training comes in
 //! as a child process (launcher) or as a closure (worker).
 //!
-//! Launcher: [`outstanding`], [`launch`] ([`worker`], [`progress`], [`stop`]), [`lease`] ([`holder`]). Worker: [`serve`],
-//! [`train_one`]. Both read and write the run's folder through [`folder`] and [`attempts`]; [`status`] reads a
+//! Launcher: [`outstanding`], [`launch`] ([`worker`], [`progress`], [`stop`]), what a run waits for or is held against
+//! ([`trunk`], [`early_stop`]), [`lease`] ([`holder`]). Worker: [`serve`], [`train_one`]. Both read and write the run's folder through [`folder`] and [`attempts`]; [`status`] reads a
 //! sweep from its folders alone.
 
 pub mod outstanding;
@@ -12,6 +12,9 @@ pub mod launch;
 pub mod progress;
 pub mod stop;
 pub mod worker;
+
+pub mod early_stop;
+pub mod trunk;
 
 pub mod holder;
 pub mod lease;

@@ -45,13 +45,15 @@ pub enum Next {
     GiveUp,
 }
 
-/// Where the runs of a launch stand; the six add up to the runs given.
+/// Where the runs of a launch stand; the seven add up to the runs given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Finished, here or elsewhere.
     pub finished: usize,
     /// Diverged, here or elsewhere.
     pub diverged: usize,
+    /// Stopped early, here or elsewhere.
+    pub stopped: usize,
     /// Given up or refused.
     pub failed: usize,
     /// In a worker of this launcher.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use scalelaw_schema::event::{Command, Event};
+use scalelaw_schema::event::{Bar, Command, Event};
 use scalelaw_schema::record::{Failure, Outcome};
 use scalelaw_schema::run_id::RunId;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
@@ -24,12 +24,14 @@ pub const LAUNCHER_PID: &str = "SCALELAW_LAUNCHER_PID";
 const WRITER_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a training closure is asked to do.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Task<'a> {
     /// The run's folder, with its `run.toml`.
     pub folder: &'a Path,
     /// Sequences to compute at once; the whole batch where absent.
     pub micro_batch: Option<usize>,
+    /// The loss to hold the run against, where it may be stopped early.
+    pub bar: Option<&'a Bar>,
     /// Once true: write a checkpoint after this step and return `Failure::Interrupted`.
     pub stop: &'a AtomicBool,
 }
@@ -94,13 +96,13 @@ pub fn serve(
     for line in commands {
         let command = serde_json::from_str(&line)
             .map_err(|error| RunnerError::BadCommand { line: line.clone(), why: error.to_string() })?;
-        let Command::Train { folders, micro_batch } = command;
+        let Command::Train { folders, micro_batch, bar } = command;
         for folder in &folders {
             let Some(run) = id_in_name(folder) else {
                 let why = format!("`{}` is no run folder's name", folder.display());
                 return Err(RunnerError::BadCommand { line, why });
             };
-            let task = Task { folder, micro_batch, stop: &stop };
+            let task = Task { folder, micro_batch, bar: bar.as_ref(), stop: &stop };
             match train_guarded(&task, &run, &mut emit, &mut train) {
                 Ok(Ok(outcome)) => emit(Event::Done { run, outcome }),
                 Ok(Err(TrainFailure { failure, why })) => emit(Event::Failed { run, failure, why }),

@@ -41,6 +41,8 @@ pub struct StatusCounts {
     pub finished: usize,
     /// Given up by their loss.
     pub diverged: usize,
+    /// Given up as hopeless beside others.
+    pub stopped: usize,
     /// Under a live lease.
     pub running: usize,
     /// Begun, not under a lease, last attempt not failed.
@@ -88,6 +90,8 @@ pub enum RunState {
     Finished,
     /// Given up at this step.
     Diverged { step: u64 },
+    /// Stopped early at this step as hopeless.
+    Stopped { step: u64, why: String },
     /// Someone trains it.
     Running {
         /// Name of the machine, where the lease can be read.
@@ -128,10 +132,14 @@ pub fn status(sweep_dir: &Path) -> Result<SweepStatus, RunnerError> {
             Some(folder) => run_status(&folder, &planned.run.id, total_steps),
             None => not_begun(planned.run.folder_name(), &planned.run.id, total_steps),
         };
-        flops += planned.c;
+        let (own, first) = (planned.spent_c(), planned.run.train.first_step());
+        flops += own;
         flops_done += match run.state {
-            RunState::Finished | RunState::Diverged { .. } => planned.c,
-            _ => planned.c * run.step.unwrap_or(0).min(total_steps) as f64 / total_steps.max(1) as f64,
+            RunState::Finished | RunState::Diverged { .. } | RunState::Stopped { .. } => own,
+            _ => {
+                let taken = run.step.unwrap_or(0).min(total_steps).saturating_sub(first);
+                own * taken as f64 / (total_steps - first).max(1) as f64
+            }
         };
         runs.push(run);
     }
@@ -154,6 +162,7 @@ impl SweepStatus {
         let named = [
             (counts.finished, "finished"),
             (counts.diverged, "diverged"),
+            (counts.stopped, "stopped early"),
             (counts.running, "running"),
             (counts.paused, "paused"),
             (counts.failed, "failed"),
@@ -177,6 +186,7 @@ impl SweepStatus {
             let state = match &run.state {
                 RunState::Finished => "finished",
                 RunState::Diverged { .. } => "diverged",
+                RunState::Stopped { .. } => "stopped",
                 RunState::Running { .. } => "running",
                 RunState::Paused => "paused",
                 RunState::Failed => "failed",
@@ -194,7 +204,7 @@ impl SweepStatus {
             text += row.trim_end();
             text.push('\n');
             let why = match &run.state {
-                RunState::Broken { why } => Some(why),
+                RunState::Broken { why } | RunState::Stopped { why, .. } => Some(why),
                 RunState::Failed => run.last_failure.as_ref(),
                 _ => None,
             };
@@ -219,6 +229,7 @@ fn run_status(folder: &Path, id: &RunId, total_steps: u64) -> RunStatus {
             status.state = match ending.outcome {
                 Outcome::Finished => RunState::Finished,
                 Outcome::Diverged { step } => RunState::Diverged { step },
+                Outcome::Stopped { step, why } => RunState::Stopped { step, why },
             };
             return status;
         }
@@ -272,6 +283,7 @@ fn count(runs: &[RunStatus]) -> StatusCounts {
         let count = match run.state {
             RunState::Finished => &mut counts.finished,
             RunState::Diverged { .. } => &mut counts.diverged,
+            RunState::Stopped { .. } => &mut counts.stopped,
             RunState::Running { .. } => &mut counts.running,
             RunState::Paused => &mut counts.paused,
             RunState::Failed => &mut counts.failed,

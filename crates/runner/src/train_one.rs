@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 
 use scalelaw_schema::event::Event;
 use scalelaw_schema::record::{Failure, Outcome};
+use scalelaw_schema::train_spec::Start;
 
 use crate::attempts::{self, batch_sequences, failed_attempts, next_micro_batch};
+use crate::early_stop::Peers;
 use crate::error::RunnerError;
-use crate::folder::{ending, read_run};
+use crate::folder::{ending, go_on_where_stopped, is_over, read_run, run_folders};
 use crate::holder::Holder;
 use crate::lease::{Leases, Take};
 use crate::serve::{Task, TrainFailure, failure_in, train_guarded};
+use crate::trunk::{self, Trunk};
 
 /// What came of one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,18 +27,22 @@ pub enum OneRun {
     AlreadyOver(Outcome),
     /// Someone else trains it.
     Taken(Option<Holder>),
+    /// It branches off where its trunk has not come yet.
+    Waiting,
     /// The attempt failed, and is written down in `attempts.jsonl` unless it was interrupted.
     Failed(TrainFailure),
 }
 
 impl OneRun {
-    /// 0 over, 75 try again (out of memory, device lost, interrupted, trained by someone else), 76 diverged
-    /// (trying again is useless), 1 another failure.
+    /// 0 over, 75 try again (out of memory, device lost, interrupted, trained by someone else, its trunk not so far),
+    /// 76 diverged (trying again is useless), 1 another failure.
     pub fn exit_code(&self) -> u8 {
         match self {
-            OneRun::Trained(Outcome::Finished) | OneRun::AlreadyOver(Outcome::Finished) => 0,
-            OneRun::Trained(Outcome::Diverged { .. }) | OneRun::AlreadyOver(Outcome::Diverged { .. }) => 76,
-            OneRun::Taken(_) => 75,
+            OneRun::Trained(outcome) | OneRun::AlreadyOver(outcome) => match outcome {
+                Outcome::Finished | Outcome::Stopped { .. } => 0,
+                Outcome::Diverged { .. } => 76,
+            },
+            OneRun::Taken(_) | OneRun::Waiting => 75,
             OneRun::Failed(failed) => match failed.failure {
                 Failure::OutOfMemory | Failure::DeviceLost | Failure::Interrupted => 75,
                 Failure::WorkerDied | Failure::Error => 1,
@@ -60,14 +67,34 @@ pub fn train_one(
     mut train: impl FnMut(&Task, &mut dyn FnMut(Event)) -> Result<Outcome, TrainFailure>,
 ) -> Result<OneRun, RunnerError> {
     let run = read_run(folder)?;
-    if let Some(ending) = ending(folder, &run.id)? {
+    if let Some(ending) = ending(folder, &run.id)?
+        && is_over(&run, &ending.outcome)
+    {
         return Ok(OneRun::AlreadyOver(ending.outcome));
     }
+    let sweep_dir = folder.parent().unwrap_or(Path::new("."));
+    let trunk = match &run.train.start {
+        Start::Init => None,
+        Start::Branch { parent, .. } => run_folders(sweep_dir)?.remove(parent),
+    };
+    let trunk = trunk::look(&run, folder, trunk.as_deref())?;
+    if trunk == Trunk::Waiting {
+        return Ok(OneRun::Waiting);
+    }
+    let bar = match run.early_stop {
+        Some(_) => Peers::of(sweep_dir)?.bar(&run),
+        None => None,
+    };
     let leases = Leases::new(heartbeat);
     let lease = match take_patiently(&leases, folder, stop)? {
         Take::Taken(lease) => lease,
         Take::Held(holder) => return Ok(OneRun::Taken(holder)),
     };
+    go_on_where_stopped(folder, &run)?;
+    if let Trunk::Lost { why } = trunk {
+        attempts::append(folder, &attempts::now(Failure::Error, why.clone(), None, None))?;
+        return Ok(OneRun::Failed(TrainFailure { failure: Failure::Error, why }));
+    }
     let micro_batch = next_micro_batch(&failed_attempts(folder)?, batch_sequences(&run.train));
     let mut checkpoint_step = None;
     let mut hear = |event: Event| {
@@ -79,7 +106,7 @@ pub fn train_one(
         }
         emit(event);
     };
-    let task = Task { folder, micro_batch, stop };
+    let task = Task { folder, micro_batch, bar: bar.as_ref(), stop };
     let failed = match train_guarded(&task, &run.id, &mut hear, &mut train) {
         Ok(Ok(outcome)) => {
             lease.finish();

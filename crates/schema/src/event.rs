@@ -18,7 +18,20 @@ pub enum Command {
         /// Sequences to compute at once; the whole batch where absent.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         micro_batch: Option<usize>,
+        /// The loss to hold the run against; never stopped early where absent.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        bar: Option<Bar>,
     },
+}
+
+/// What a run must not exceed where its [`crate::run::EarlyStop`] looks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bar {
+    /// The finished run of the same budget that had the lowest loss there.
+    pub peer: RunId,
+    /// Its loss, nats per token; the margin comes on top.
+    pub loss: f64,
 }
 
 /// From a worker to the runner, on its standard output.

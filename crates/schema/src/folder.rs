@@ -22,7 +22,7 @@ pub const REPORT_HTML: &str = "report.html";
 pub const RUN_TOML: &str = "run.toml";
 /// Measurements during training, appended.
 pub const METRICS_JSONL: &str = "metrics.jsonl";
-/// Folder of checkpoints.
+/// Folder of checkpoints, each named by [`checkpoint_name`].
 pub const CHECKPOINT_DIR: &str = "checkpoint";
 /// Final weights.
 pub const WEIGHTS_SAFETENSORS: &str = "weights.safetensors";
@@ -36,3 +36,13 @@ pub const RECORD_JSON: &str = "record.json";
 pub const LOG_TXT: &str = "log.txt";
 /// Who may write here: a lock held by the launcher, with its heartbeat inside.
 pub const LEASE: &str = "lease";
+
+/// Name of the checkpoint after `step` steps, in [`CHECKPOINT_DIR`].
+pub fn checkpoint_name(step: u64) -> String {
+    format!("step-{step:08}.safetensors")
+}
+
+/// The step that a checkpoint is named for; `None` where the name is no checkpoint's.
+pub fn checkpoint_step(name: &str) -> Option<u64> {
+    name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
+}

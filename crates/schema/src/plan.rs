@@ -21,7 +21,7 @@ pub struct Plan {
     pub kind: String,
     /// How N and C of this plan are counted.
     pub count_rule: CountRule,
-    /// Runs in the order in which they are started: the cheapest first.
+    /// Runs in the order in which they are started: the cheapest first, and a trunk before its branches.
     pub runs: Vec<PlannedRun>,
     /// Cells that cannot be, each with its reason.
     pub dropped: Vec<DroppedCell>,
@@ -44,12 +44,35 @@ pub struct PlannedRun {
     pub run: RunSpec,
     /// N under the plan's rule.
     pub n: f64,
-    /// D, training tokens.
+    /// D, training tokens from the initial weights on, those of a trunk included.
     pub d: f64,
-    /// C under the plan's rule.
+    /// C under the plan's rule, likewise.
     pub c: f64,
     /// Cost before the fact.
     pub estimate: Estimate,
+}
+
+impl PlannedRun {
+    /// Share of the path from the initial weights to the final ones that the run itself computes: below 1 for a branch.
+    pub fn own_share(&self) -> f64 {
+        let train = &self.run.train;
+        match train.first_step() {
+            // Exactly.
+            0 => 1.0,
+            _ => train.flops_spent().total() / train.flops().total(),
+        }
+    }
+
+    /// FLOPs that the run itself computes, under the plan's rule.
+    pub fn spent_c(&self) -> f64 {
+        self.c * self.own_share()
+    }
+
+    /// Tokens that the run itself reads.
+    pub fn spent_d(&self) -> f64 {
+        let train = &self.run.train;
+        (train.tokens() - train.tokens_until(train.first_step())) as f64
+    }
 }
 
 /// Cost before the fact; what cannot be known is absent.
@@ -109,9 +132,12 @@ pub enum CenterSource {
 pub struct PlanTotal {
     /// Number of runs.
     pub n_runs: usize,
-    /// Training FLOPs under the plan's count rule.
+    /// Training FLOPs under the plan's count rule; what branches take over from their trunk counts once.
     pub flops: f64,
-    /// Training tokens.
+    /// FLOPs of the same runs without trunks, where there are branches.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub flops_separate: Option<f64>,
+    /// Training tokens, counted likewise.
     pub tokens: f64,
     /// Wall-clock time over all slots.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -66,6 +66,14 @@ pub enum Outcome {
         /// The step at which it was given up.
         step: u64,
     },
+    /// It was given up as hopeless beside a run of the same budget. Without the rule that did it, it goes on from its
+    /// last checkpoint.
+    Stopped {
+        /// The step at which it was given up.
+        step: u64,
+        /// Its loss, and whose it was held against.
+        why: String,
+    },
 }
 
 /// Where a number comes from.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::eval::EvalRequest;
+use crate::metrics::{MetricsRow, TRAIN_LOSS};
 use crate::run_id::{self, RunId};
 use crate::train_spec::TrainSpec;
 
@@ -27,6 +28,12 @@ pub struct RunSpec {
     pub cadence: Cadence,
     /// What stays on the disk when the run is finished.
     pub keep: Keep,
+    /// Steps, ascending, whose checkpoints stay for the branches that begin there.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub keep_steps: Vec<u64>,
+    /// When the run is given up as hopeless; never where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub early_stop: Option<EarlyStop>,
 }
 
 /// Place of a run in the grid of its sweep. For tables and plots; it identifies nothing.
@@ -62,6 +69,49 @@ pub struct Cadence {
     pub checkpoint_steps: u64,
     /// An evaluation on the held-out tokens, written to the metrics; the last step always has one.
     pub eval_steps: u64,
+}
+
+/// When a run is given up as hopeless: at one point of its training its loss is compared with what a finished run
+/// of the same budget had at the same share of its own steps. The run's id does not hang on it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStop {
+    /// Share of the steps after which it is looked, above 0 and below 1.
+    pub at: f64,
+    /// Nats per token by which the loss may be higher than the best peer's.
+    pub margin: f64,
+}
+
+impl EarlyStop {
+    /// Share of the steps that a loss is averaged over, before the look.
+    pub const WINDOW: f64 = 0.05;
+
+    /// The step after which a run of `total_steps` is looked at.
+    pub fn step(&self, total_steps: u64) -> u64 {
+        ((self.at * total_steps as f64).round() as u64).clamp(1, total_steps)
+    }
+
+    /// Mean training loss of the rows in the last [`Self::WINDOW`] of `total_steps` up to [`Self::step`], nats per
+    /// token; of the last row up to there where none lies in the window. `None` where the run did not come so far, or
+    /// no row has a loss.
+    pub fn loss(&self, rows: &[MetricsRow], total_steps: u64) -> Option<f64> {
+        let at = self.step(total_steps);
+        let first = at.saturating_sub((Self::WINDOW * total_steps as f64).round() as u64);
+        if rows.last()?.step < at {
+            return None;
+        }
+        let losses: Vec<(u64, f64)> = rows
+            .iter()
+            .filter(|row| row.step <= at)
+            .filter_map(|row| Some((row.step, *row.values.get(TRAIN_LOSS)?)))
+            .collect();
+        let in_window: Vec<f64> =
+            losses.iter().filter(|(step, _)| *step > first).map(|(_, loss)| *loss).collect();
+        match in_window.len() {
+            0 => losses.last().map(|(_, loss)| *loss),
+            n => Some(in_window.iter().sum::<f64>() / n as f64),
+        }
+    }
 }
 
 /// What stays on the disk when a run is finished.

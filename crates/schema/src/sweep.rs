@@ -71,6 +71,10 @@ pub enum Grid {
         /// Cells with fewer optimizer steps are dropped.
         #[serde(skip_serializing_if = "Option::is_none")]
         min_steps: Option<u64>,
+        /// Whether the sizes of all budgets lie on one ladder of equal ratios, so that budgets share sizes, and
+        /// `train.trunk` can share their training.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shared_sizes: Option<bool>,
     },
     /// Sizes times tokens per parameter.
     Ladder {
@@ -201,6 +205,23 @@ pub struct TrainChoice {
     pub seed: Option<Axis>,
     /// Checkpoints per run; 10 where absent.
     pub checkpoints: Option<u64>,
+    /// Whether runs that differ in their horizon alone share their training: each goes on from where the next shorter
+    /// one began to cool down. Needs the schedule `wsd`; a warm-up given as a share is one of the shortest horizon.
+    pub trunk: Option<bool>,
+    /// When a run is given up as hopeless; never where absent.
+    pub early_stop: Option<EarlyStopChoice>,
+}
+
+/// When a run is given up, as written: where its training loss, averaged over a twentieth of its steps, is higher than
+/// that of the best finished run of the same budget (and the same data) by more than the margin. Which runs are
+/// finished by then can hang on the order in which runs end.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EarlyStopChoice {
+    /// Nats per token.
+    pub margin: f64,
+    /// Share of the steps after which it is looked; 0.5 where absent.
+    pub at: Option<f64>,
 }
 
 /// Parametrisation as written.

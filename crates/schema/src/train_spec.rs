@@ -1,5 +1,7 @@
 //! The part of a run that decides its weights. Its hash is the run's identity.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::SchemaError;
@@ -80,15 +82,36 @@ impl TrainSpec {
         self.phases.iter().map(Phase::tokens).sum()
     }
 
-    /// Training FLOPs over all phases by group; exact below 2^53.
+    /// Steps that the run takes over from its trunk: 0 but for a branch.
+    pub fn first_step(&self) -> u64 {
+        match self.start {
+            Start::Init => 0,
+            Start::Branch { step, .. } => step,
+        }
+    }
+
+    /// Training FLOPs over all phases by group, those of a trunk included; exact below 2^53.
     pub fn flops(&self) -> FlopCount {
-        self.phases.iter().fold(FlopCount::ZERO, |sum, phase| {
-            let sequences = phase.steps * phase.batch_sequences as u64;
-            sum.plus(
-                &count::train_flops_per_sequence(self.model.shape(), phase.context_len)
-                    .scaled(sequences as f64),
-            )
-        })
+        self.flops_of(0..self.total_steps())
+    }
+
+    /// Training FLOPs by group of the steps that the run takes itself.
+    pub fn flops_spent(&self) -> FlopCount {
+        self.flops_of(self.first_step()..self.total_steps())
+    }
+
+    /// Training FLOPs of these steps by group.
+    pub fn flops_of(&self, steps: Range<u64>) -> FlopCount {
+        let mut first = 0;
+        let mut sum = FlopCount::ZERO;
+        for phase in &self.phases {
+            let n = steps.end.min(first + phase.steps).saturating_sub(steps.start.max(first));
+            let sequences = n * phase.batch_sequences as u64;
+            let per_sequence = count::train_flops_per_sequence(self.model.shape(), phase.context_len);
+            sum = sum.plus(&per_sequence.scaled(sequences as f64));
+            first += phase.steps;
+        }
+        sum
     }
 
     /// The phase that `step` (from 0) belongs to.
@@ -146,6 +169,11 @@ impl TrainSpec {
         {
             return bad(format!("{steps} steps are fewer than warm-up and cool-down together"));
         }
+        if let Start::Branch { step, .. } = self.start
+            && (step == 0 || step >= steps)
+        {
+            return bad(format!("it branches at step {step} of its {steps}"));
+        }
         if !(self.recipe.lr_peak.is_finite() && self.recipe.lr_peak > 0.0) {
             return bad(format!("learning rate {} is not positive", self.recipe.lr_peak));
         }
@@ -161,5 +189,64 @@ impl TrainSpec {
             left -= n;
         }
         sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mixture::MixtureSource;
+    use crate::recipe::{InitRule, Optimizer};
+    use crate::shape::{Head, ModelShape};
+
+    fn spec() -> TrainSpec {
+        TrainSpec {
+            model: ModelSpec::Transformer(ModelShape {
+                n_layer: 2,
+                d_model: 16,
+                n_head: 2,
+                d_ff: 48,
+                vocab_size: 29,
+                head: Head::Tied,
+            }),
+            phases: vec![
+                Phase { context_len: 16, batch_sequences: 6, steps: 10 },
+                Phase { context_len: 32, batch_sequences: 3, steps: 5 },
+            ],
+            recipe: Recipe {
+                optimizer: Optimizer::AdamW { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 },
+                lr_peak: 1e-2,
+                warmup_steps: 2,
+                schedule: Schedule::Wsd { cooldown_steps: 3 },
+                grad_clip_norm: 1.0,
+                init: InitRule::ScaledNormal { std: 0.02 },
+            },
+            mixture: Mixture::new(vec![MixtureSource { tokens: "aa".to_string(), weight: 1.0 }]).unwrap(),
+            seed: 0,
+            start: Start::Init,
+        }
+    }
+
+    #[test]
+    fn flops_of_two_stretches_add_up_across_phases() {
+        let spec = spec();
+        assert_eq!(spec.flops_of(0..15), spec.flops());
+        let parts = spec.flops_of(0..7).plus(&spec.flops_of(7..12));
+        assert_eq!(parts.total(), spec.flops_until(12));
+        assert_eq!(spec.flops_of(12..12), FlopCount::ZERO);
+    }
+
+    #[test]
+    fn a_branch_spends_what_comes_after_its_trunk_and_must_begin_within_its_steps() {
+        let mut spec = spec();
+        assert_eq!((spec.first_step(), spec.flops_spent()), (0, spec.flops()));
+        let parent: RunId = "0123456789ab".parse().unwrap();
+        for (step, is_good) in [(0, false), (1, true), (12, true), (14, true), (15, false)] {
+            spec.start = Start::Branch { parent: parent.clone(), step };
+            assert_eq!(spec.check().is_ok(), is_good, "{step}");
+        }
+        spec.start = Start::Branch { parent, step: 12 };
+        assert_eq!(spec.flops_spent(), spec.flops_of(12..15));
+        assert_eq!(spec.flops().total(), spec.flops_of(0..15).total());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A checkpoint holds every weight under its name and its moments under `first/…` and `second/…`, and in the
 //! header's metadata the progress of the run and a checksum over all of it. The last two are kept: should
-//! the newest be damaged, the one before it is taken.
+//! the newest be damaged, the one before it is taken. A trunk also keeps those that its branches begin at.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use scalelaw_schema::folder::{CHECKPOINT_DIR, WEIGHTS_SAFETENSORS};
+use scalelaw_schema::folder::{CHECKPOINT_DIR, WEIGHTS_SAFETENSORS, checkpoint_name, checkpoint_step};
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::shape::ModelShape;
 use scalelaw_schema::{SCHEMA_VERSION, canonical};
@@ -47,12 +47,19 @@ struct CheckpointHead {
 pub struct Checkpoints {
     dir: PathBuf,
     run: RunId,
+    /// Steps whose checkpoints stay for branches.
+    keep_steps: Vec<u64>,
 }
 
 impl Checkpoints {
     /// Those in a run's folder; nothing is touched yet.
     pub fn of(run_folder: &Path, run: &RunId) -> Checkpoints {
-        Checkpoints { dir: run_folder.join(CHECKPOINT_DIR), run: run.clone() }
+        Checkpoints { dir: run_folder.join(CHECKPOINT_DIR), run: run.clone(), keep_steps: Vec::new() }
+    }
+
+    /// The same, but those of `keep_steps` stay, also when the run is over.
+    pub fn keeping(self, keep_steps: &[u64]) -> Checkpoints {
+        Checkpoints { keep_steps: keep_steps.to_vec(), ..self }
     }
 
     /// Those of another run of the same sweep: its folder lies beside this one, and its name ends with its id.
@@ -69,7 +76,7 @@ impl Checkpoints {
             .ok_or_else(|| "it has no folder beside this one".to_string())
     }
 
-    /// Saves the state, then removes all but the last two.
+    /// Saves the state, then removes all but the last two and those that are kept.
     ///
     /// # Errors
     /// `File`, or what the device says when it is read.
@@ -92,9 +99,11 @@ impl Checkpoints {
             checksum(&head, tensors.iter().map(|(name, _, values)| (&**name, bytemuck::cast_slice(values))));
         let text = serde_json::to_string(&head).expect("a head is plain data");
         write_safetensors(&self.path(state.progress.step), &tensors, (HEAD_KEY, text))?;
-        for (_, path) in self.steps()?.into_iter().rev().skip(KEPT) {
-            // One that cannot be removed is in nobody's way.
-            let _ = fs::remove_file(path);
+        for (step, path) in self.steps()?.into_iter().rev().skip(KEPT) {
+            if !self.keep_steps.contains(&step) {
+                // One that cannot be removed is in nobody's way.
+                let _ = fs::remove_file(path);
+            }
         }
         Ok(())
     }
@@ -129,19 +138,31 @@ impl Checkpoints {
         self.load(&self.path(step), shape, device)
     }
 
-    /// Removes them all with their folder.
+    /// Removes what only a run that goes on needs: all but the checkpoints that are kept for branches, and the folder
+    /// with them where there are none.
     ///
     /// # Errors
     /// `File`.
-    pub fn remove_all(&self) -> Result<(), TrainError> {
-        match fs::remove_dir_all(&self.dir) {
-            Err(e) if e.kind() != ErrorKind::NotFound => Err(TrainError::file("remove", &self.dir, e)),
-            _ => Ok(()),
+    pub fn remove_unkept(&self) -> Result<(), TrainError> {
+        let kept: Vec<PathBuf> = self.keep_steps.iter().map(|step| self.path(*step)).collect();
+        if !kept.iter().any(|path| path.exists()) {
+            return match fs::remove_dir_all(&self.dir) {
+                Err(e) if e.kind() != ErrorKind::NotFound => Err(TrainError::file("remove", &self.dir, e)),
+                _ => Ok(()),
+            };
         }
+        let failed = |e| TrainError::file("clear", &self.dir, e);
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if !kept.contains(&path) {
+                fs::remove_file(path).map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     fn path(&self, step: u64) -> PathBuf {
-        self.dir.join(format!("step-{step:08}.safetensors"))
+        self.dir.join(checkpoint_name(step))
     }
 
     /// Checkpoints by step, the oldest first.
@@ -154,8 +175,7 @@ impl Checkpoints {
         let mut steps: Vec<(u64, PathBuf)> = entries
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
-                let name = path.file_name()?.to_str()?;
-                let step = name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()?;
+                let step = checkpoint_step(path.file_name()?.to_str()?)?;
                 Some((step, path))
             })
             .collect();

@@ -45,11 +45,16 @@ pub enum TrainError {
         "corpus `{tokens}` has {tokens_vocab} tokens, the model only {model_vocab} (hint: `vocab-size` of the model must be at least the tokenizer's)"
     )]
     Vocabulary { tokens: String, tokens_vocab: usize, model_vocab: usize },
+    /// The run's loss is too high beside that of another; no failure, but the way out of the step loop.
+    #[error("hopeless at step {step}: {why}")]
+    Hopeless { step: u64, why: String },
     /// The run's own description is impossible.
     #[error(transparent)]
     Spec(#[from] SchemaError),
     /// The trunk of a branch cannot be taken up.
-    #[error("run {parent} has no checkpoint of step {step} to branch from: {why}")]
+    #[error(
+        "run {parent} has no checkpoint of step {step} to branch from: {why} (hint: where it is damaged, delete it; the next `scalelaw run` then plans this run without it)"
+    )]
     NoTrunk { parent: String, step: u64, why: String },
     /// The backend failed for a reason of its own.
     #[error("the backend failed: {why}")]

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::eval::EvalRequest;
-use scalelaw_schema::event::Event;
+use scalelaw_schema::event::{Bar, Event};
 use scalelaw_schema::metrics::{self, MetricsRow};
 use scalelaw_schema::record::{Outcome, RunRecord};
 use scalelaw_schema::run::{Keep, RunSpec};
@@ -20,7 +20,7 @@ use crate::folder::{self, Attempts, MetricsFile};
 use crate::memory;
 use crate::model::Model;
 use crate::optimizer::Moments;
-use crate::steps::{self, Hooks, Output, Progress, StepSetup, TrainState, Values};
+use crate::steps::{self, Hooks, LossSum, Output, Progress, StepSetup, TrainState, Values};
 use crate::text::Text;
 use crate::time::now;
 
@@ -39,6 +39,8 @@ pub struct TrainJob<'a> {
     pub micro_batch: Option<usize>,
     /// The device's measured rate of matrix products, FLOP/s; without it there is no MFU.
     pub matmul_peak: Option<f64>,
+    /// The loss that the run is held against where its rule of early stop looks; never stopped where absent.
+    pub bar: Option<&'a Bar>,
     /// For the provenance.
     pub program: &'a Program,
 }
@@ -59,7 +61,7 @@ pub fn train(
     let run = job.run;
     run.train.check()?;
     job.device.check_precision(run.train.recipe.precision)?;
-    let checkpoints = Checkpoints::of(job.folder, &run.id);
+    let checkpoints = Checkpoints::of(job.folder, &run.id).keeping(&run.keep_steps);
     let outcome = match folder::read_record(job.folder)? {
         Some(record) => record.outcome,
         None => {
@@ -68,8 +70,10 @@ pub fn train(
             outcome
         }
     };
-    // From here on nothing may fail: the run is over.
-    if let Err(error) = checkpoints.remove_all() {
+    // From here on nothing may fail: the run is over. Only one that was stopped early may ever go on.
+    if !matches!(outcome, Outcome::Stopped { .. })
+        && let Err(error) = checkpoints.remove_unkept()
+    {
         on_event(Event::Warning { text: error.to_string() });
     }
     Ok(outcome)
@@ -91,7 +95,7 @@ fn train_to_record(
     let (mut metrics_file, last_row) = MetricsFile::cut_back(job.folder, state.progress.step)?;
     // Steps that the last attempt took beyond its last checkpoint were computed and are computed again.
     let lost_until = last_row.as_ref().map_or(0, |last| last.step);
-    let lost = steps::flops_between(&run.train, state.progress.step, lost_until);
+    let lost = run.train.flops_of(state.progress.step..lost_until);
     state.progress.wall_seconds =
         last_row.map_or(0.0, |last| last.wall_seconds).max(state.progress.wall_seconds);
     let attempts = folder::begin_attempt(job.folder, &now(), &lost)?;
@@ -103,12 +107,18 @@ fn train_to_record(
     let setup = StepSetup {
         train: &run.train,
         cadence: &run.cadence,
+        keep_steps: &run.keep_steps,
         micro_batch,
         matmul_peak: job.matmul_peak,
         device: &job.device.device,
     };
     // What the last evaluation found, by the hash of what was asked.
     let mut judged: BTreeMap<String, Judged> = BTreeMap::new();
+    // It is looked at once, at the first row from there on; a run that is taken up behind it was before.
+    let mut look_step = run
+        .early_stop
+        .map(|rule| rule.step(total_steps))
+        .filter(|look_step| state.progress.step < *look_step);
     let hooks = Hooks {
         batch: &mut |cursor, phase| Ok(batches.at(cursor, phase)?),
         evaluate: &mut |model| {
@@ -128,6 +138,9 @@ fn train_to_record(
                     if let Some(event) = step_event(run, &row) {
                         on_event(event);
                     }
+                    if look_step.take_if(|look_step| row.step >= *look_step).is_some() {
+                        stop_if_hopeless(job, &metrics_file.rows()?, row.step)?;
+                    }
                 }
                 Output::Checkpoint => {
                     // The rows first: a checkpoint promises that they are there up to its step.
@@ -143,7 +156,10 @@ fn train_to_record(
             Ok(())
         },
     };
-    let outcome = steps::run_steps(setup, &mut state, hooks, stop)?;
+    let outcome = match steps::run_steps(setup, &mut state, hooks, stop) {
+        Err(TrainError::Hopeless { step, why }) => Outcome::Stopped { step, why },
+        outcome => outcome?,
+    };
     if outcome == Outcome::Finished {
         for request in &run.evals {
             // The last step has an evaluation, unless it was taken by an earlier attempt.
@@ -189,9 +205,36 @@ fn take_up(
             let state = Checkpoints::of_sibling(job.folder, parent)
                 .and_then(|trunk| trunk.load_step(*step, shape, device))
                 .map_err(no_trunk)?;
-            let progress = Progress::new(*step, state.progress.cursor);
+            // As in a run of its own, but for what is counted from here on: time, and the mean losses.
+            let progress = Progress {
+                wall_seconds: 0.0,
+                row: LossSum::default(),
+                tail: LossSum::default(),
+                ..state.progress
+            };
             Ok(TrainState { progress, ..state })
         }
+    }
+}
+
+/// Holds the run against its bar.
+///
+/// # Errors
+/// `Hopeless` where the loss is higher than the bar and its margin.
+fn stop_if_hopeless(job: &TrainJob, rows: &[MetricsRow], step: u64) -> Result<(), TrainError> {
+    let (Some(rule), Some(bar)) = (job.run.early_stop, job.bar) else { return Ok(()) };
+    match rule.loss(rows, job.run.train.total_steps()) {
+        Some(loss) if loss > bar.loss + rule.margin => Err(TrainError::Hopeless {
+            step,
+            why: format!(
+                "after {:.0} % of its steps its training loss was {loss:.4}, that of run {} {:.4}; more than {} above it is hopeless by `train.early-stop`",
+                100.0 * rule.at,
+                bar.peer,
+                bar.loss,
+                rule.margin
+            ),
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -248,10 +291,6 @@ fn record(job: &TrainJob, outcome: &Outcome, state: &TrainState, facts: Facts) -
     let values = |name: &str| -> Vec<f64> {
         facts.rows.iter().filter_map(|row| row.values.get(name).copied()).collect()
     };
-    let own_start = match run.train.start {
-        Start::Init => 0,
-        Start::Branch { step, .. } => step,
-    };
     let mut rates = values(metrics::TOKENS_PER_SECOND);
     rates.sort_by(f64::total_cmp);
     let peak = values(metrics::PEAK_BYTES).into_iter().max_by(f64::total_cmp);
@@ -263,8 +302,10 @@ fn record(job: &TrainJob, outcome: &Outcome, state: &TrainState, facts: Facts) -
         params: state.model.params(),
         steps: progress.step,
         tokens: run.train.tokens_until(progress.step),
-        flops_path: steps::flops_between(&run.train, 0, progress.step),
-        flops_spent: steps::flops_between(&run.train, own_start, progress.step)
+        flops_path: run.train.flops_of(0..progress.step),
+        flops_spent: run
+            .train
+            .flops_of(run.train.first_step()..progress.step)
             .plus(&facts.attempts.lost_flops),
         cluster: run.cell.cluster.clone().unwrap_or_else(|| run.id.clone()),
         train_loss: progress.tail.mean().filter(|_| *outcome == Outcome::Finished),
@@ -286,6 +327,7 @@ mod tests {
     use scalelaw_schema::folder::{
         CHECKPOINT_DIR, EVALS_DIR, METRICS_JSONL, RECORD_JSON, WEIGHTS_SAFETENSORS,
     };
+    use scalelaw_schema::run::EarlyStop;
     use std::fs;
     use std::sync::atomic::Ordering;
 
@@ -452,11 +494,70 @@ mod tests {
         assert_eq!(results(&branch_folder).0, results(&folder).0);
         let record = folder::read_record(&branch_folder).unwrap().unwrap();
         assert_eq!(record.flops_path, trunk.run.train.flops());
-        assert_eq!(record.flops_spent, steps::flops_between(&branch.train, 16, 30));
+        assert_eq!(record.flops_spent, branch.train.flops_of(16..30));
         // Without the trunk's checkpoint, which is gone by now, it says so.
         branch.train.seed += 1;
         let error = trunk.train_run(&branch, &trunk.folder("lost"), &AtomicBool::new(false), &mut |_| {});
         assert!(matches!(error, Err(TrainError::NoTrunk { step: 16, .. })), "{error:?}");
+    }
+
+    #[test]
+    fn a_trunk_keeps_the_checkpoints_that_its_branches_begin_at() {
+        let mut trunk = Fixture::new(30);
+        trunk.run.keep_steps = vec![3, 11];
+        let folder = trunk.folder(&trunk.run.folder_name());
+        trunk.train(&folder, &mut |_| {}).unwrap();
+        let kept = || {
+            let files = fs::read_dir(folder.join(CHECKPOINT_DIR)).unwrap();
+            let mut names: Vec<_> =
+                files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(kept(), ["step-00000003.safetensors", "step-00000011.safetensors"]);
+        // To keep a step changes no bit.
+        let plain = Fixture::new(30);
+        let alone = plain.folder("plain");
+        plain.train(&alone, &mut |_| {}).unwrap();
+        assert_eq!(results(&folder), results(&alone));
+        let mut branch = trunk.run.clone();
+        branch.keep_steps.clear();
+        branch.train.start = Start::Branch { parent: trunk.run.id.clone(), step: 11 };
+        branch.id = scalelaw_schema::run_id::RunId::of(&branch.train);
+        let branch_folder = trunk.folder("branch");
+        trunk.train_run(&branch, &branch_folder, &AtomicBool::new(false), &mut |_| {}).unwrap();
+        assert_eq!(results(&branch_folder).0, results(&alone).0);
+        let record = |folder: &Path| folder::read_record(folder).unwrap().unwrap();
+        assert_eq!(record(&branch_folder).train_loss, record(&alone).train_loss);
+    }
+
+    #[test]
+    fn a_run_that_is_worse_than_its_bar_is_stopped_and_goes_on_where_the_record_is_taken_away() {
+        let whole = Fixture::new(30);
+        whole.train(&whole.folder("whole"), &mut |_| {}).unwrap();
+        let expected = results(&whole.folder("whole"));
+        let mut fixture = Fixture::new(30);
+        fixture.run.early_stop = Some(EarlyStop { at: 0.5, margin: 0.1 });
+        let peer: scalelaw_schema::run_id::RunId = "0123456789ab".parse().unwrap();
+        // The loss of the window that ends with step 15 is that of its last row.
+        let there = expected.1[2].1["train/loss"];
+        fixture.bar = Some(Bar { peer: peer.clone(), loss: there - 0.09 });
+        fixture.train(&fixture.folder("good"), &mut |_| {}).unwrap();
+        assert_eq!(results(&fixture.folder("good")), expected);
+
+        fixture.bar = Some(Bar { peer: peer.clone(), loss: there - 0.11 });
+        let folder = fixture.folder("bad");
+        let outcome = fixture.train(&folder, &mut |_| {}).unwrap();
+        let Outcome::Stopped { step: 15, why } = &outcome else { panic!("{outcome:?}") };
+        assert!(why.contains(peer.as_str()) && why.contains("50 %"), "{why}");
+        let record = folder::read_record(&folder).unwrap().unwrap();
+        assert_eq!((record.steps, record.train_loss, &record.outcome), (15, None, &outcome));
+        assert!(!folder.join(WEIGHTS_SAFETENSORS).exists() && !folder.join(EVALS_DIR).exists());
+        assert_eq!(fixture.train(&folder, &mut |event| panic!("{event:?}")).unwrap(), outcome);
+        fs::remove_file(folder.join(RECORD_JSON)).unwrap();
+        fixture.bar = None;
+        assert_eq!(fixture.train(&folder, &mut |_| {}).unwrap(), Outcome::Finished);
+        assert_eq!(results(&folder), expected);
     }
 
     #[test]

@@ -114,6 +114,7 @@ fn training_rate(
     let setup = StepSetup {
         train: &train,
         cadence: &Cadence { log_steps: 0, checkpoint_steps: 0, eval_steps: 0 },
+        keep_steps: &[],
         micro_batch: PHASE.batch_sequences,
         matmul_peak: None,
         device: &device.device,

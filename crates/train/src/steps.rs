@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor};
 use scalelaw_data::Batch;
-use scalelaw_schema::count::{self, FlopCount};
 use scalelaw_schema::metrics::{self, MetricsRow};
 use scalelaw_schema::recipe::Precision;
 use scalelaw_schema::record::Outcome;
@@ -110,6 +109,8 @@ pub struct StepSetup<'a> {
     pub train: &'a TrainSpec,
     /// How often things are written.
     pub cadence: &'a Cadence,
+    /// Steps with a checkpoint beside those of the cadence.
+    pub keep_steps: &'a [u64],
     /// Sequences computed at once.
     pub micro_batch: usize,
     /// The device's best rate of matrix products, FLOP/s, where it was measured: for MFU.
@@ -140,20 +141,6 @@ pub enum Output {
     Checkpoint,
     /// A step (from 0) was skipped.
     Skipped(u64),
-}
-
-/// FLOPs of steps `from..to`, by group.
-pub fn flops_between(train: &TrainSpec, from: u64, to: u64) -> FlopCount {
-    let mut first = 0;
-    let mut sum = FlopCount::ZERO;
-    for phase in &train.phases {
-        let n = to.min(first + phase.steps).saturating_sub(from.max(first));
-        let sequences = n * phase.batch_sequences as u64;
-        let per_sequence = count::train_flops_per_sequence(train.model.shape(), phase.context_len);
-        sum = sum.plus(&per_sequence.scaled(sequences as f64));
-        first += phase.steps;
-    }
-    sum
 }
 
 /// Takes steps until the run is over.
@@ -200,7 +187,8 @@ pub fn run_steps(
         let step = step + 1;
         let is_last = step == total;
         let is_row = is_last || is_due(step, cadence.log_steps) || is_due(step, cadence.eval_steps);
-        let is_checkpoint = is_last || is_due(step, cadence.checkpoint_steps);
+        let is_checkpoint =
+            is_last || is_due(step, cadence.checkpoint_steps) || setup.keep_steps.contains(&step);
         if is_row || is_checkpoint || unread.len() >= MAX_UNREAD_STEPS {
             let norm = unread.last().map(|(_, norm)| norm.clone());
             if let Some(step) = take_in(&setup, state, &mut unread, &mut hooks)? {
@@ -544,6 +532,7 @@ mod tests {
         let setup = StepSetup {
             train: &train,
             cadence: &cadence,
+            keep_steps: &[],
             micro_batch: 6,
             matmul_peak: None,
             device: &device,
@@ -555,14 +544,5 @@ mod tests {
         };
         let again = run_steps(setup, &mut testing::fresh(&train, &device), hooks, &AtomicBool::new(false));
         assert_eq!(again.unwrap(), Outcome::Diverged { step });
-    }
-
-    #[test]
-    fn flops_between_two_steps_cross_phases() {
-        let mut train = train_spec(10);
-        train.phases.push(Phase { context_len: 32, batch_sequences: 3, steps: 5 });
-        assert_eq!(flops_between(&train, 0, 15), train.flops());
-        let parts = flops_between(&train, 0, 7).plus(&flops_between(&train, 7, 12));
-        assert_eq!(parts.total(), train.flops_until(12));
     }
 }

@@ -9,7 +9,7 @@ use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::corpus::{CorpusSource, CorpusSpec};
 use scalelaw_schema::device::DeviceChoice;
 use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
-use scalelaw_schema::event::Event;
+use scalelaw_schema::event::{Bar, Event};
 use scalelaw_schema::metrics::MetricsRow;
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
@@ -64,6 +64,8 @@ pub fn run_spec(steps: u64) -> RunSpec {
         evals: Vec::new(),
         cadence: Cadence { log_steps: 5, checkpoint_steps: 8, eval_steps: 0 },
         keep: Keep::Weights,
+        keep_steps: Vec::new(),
+        early_stop: None,
     }
 }
 
@@ -100,7 +102,8 @@ pub fn train_in_memory(
     let mut state = fresh(train, device);
     let mut rows = Vec::new();
     let cadence = Cadence { log_steps: 1, checkpoint_steps: 0, eval_steps: 0 };
-    let setup = StepSetup { train, cadence: &cadence, micro_batch, matmul_peak: None, device };
+    let setup =
+        StepSetup { train, cadence: &cadence, keep_steps: &[], micro_batch, matmul_peak: None, device };
     let hooks = Hooks {
         batch,
         evaluate: &mut |_| Ok(Values::new()),
@@ -222,6 +225,7 @@ pub struct Fixture {
     dir: tempfile::TempDir,
     pub run: RunSpec,
     pub micro_batch: Option<usize>,
+    pub bar: Option<Bar>,
     device: OpenDevice,
 }
 
@@ -258,7 +262,7 @@ impl Fixture {
         run.id = RunId::of(&run.train);
         run.corpora = vec![CorpusRef { name: "prose".to_string(), tokens: hash.clone() }];
         run.evals = vec![EvalRequest { name: "prose".to_string(), spec: held_out(&hash, 512, 16) }];
-        Fixture { dir, run, micro_batch: None, device: open_device(DeviceChoice::Cpu, 1).unwrap() }
+        Fixture { dir, run, micro_batch: None, bar: None, device: open_device(DeviceChoice::Cpu, 1).unwrap() }
     }
 
     /// A run folder of this name.
@@ -299,6 +303,7 @@ impl Fixture {
             device: &self.device,
             micro_batch: self.micro_batch,
             matmul_peak: Some(1e12),
+            bar: self.bar.as_ref(),
             program: &program(),
         };
         train(&job, stop, on_event)

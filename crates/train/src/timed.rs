@@ -72,6 +72,7 @@ pub fn time_steps(device: &OpenDevice, spec: &TimedSpec) -> Result<TimedSteps, T
             let setup = StepSetup {
                 train,
                 cadence: &Cadence { log_steps: 0, checkpoint_steps: 0, eval_steps: 0 },
+                keep_steps: &[],
                 micro_batch: phase.batch_sequences,
                 matmul_peak: None,
                 device: &device.device,

@@ -1,5 +1,6 @@
 //! `scalelaw run`: trains what a sweep still lacks, fits it, writes the report.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -9,15 +10,18 @@ use scalelaw_fit::parse_law_with_params;
 use scalelaw_plan::facts::PlanFacts;
 use scalelaw_plan::limits::check_limits;
 use scalelaw_results::LossColumn;
-use scalelaw_runner::folder::{over, run_folders};
+use scalelaw_runner::folder::over;
 use scalelaw_runner::launch::{Launch, run_all};
 use scalelaw_runner::lease::HEARTBEAT;
 use scalelaw_runner::outstanding::outstanding;
 use scalelaw_runner::progress::Summary;
 use scalelaw_runner::stop::Stop;
+use scalelaw_runner::trunk::remove_unneeded;
 use scalelaw_runner::worker::WorkerCommand;
 use scalelaw_schema::folder;
 use scalelaw_schema::plan::{Plan, PlannedRun};
+use scalelaw_schema::run::RunSpec;
+use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::sweep::{CenterChoice, Grid};
 
 use crate::args::{RunArgs, Shared};
@@ -61,8 +65,7 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
     facts.lr_rule = learning_rate::named_rule(&sweep)?;
     let mut plan = expand(&sweep, &facts)?;
 
-    let done = over(&sweep_dir)?;
-    let is_complete = !plan.runs.is_empty() && plan.runs.iter().all(|planned| done.contains(&planned.run.id));
+    let is_complete = !plan.runs.is_empty() && outstanding(&plan.runs, &facts.over).is_empty();
     if is_complete
         && !args.dry_run
         && let Some(text) = read_text(&sweep_dir, width())
@@ -127,9 +130,12 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         if args.simulate.is_none() {
             corpora.ensure(&plan, say)?;
         }
-        let mut bars = Bars::new(say, &plan.runs, |run| done.contains(run));
+        let still_to_run: BTreeSet<&RunId> = left.iter().map(|run| &run.id).collect();
+        let mut bars = Bars::new(say, &plan.runs, |run| !still_to_run.contains(run));
         let summary = run_all(&left, &launch, &STOP, &mut |news| bars.show(news));
         bars.finish();
+        let planned: Vec<&RunSpec> = plan.runs.iter().map(|planned| &planned.run).collect();
+        remove_unneeded(&sweep_dir, &planned)?;
         let summary = summary?;
         all.failed.extend(summary.failed);
         all.interrupted |= summary.interrupted;
@@ -193,7 +199,7 @@ fn recenter(
     stage: usize,
     say: Say,
 ) -> Result<()> {
-    facts.started = run_folders(sweep_dir)?.into_keys().collect();
+    facts::read_folders(facts, sweep_dir)?;
     facts.frozen = Some(plan.clone());
     let collected = scalelaw_results::collect(sweep_dir)?;
     let table = collected.loss_table(plan.count_rule, &LossColumn::Mean, &sweep.name)?.table;

@@ -26,13 +26,14 @@ pub fn train_one(shared: &Shared, say: Say, args: &TrainOneArgs) -> Result<u8> {
         |task, emit| {
             // A smaller one of its own was found necessary after an attempt that ran out of memory.
             let micro_batch = args.micro_batch.into_iter().chain(task.micro_batch).min();
-            worker.train(&Task { folder: task.folder, micro_batch, stop: task.stop }, emit)
+            worker.train(&Task { micro_batch, ..*task }, emit)
         },
     )?;
     say.line(&match &outcome {
         OneRun::Trained(ending) => format!("{ending:?}"),
         OneRun::AlreadyOver(ending) => format!("over before: {ending:?}"),
         OneRun::Taken(_) => "another process trains this run".to_string(),
+        OneRun::Waiting => "its trunk has not come to the step where it branches off".to_string(),
         OneRun::Failed(failed) => format!("failed: {}", failed.why),
     });
     Ok(outcome.exit_code())

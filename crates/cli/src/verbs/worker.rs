@@ -72,6 +72,7 @@ impl OpenWorker {
                     device,
                     micro_batch: task.micro_batch,
                     matmul_peak: self.matmul_peak,
+                    bar: task.bar,
                     program: &self.program,
                 };
                 // The trainer works on threads of its own; what it tells is passed on from here.

@@ -127,6 +127,7 @@ pub fn sweep(n_budgets: usize, n_sizes: usize) -> Simulated {
     let total = PlanTotal {
         n_runs: planned.len(),
         flops: planned.iter().map(|p| p.c).sum(),
+        flops_separate: None,
         tokens: planned.iter().map(|p| p.d).sum(),
         wall_seconds: Some(planned.iter().filter_map(|p| p.estimate.seconds).sum::<f64>() / 2.0),
         disk_bytes: planned.iter().map(|p| p.estimate.disk_bytes).sum(),
@@ -211,6 +212,8 @@ fn plan_run(budget: f64, target_n: f64) -> PlannedRun {
         evals: Vec::new(),
         cadence: Cadence { log_steps: 10, checkpoint_steps: 100, eval_steps: 0 },
         keep: Keep::Weights,
+        keep_steps: Vec::new(),
+        early_stop: None,
     };
     let estimate = Estimate {
         seconds: Some(c / 1.4e10),

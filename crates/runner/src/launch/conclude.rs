@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use scalelaw_schema::event::Event;
 use scalelaw_schema::record::{Failure, Outcome};
+use scalelaw_schema::run_id::RunId;
+use scalelaw_schema::train_spec::Start;
 
 use super::{Busy, Phase, Queued, Scheduler, Slot};
 use crate::attempts::{self, batch_sequences};
@@ -48,7 +50,10 @@ impl<'a> Scheduler<'a, '_> {
             Event::Step { run, step, loss, tokens_per_second } => {
                 (self.on_progress)(Progress::Step { slot, run, step, loss, tokens_per_second });
             }
-            Event::Checkpoint { run, step } => (self.on_progress)(Progress::Checkpoint { slot, run, step }),
+            Event::Checkpoint { run, step } => {
+                self.wake_branches(&run);
+                (self.on_progress)(Progress::Checkpoint { slot, run, step });
+            }
             Event::Warning { text } => (self.on_progress)(Progress::Warning { text }),
             Event::Done { .. } => {
                 if let Some(busy) = self.slots[slot].busy.take() {
@@ -144,8 +149,8 @@ impl<'a> Scheduler<'a, '_> {
         match ending(&busy.queued.folder, &busy.queued.run.id) {
             Ok(Some(ending)) => {
                 busy.lease.finish();
-                self.count(&ending.outcome);
                 let run = busy.queued.run.id.clone();
+                self.over(&busy.queued, &ending.outcome);
                 (self.on_progress)(Progress::Done { slot, run, outcome: ending.outcome });
             }
             Ok(None) => self.fail(slot, busy, failure, why.to_string()),
@@ -205,15 +210,31 @@ impl<'a> Scheduler<'a, '_> {
         self.failed.push(FailedRun { run: queued.run.id.clone(), folder, why });
     }
 
-    fn count(&mut self, outcome: &Outcome) {
+    fn over(&mut self, queued: &Queued, outcome: &Outcome) {
         match outcome {
             Outcome::Finished => self.counts.finished += 1,
             Outcome::Diverged { .. } => self.counts.diverged += 1,
+            Outcome::Stopped { .. } => self.counts.stopped += 1,
+        }
+        self.peers.add(queued.run, &queued.folder, outcome);
+        self.wake_branches(&queued.run.id);
+    }
+
+    /// Lets the branches of a trunk be looked at before their time, but for those that failed by themselves.
+    fn wake_branches(&mut self, trunk: &RunId) {
+        for queued in &mut self.queue {
+            if let Start::Branch { parent, .. } = &queued.run.train.start
+                && parent == trunk
+                && queued.n_fruitless == 0
+                && !queued.is_elsewhere
+            {
+                queued.not_before = None;
+            }
         }
     }
 
     pub(super) fn count_elsewhere(&mut self, queued: &Queued, outcome: Outcome) {
-        self.count(&outcome);
+        self.over(queued, &outcome);
         (self.on_progress)(Progress::DoneElsewhere { run: queued.run.id.clone(), outcome });
     }
 }

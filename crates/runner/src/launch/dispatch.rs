@@ -4,15 +4,17 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use scalelaw_schema::event::Command;
-use scalelaw_schema::record::Outcome;
+use scalelaw_schema::record::{Failure, Outcome};
+use scalelaw_schema::train_spec::Start;
 
 use super::{Busy, Queued, Scheduler};
-use crate::attempts::{batch_sequences, failed_attempts, next_micro_batch};
+use crate::attempts::{self, batch_sequences, failed_attempts, next_micro_batch};
 use crate::error::RunnerError;
-use crate::folder::{ending, prepare};
+use crate::folder::{ending, go_on_where_stopped, is_over, prepare};
 use crate::holder::Holder;
 use crate::lease::{Lease, Take};
 use crate::progress::Progress;
+use crate::trunk::{self, Trunk};
 use crate::worker::Worker;
 
 /// Until a run that another launcher holds is looked at again.
@@ -54,6 +56,29 @@ impl<'a> Scheduler<'a, '_> {
                 continue;
             }
             let mut queued = self.queue.remove(idx).expect("the index is below the length");
+            match self.trunk_of(&queued) {
+                Ok(Trunk::Ready) => {}
+                Ok(Trunk::Waiting) => {
+                    queued.not_before = Some(Instant::now() + LOOK_AGAIN.min(self.launch.heartbeat));
+                    self.queue.insert(idx, queued);
+                    idx += 1;
+                    continue;
+                }
+                Ok(Trunk::Lost { why }) => {
+                    if let Err(error) = self.note_loss(&mut queued, &why)
+                        && error.is_fatal()
+                    {
+                        self.queue.insert(idx, queued);
+                        return Err(error);
+                    }
+                    self.refuse(&queued, why);
+                    continue;
+                }
+                Err(error) => {
+                    self.refuse(&queued, error.to_string());
+                    continue;
+                }
+            }
             match self.lease_of(&mut queued) {
                 Ok(Look::Ours(lease)) => {
                     queued.is_elsewhere = false;
@@ -74,19 +99,59 @@ impl<'a> Scheduler<'a, '_> {
                     self.queue.insert(idx, queued);
                     return Err(error);
                 }
-                Err(error) => {
-                    let why = error.to_string();
-                    (self.on_progress)(Progress::Refused { run: queued.run.id.clone(), why: why.clone() });
-                    self.give_up(&queued, why);
-                }
+                Err(error) => self.refuse(&queued, error.to_string()),
             }
         }
         Ok(None)
     }
 
+    fn refuse(&mut self, queued: &Queued, why: String) {
+        (self.on_progress)(Progress::Refused { run: queued.run.id.clone(), why: why.clone() });
+        self.give_up(queued, why);
+    }
+
+    /// What a branch may expect, as far as this launch knows.
+    fn trunk_of(&self, queued: &Queued) -> Result<Trunk, RunnerError> {
+        let found = trunk::look(queued.run, &queued.folder, queued.trunk.as_deref())?;
+        let Start::Branch { parent, .. } = &queued.run.train.start else { return Ok(found) };
+        if found != Trunk::Waiting {
+            return Ok(found);
+        }
+        if let Some(failed) = self.failed.iter().find(|failed| &failed.run == parent) {
+            // The first of a row of runs is the one to name.
+            let is_told = failed.why.starts_with(trunk::REASON);
+            let why = match is_told {
+                true => failed.why.clone(),
+                false => format!("{} {} failed: {}", trunk::REASON, failed.folder, failed.why),
+            };
+            return Ok(Trunk::Lost { why });
+        }
+        if !self.given.contains(parent) {
+            let why = format!(
+                "{} {parent} is neither trained nor among the runs to train (hint: `scalelaw run` plans it)",
+                trunk::REASON
+            );
+            return Ok(Trunk::Lost { why });
+        }
+        Ok(Trunk::Waiting)
+    }
+
+    /// Writes down why a branch cannot begin, so that whoever reads the folders finds it; once for each reason.
+    fn note_loss(&self, queued: &mut Queued, why: &str) -> Result<(), RunnerError> {
+        let Look::Ours(_lease) = self.lease_of(queued)? else { return Ok(()) };
+        match failed_attempts(&queued.folder)?.last() {
+            Some(last) if last.why == why => Ok(()),
+            _ => {
+                attempts::append(&queued.folder, &attempts::now(Failure::Error, why.to_string(), None, None))
+            }
+        }
+    }
+
     fn lease_of(&self, queued: &mut Queued) -> Result<Look, RunnerError> {
         let (run, folder) = (queued.run, &queued.folder);
-        if let Some(ending) = ending(folder, &run.id)? {
+        if let Some(ending) = ending(folder, &run.id)?
+            && is_over(run, &ending.outcome)
+        {
             return Ok(Look::Over(ending.outcome));
         }
         fs::create_dir_all(folder)
@@ -96,6 +161,7 @@ impl<'a> Scheduler<'a, '_> {
             Take::Held(holder) => return Ok(Look::Theirs(holder)),
         };
         queued.watch = None;
+        go_on_where_stopped(folder, run)?;
         // Its last holder may have ended it just before.
         if let Some(ending) = ending(folder, &run.id)? {
             lease.finish();
@@ -115,6 +181,7 @@ impl<'a> Scheduler<'a, '_> {
                 return Err(error);
             }
         };
+        let bar = self.peers.bar(queued.run);
         let slot = &mut self.slots[slot_idx];
         if slot.worker.is_none() {
             self.n_workers += 1;
@@ -133,7 +200,7 @@ impl<'a> Scheduler<'a, '_> {
         worker.log_to(&queued.folder);
         // A worker is a process of its own, perhaps in another folder.
         let folder = std::path::absolute(&queued.folder).unwrap_or_else(|_| queued.folder.clone());
-        let is_void = worker.send(&Command::Train { folders: vec![folder], micro_batch }).is_err();
+        let is_void = worker.send(&Command::Train { folders: vec![folder], micro_batch, bar }).is_err();
         slot.is_working = true;
         slot.busy = Some(Busy { queued, lease, micro_batch, checkpoint_step: None, is_void });
         Ok(())

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use scalelaw_runner::folder::read_run;
+use scalelaw_runner::folder::{checkpoint_steps, read_run, run_folders};
 use scalelaw_runner::launch::{Launch, MAX_ATTEMPTS, run_all};
 use scalelaw_runner::progress::{Progress, Summary};
 use scalelaw_runner::serve::{Task, TrainFailure, serve};
@@ -19,7 +19,7 @@ use scalelaw_runner::stop::Stop;
 use scalelaw_runner::worker::WorkerCommand;
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::event::Event;
-use scalelaw_schema::folder::{CHECKPOINT_DIR, METRICS_JSONL, RECORD_JSON};
+use scalelaw_schema::folder::{CHECKPOINT_DIR, METRICS_JSONL, RECORD_JSON, checkpoint_name};
 use scalelaw_schema::metrics::{MetricsRow, TRAIN_LOSS};
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
@@ -38,6 +38,7 @@ const ROLE: &str = "FIXTURE_ROLE";
 /// Arguments of the launcher's process.
 const SWEEP_DIR: &str = "FIXTURE_SWEEP_DIR";
 const N_RUNS: &str = "FIXTURE_N_RUNS";
+const N_FAMILIES: &str = "FIXTURE_N_FAMILIES";
 
 pub const HEARTBEAT: Duration = Duration::from_millis(300);
 pub const STEPS: u64 = 60;
@@ -73,7 +74,47 @@ pub fn run_spec(seed: u64) -> RunSpec {
         evals: vec![],
         cadence: Cadence { log_steps: 5, checkpoint_steps: CHECKPOINT_STEPS, eval_steps: STEPS },
         keep: Keep::None,
+        keep_steps: vec![],
+        early_stop: None,
     }
+}
+
+/// A trunk of [`STEPS`] steps and its branches, each at a step and with so many steps in all.
+pub fn family(seed: u64, branches: &[(u64, u64)]) -> Vec<RunSpec> {
+    let mut trunk = run_spec(seed);
+    trunk.keep_steps = branches.iter().map(|(step, _)| *step).collect();
+    let branches = branches.iter().map(|&(step, steps)| {
+        let mut run = run_spec(seed);
+        run.train.phases[0].steps = steps;
+        run.train.start = Start::Branch { parent: trunk.id.clone(), step };
+        run.id = RunId::of(&run.train);
+        run.cell.cluster = Some(trunk.id.clone());
+        run
+    });
+    let branches: Vec<RunSpec> = branches.collect();
+    [vec![trunk], branches].concat()
+}
+
+/// Runs that each go on from the one before, as the planner makes them: 30, 45, 60 and 75 steps, the last ten of which
+/// are their own.
+pub fn chain(seed: u64) -> Vec<RunSpec> {
+    let mut runs: Vec<RunSpec> = Vec::new();
+    for steps in [30, 45, 60, 75] {
+        let mut run = run_spec(seed);
+        run.train.phases[0].steps = steps;
+        run.keep_steps = vec![steps - 10];
+        if let Some(before) = runs.last() {
+            run.train.start = Start::Branch { parent: before.id.clone(), step: before.keep_steps[0] };
+        }
+        run.id = RunId::of(&run.train);
+        runs.push(run);
+    }
+    runs
+}
+
+/// Of each seed a trunk with branches at 20, 25 and 40.
+pub fn families(n: u64) -> Vec<RunSpec> {
+    (1..=n).flat_map(|seed| family(seed, &[(20, 24), (25, 35), (40, 50)])).collect()
 }
 
 pub fn runs(n: u64) -> Vec<RunSpec> {
@@ -113,6 +154,13 @@ pub fn run(launch: &Launch, runs: &[RunSpec]) -> (Summary, Vec<Progress>) {
     (summary, told)
 }
 
+/// A launcher of [`families`] as a process of its own.
+pub fn launcher_of_families(sweep_dir: &Path, n: u64, step_ms: u64) -> std::process::Command {
+    let mut command = launcher(sweep_dir, 0, "", step_ms);
+    command.env(N_FAMILIES, n.to_string());
+    command
+}
+
 /// A launcher as a process of its own.
 pub fn launcher(sweep_dir: &Path, n_runs: u64, mode: &str, step_ms: u64) -> std::process::Command {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
@@ -139,7 +187,10 @@ pub fn enter() {
 
 fn launch() {
     let sweep_dir = PathBuf::from(std::env::var_os(SWEEP_DIR).unwrap());
-    let runs = runs(number(N_RUNS));
+    let runs = match std::env::var_os(N_FAMILIES) {
+        Some(_) => families(number(N_FAMILIES)),
+        None => runs(number(N_RUNS)),
+    };
     let runs: Vec<&RunSpec> = runs.iter().collect();
     let launch = launch_in(&sweep_dir, worker(&std::env::var(MODE).unwrap(), number(STEP_MS)));
     match run_all(&runs, &launch, &Stop::new(), &mut |progress| {
@@ -178,7 +229,11 @@ fn work() {
 
 /// The number a run that is not disturbed ends with.
 pub fn expected(seed: u64) -> u64 {
-    (0..STEPS).fold(seed, |x, step| next(x, seed, step))
+    expected_after(seed, STEPS)
+}
+
+fn expected_after(seed: u64, steps: u64) -> u64 {
+    (0..steps).fold(seed, |x, step| next(x, seed, step))
 }
 
 fn next(x: u64, seed: u64, step: u64) -> u64 {
@@ -193,23 +248,27 @@ pub fn train(
 ) -> Result<Outcome, TrainFailure> {
     let failure = |failure, why: &str| Err(TrainFailure { failure, why: why.to_string() });
     let spec = read_run(task.folder).unwrap();
-    let (run, seed) = (spec.id.clone(), spec.train.seed);
-    let checkpoint = task.folder.join(CHECKPOINT_DIR);
-    fs::create_dir_all(&checkpoint).map_err(|error| TrainFailure::told(error.to_string()))?;
-    let checkpoint = checkpoint.join("state");
-    let (mut step, mut x) = match fs::read_to_string(&checkpoint) {
-        Ok(text) => {
-            let (step, x) = text.split_once(' ').unwrap();
-            (step.parse().unwrap(), x.parse().unwrap())
+    let (run, seed, steps) = (spec.id.clone(), spec.train.seed, spec.train.total_steps());
+    let is_trunk = spec.train.start == Start::Init;
+    let checkpoints = task.folder.join(CHECKPOINT_DIR);
+    fs::create_dir_all(&checkpoints).map_err(|error| TrainFailure::told(error.to_string()))?;
+    let saved = |folder: &Path, step: u64| -> (u64, u64) {
+        let text = fs::read_to_string(folder.join(CHECKPOINT_DIR).join(checkpoint_name(step))).unwrap();
+        (step, text.parse().unwrap())
+    };
+    let (mut step, mut x) = match (checkpoint_steps(task.folder).unwrap().last(), &spec.train.start) {
+        (Some(&step), _) => saved(task.folder, step),
+        (None, Start::Init) => (0, seed),
+        (None, Start::Branch { parent, step }) => {
+            saved(&run_folders(task.folder.parent().unwrap()).unwrap()[parent], *step)
         }
-        Err(_) => (0, seed),
     };
     // A lock of its own: the test must not believe the code it tests.
     let writer = fs::File::create(task.folder.join("writer"))
         .map_err(|error| TrainFailure::told(error.to_string()))?;
     let alone = if writer.try_lock().is_ok() { "alone" } else { "TWICE" };
     note(task.folder, &format!("{seed} {step} {} {alone}", std::process::id()));
-    emit(Event::Started { run: run.clone(), step, total_steps: STEPS });
+    emit(Event::Started { run: run.clone(), step, total_steps: steps });
     let micro_batch = task.micro_batch.unwrap_or(BATCH_SEQUENCES);
     match mode {
         "oom-above-2" if micro_batch > 2 => return failure(Failure::OutOfMemory, "device out of memory"),
@@ -220,12 +279,20 @@ pub fn train(
             write_record(task.folder, &run, r#"{"kind":"diverged","step":7}"#, micro_batch, x);
             return Ok(Outcome::Diverged { step: 7 });
         }
+        "stop-above-bar" if task.bar.is_some() => {
+            write_record(task.folder, &run, r#"{"kind":"stopped","step":30,"why":"high"}"#, micro_batch, x);
+            return Ok(Outcome::Stopped { step: 30, why: "high".to_string() });
+        }
         _ => {}
     }
-    while step < STEPS {
+    while step < steps {
         std::thread::sleep(Duration::from_millis(step_ms));
         x = next(x, seed, step);
         step += 1;
+        if step == 30 && seed == 2 && is_trunk && mode == "diverge-at-30" {
+            write_record(task.folder, &run, r#"{"kind":"diverged","step":30}"#, micro_batch, x);
+            return Ok(Outcome::Diverged { step: 30 });
+        }
         if step == 25 && seed == 2 && mode == "die-at-25" {
             eprintln!("first words\nthe very last words");
             std::process::exit(9);
@@ -242,18 +309,28 @@ pub fn train(
         }
         let is_asked = task.stop.load(Ordering::Relaxed) && mode != "deaf";
         if step.is_multiple_of(CHECKPOINT_STEPS) || is_asked {
-            let part = checkpoint.with_extension("part");
-            let written =
-                fs::write(&part, format!("{step} {x}")).and_then(|()| fs::rename(&part, &checkpoint));
+            let path = checkpoints.join(checkpoint_name(step));
+            let part = path.with_extension("part");
+            let written = fs::write(&part, x.to_string()).and_then(|()| fs::rename(&part, &path));
             written.map_err(|error| TrainFailure::told(format!("cannot write a checkpoint: {error}")))?;
+            remove_all_but(&checkpoints, |other| other == step || spec.keep_steps.contains(&other));
             emit(Event::Checkpoint { run: run.clone(), step });
         }
-        if is_asked && step < STEPS {
+        if is_asked && step < steps {
             return failure(Failure::Interrupted, "asked to stop");
         }
     }
     write_record(task.folder, &run, r#"{"kind":"finished"}"#, micro_batch, x);
+    remove_all_but(&checkpoints, |step| spec.keep_steps.contains(&step));
     Ok(Outcome::Finished)
+}
+
+fn remove_all_but(checkpoints: &Path, is_kept: impl Fn(u64) -> bool) {
+    for step in checkpoint_steps(checkpoints.parent().unwrap()).unwrap() {
+        if !is_kept(step) {
+            fs::remove_file(checkpoints.join(checkpoint_name(step))).unwrap();
+        }
+    }
 }
 
 fn write_record(folder: &Path, run: &RunId, outcome: &str, micro_batch: usize, x: u64) {
@@ -305,7 +382,8 @@ pub fn assert_all_ended_right(sweep_dir: &Path, runs: &[RunSpec]) {
     for run in runs {
         let seed = run.train.seed;
         let record = record(sweep_dir, run);
-        assert_eq!(record["x"].as_u64(), Some(expected(seed)), "seed {seed}: {record}");
+        let expected = expected_after(seed, run.train.total_steps());
+        assert_eq!(record["x"].as_u64(), Some(expected), "seed {seed}: {record}");
     }
     for taken in book(sweep_dir) {
         assert!(taken.is_alone, "two wrote in one folder: {taken:?}");

@@ -22,7 +22,10 @@ fn two_launchers_share_the_runs_and_none_is_trained_twice() {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{told}");
         // Each ends only when all runs are over, whoever has trained them.
-        assert!(told.contains("finished: 10, diverged: 0, failed: 0, running: 0, elsewhere: 0"), "{told}");
+        assert!(
+            told.contains("finished: 10, diverged: 0, stopped: 0, failed: 0, running: 0, elsewhere: 0"),
+            "{told}"
+        );
     }
     assert_all_ended_right(dir.path(), &runs);
     let book = book(dir.path());

@@ -35,6 +35,7 @@ pub fn write_plan(sweep_dir: &Path, runs: &[RunSpec]) {
         total: PlanTotal {
             n_runs: runs.len(),
             flops: 0.0,
+            flops_separate: None,
             tokens: 0.0,
             wall_seconds: None,
             disk_bytes: 0.0,

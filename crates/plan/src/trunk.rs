@@ -1,0 +1,218 @@
+//! Trunks and branches: runs that differ in their horizon alone share their path (Hägele et al. 2024,
+//! arXiv:2405.18392). Before its cool-down a run with the schedule `wsd` does not know how long it will be. So the
+//! shortest horizon is trained from initial weights, and each longer one goes on from where the next shorter one began
+//! to cool down: what all have before their cool-downs is the trunk, computed once. The weights are to the bit those
+//! of runs of their own.
+//!
+//! The trunk could as well be the longest run and the others its branches, for the same FLOPs. In this way the cheap
+//! runs come first, a horizon can be added at the end of the trunk, and the budgets of an IsoFLOP grid can be
+//! planned one after the other.
+
+use std::collections::{BTreeMap, HashMap};
+
+use scalelaw_schema::canonical::hash12;
+use scalelaw_schema::plan::PlannedRun;
+use scalelaw_schema::recipe::Schedule;
+use scalelaw_schema::record::Outcome;
+use scalelaw_schema::run::Keep;
+use scalelaw_schema::run_id::RunId;
+use scalelaw_schema::shape::ModelShape;
+use scalelaw_schema::train_spec::{Start, TrainSpec};
+
+use crate::cell::MaybeCell;
+use crate::facts::PlanFacts;
+use crate::resolve::Setting;
+
+/// The trainer means the last twentieth of the losses for a run's training loss; a branch takes all of these steps
+/// itself, however short its cool-down is.
+const TAIL_FRACTION: u64 = 20;
+
+/// Tells each cell the shortest horizon of its shape and setting: a warm-up that is a share of the steps is a share
+/// of these, so that it is the same along a trunk and ends before the first branch.
+pub(crate) fn share_warmup(cells: &mut [(&Setting, MaybeCell)]) {
+    let key = |setting: &Setting, shape: &ModelShape| {
+        (std::ptr::from_ref(setting), shape.n_layer, shape.d_model, shape.n_head, shape.d_ff)
+    };
+    let mut shortest = HashMap::new();
+    for (setting, cell) in cells.iter() {
+        if let Ok(cell) = cell {
+            let least = shortest.entry(key(setting, &cell.shape)).or_insert(cell.steps);
+            *least = cell.steps.min(*least);
+        }
+    }
+    for (setting, cell) in cells {
+        if let Ok(cell) = cell {
+            cell.warmup_of_steps = shortest[&key(setting, &cell.shape)];
+        }
+    }
+}
+
+/// Lets the runs that differ in their horizon alone share their path, and returns what a person should know of it. All
+/// of `runs` start from initial weights.
+///
+/// What is on the disk stays what it is: a run that is over or has checkpoints keeps the start that it had. A run
+/// whose shorter neighbour can no longer give the checkpoint (it was over before this horizon was written) goes on
+/// from a still shorter one that can, or else from initial weights.
+pub(crate) fn graft(runs: &mut [PlannedRun], facts: &PlanFacts) -> Vec<String> {
+    let mut families: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (idx, run) in runs.iter().enumerate() {
+        families.entry(family(&run.run.train)).or_default().push(idx);
+    }
+    let mut warnings = Vec::new();
+    if families.len() == runs.len() {
+        warnings.push(
+            "`train.trunk` shares nothing: no two runs differ in their horizon alone (hint: several horizons of one size; in an IsoFLOP grid `shared-sizes = true`)"
+                .to_string(),
+        );
+    }
+    let frozen = Frozen::of(facts);
+    let mut n_late = 0;
+    for (name, mut members) in families {
+        members.sort_by_key(|&idx| runs[idx].run.train.total_steps());
+        let mut cluster = frozen.clusters.get(&name).cloned();
+        // Those that are shorter than the one in hand.
+        let mut before: Vec<Link> = Vec::new();
+        for idx in members {
+            let run = &mut runs[idx].run;
+            let frozen = frozen.starts.get(&(name.clone(), run.train.total_steps()));
+            run.train.start = match frozen {
+                Some(start) => start.clone(),
+                None => start(&run.train, &before, facts),
+            };
+            run.id = RunId::of(&run.train);
+            run.cell.cluster = Some(cluster.get_or_insert_with(|| run.id.clone()).clone());
+            if let Some(last) = before.last()
+                && !is_on_disk(&run.id, facts)
+                && run.train.start != last.branch()
+            {
+                n_late += 1;
+            }
+            if let Some(parent) = before.iter_mut().find(|link| run.train.start == link.branch()) {
+                parent.is_needed = true;
+            }
+            let step = branch_step(&run.train);
+            before.extend(step.map(|step| Link { idx, id: run.id.clone(), step, is_needed: false }));
+        }
+        let n_links = before.len();
+        for (link_idx, link) in before.into_iter().enumerate() {
+            let run = &mut runs[link.idx].run;
+            // The last one keeps its checkpoint for a longer horizon that may come.
+            let is_last = link_idx + 1 == n_links && run.keep == Keep::Weights;
+            if link.is_needed || is_last {
+                run.keep_steps = vec![link.step];
+            }
+        }
+    }
+    if n_late > 0 {
+        warnings.push(format!(
+            "{n_late} of the horizons came too late: the next shorter run is over and keeps no checkpoint that they could go on from, so they begin earlier, at worst from initial weights"
+        ));
+    }
+    warnings
+}
+
+/// A run that a longer one may branch from.
+struct Link {
+    idx: usize,
+    id: RunId,
+    /// Where its cool-down begins.
+    step: u64,
+    is_needed: bool,
+}
+
+impl Link {
+    fn branch(&self) -> Start {
+        Start::Branch { parent: self.id.clone(), step: self.step }
+    }
+}
+
+/// Where a run begins of which no earlier plan tells.
+fn start(train: &TrainSpec, before: &[Link], facts: &PlanFacts) -> Start {
+    if is_on_disk(&RunId::of(train), facts) {
+        return Start::Init;
+    }
+    // The longest of the shorter ones first: from there the way is shortest.
+    let links = || before.iter().rev();
+    let id = |link: &&Link| RunId::of(&TrainSpec { start: link.branch(), ..train.clone() });
+    links()
+        .find(|link| is_on_disk(&id(link), facts))
+        .or_else(|| links().find(|link| gives(link, facts)))
+        .map_or(Start::Init, Link::branch)
+}
+
+/// The step at which a run leaves the path that longer ones share: its cool-down, or its last twentieth where that is
+/// longer. `None` where there is nothing before it, or no such schedule.
+fn branch_step(train: &TrainSpec) -> Option<u64> {
+    let Schedule::Wsd { cooldown_steps } = train.recipe.schedule else { return None };
+    let steps = train.total_steps();
+    let own = cooldown_steps.max(steps / TAIL_FRACTION).max(1);
+    steps.checked_sub(own).filter(|step| *step > train.first_step())
+}
+
+/// Whether the run is over or was begun, so that it goes on from what is its own.
+fn is_on_disk(id: &RunId, facts: &PlanFacts) -> bool {
+    facts.over.contains_key(id) || facts.checkpoints.get(id).is_some_and(|steps| !steps.is_empty())
+}
+
+/// Whether the run has the checkpoint or will pass there. Where it diverged before, the longer one stays a branch of
+/// it: it would diverge as well, and the runner says so.
+fn gives(link: &Link, facts: &PlanFacts) -> bool {
+    let kept = facts.checkpoints.get(&link.id);
+    if kept.is_some_and(|steps| steps.contains(&link.step)) {
+        return true;
+    }
+    match facts.over.get(&link.id) {
+        Some(Outcome::Diverged { step: end }) => link.step >= *end,
+        Some(Outcome::Finished) => false,
+        Some(Outcome::Stopped { .. }) | None => {
+            kept.and_then(|steps| steps.last()).is_none_or(|newest| *newest < link.step)
+        }
+    }
+}
+
+/// What is the same in all horizons of one trunk.
+fn family(train: &TrainSpec) -> String {
+    let mut train = train.clone();
+    train.start = Start::Init;
+    for phase in &mut train.phases {
+        phase.steps = 0;
+    }
+    if let Schedule::Wsd { cooldown_steps } = &mut train.recipe.schedule {
+        *cooldown_steps = 0;
+    }
+    hash12(&train)
+}
+
+/// What the plan on the disk says of runs that are on the disk.
+#[derive(Default)]
+struct Frozen {
+    starts: HashMap<(String, u64), Start>,
+    clusters: HashMap<String, RunId>,
+}
+
+impl Frozen {
+    fn of(facts: &PlanFacts) -> Frozen {
+        let mut frozen = Frozen::default();
+        for planned in facts.frozen.iter().flat_map(|plan| &plan.runs) {
+            let run = &planned.run;
+            if !is_on_disk(&run.id, facts) {
+                continue;
+            }
+            let name = family(&run.train);
+            frozen.starts.insert((name.clone(), run.train.total_steps()), run.train.start.clone());
+            frozen.clusters.extend(run.cell.cluster.clone().map(|cluster| (name, cluster)));
+        }
+        frozen
+    }
+}
+
+/// The run that each run depends on, by position in `runs`; `None` for one that depends on no other there.
+pub(crate) fn parents(runs: &[&PlannedRun]) -> Vec<Option<usize>> {
+    let place: HashMap<&RunId, usize> =
+        runs.iter().enumerate().map(|(idx, run)| (&run.run.id, idx)).collect();
+    let parent = |run: &&PlannedRun| match &run.run.train.start {
+        Start::Init => None,
+        Start::Branch { parent, .. } => place.get(parent).copied(),
+    };
+    runs.iter().map(parent).collect()
+}

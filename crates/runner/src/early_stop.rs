@@ -1,0 +1,172 @@
+//! What a run must not exceed half-way: the loss that the best finished run of the same budget had there.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use scalelaw_schema::canonical::hash12;
+use scalelaw_schema::event::Bar;
+use scalelaw_schema::folder::METRICS_JSONL;
+use scalelaw_schema::metrics::MetricsRow;
+use scalelaw_schema::record::Outcome;
+use scalelaw_schema::run::RunSpec;
+use scalelaw_schema::run_id::RunId;
+
+use crate::error::RunnerError;
+use crate::folder::{ending, read_run, run_folders};
+
+/// Finished runs by what makes their losses comparable.
+#[derive(Debug, Default)]
+pub struct Peers {
+    finished: HashMap<String, Vec<Peer>>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    run: RunId,
+    folder: PathBuf,
+    total_steps: u64,
+}
+
+impl Peers {
+    /// Those in a sweep's folder now. Folders that cannot be read are passed over: they are told elsewhere, and are
+    /// no measure for others.
+    ///
+    /// # Errors
+    /// `Io` where the sweep's folder cannot be listed.
+    pub fn of(sweep_dir: &Path) -> Result<Peers, RunnerError> {
+        let mut peers = Peers::default();
+        for (id, folder) in run_folders(sweep_dir)? {
+            if let Ok(Some(found)) = ending(&folder, &id)
+                && let Ok(run) = read_run(&folder)
+            {
+                peers.add(&run, &folder, &found.outcome);
+            }
+        }
+        Ok(peers)
+    }
+
+    /// Takes in a run that has just ended; only a finished one is a measure.
+    pub fn add(&mut self, run: &RunSpec, folder: &Path, outcome: &Outcome) {
+        if *outcome != Outcome::Finished {
+            return;
+        }
+        let peer =
+            Peer { run: run.id.clone(), folder: folder.to_path_buf(), total_steps: run.train.total_steps() };
+        self.finished.entry(budget(run)).or_default().push(peer);
+    }
+
+    /// The lowest loss among the peers where the rule of `run` looks; `None` where it has no rule or no peer. Of equal
+    /// ones the smaller id is told.
+    pub fn bar(&self, run: &RunSpec) -> Option<Bar> {
+        let rule = run.early_stop?;
+        let losses = self.finished.get(&budget(run))?.iter().filter(|peer| peer.run != run.id);
+        losses
+            .filter_map(|peer| {
+                let loss = rule.loss(&rows(&peer.folder), peer.total_steps)?;
+                Some(Bar { peer: peer.run.clone(), loss })
+            })
+            .min_by(|a, b| a.loss.total_cmp(&b.loss).then_with(|| a.peer.cmp(&b.peer)))
+    }
+}
+
+/// What runs have in common whose losses can be compared at the same share of their steps: text, vocabulary and
+/// context, and the IsoFLOP budget, or where there is none the model and the number of tokens.
+fn budget(run: &RunSpec) -> String {
+    let train = &run.train;
+    let shape = train.model.shape();
+    let contexts: Vec<usize> = train.phases.iter().map(|phase| phase.context_len).collect();
+    match run.cell.budget_flops {
+        Some(flops) => hash12(&(&train.mixture, shape.vocab_size, contexts, flops)),
+        None => hash12(&(&train.mixture, shape, contexts, train.tokens())),
+    }
+}
+
+/// All rows that can be read.
+fn rows(folder: &Path) -> Vec<MetricsRow> {
+    let bytes = fs::read(folder.join(METRICS_JSONL)).unwrap_or_default();
+    bytes.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use scalelaw_schema::metrics::TRAIN_LOSS;
+    use scalelaw_schema::run::EarlyStop;
+    use scalelaw_schema::train_spec::TrainSpec;
+
+    use super::*;
+    use crate::folder::prepare;
+    use crate::folder::tests::{new_run_folder, record_text, run_spec};
+
+    fn with(change: impl Fn(&mut TrainSpec)) -> RunSpec {
+        let mut run = run_spec(1);
+        change(&mut run.train);
+        run.id = RunId::of(&run.train);
+        run.early_stop = Some(EarlyStop { at: 0.5, margin: 0.1 });
+        run
+    }
+
+    /// 200 steps, a row each ten, the loss falling by hundredths.
+    fn finished(sweep_dir: &Path, run: &RunSpec, outcome: &str, last_loss: f64) {
+        let folder = new_run_folder(sweep_dir, run);
+        prepare(&folder, run).unwrap();
+        let steps = run.train.total_steps();
+        let rows: String = (1..=steps / 10)
+            .map(|idx| {
+                let loss = last_loss + 0.01 * (steps / 10 - idx) as f64;
+                let values = BTreeMap::from([(TRAIN_LOSS.to_string(), loss)]);
+                let row = MetricsRow { step: 10 * idx, tokens: 0, flops: 0.0, wall_seconds: 0.0, values };
+                serde_json::to_string(&row).unwrap() + "\n"
+            })
+            .collect();
+        fs::write(folder.join(METRICS_JSONL), rows).unwrap();
+        fs::write(folder.join("record.json"), record_text(&run.id, outcome)).unwrap();
+    }
+
+    #[test]
+    fn the_bar_is_the_lowest_loss_of_a_finished_run_of_the_same_budget_at_the_same_share_of_its_steps() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = with(|train| train.recipe.lr_peak = 0.5);
+        assert_eq!(Peers::of(dir.path()).unwrap().bar(&run), None);
+        let over = r#"{"kind":"finished"}"#;
+        let better = with(|train| train.seed = 2);
+        finished(dir.path(), &better, over, 3.0);
+        finished(dir.path(), &with(|train| train.seed = 3), over, 3.1);
+        // These are no peers: diverged, longer, larger, on other text.
+        finished(dir.path(), &with(|train| train.seed = 4), r#"{"kind":"diverged","step":190}"#, 1.0);
+        finished(dir.path(), &with(|train| train.phases[0].steps = 400), over, 1.0);
+        finished(
+            dir.path(),
+            &with(|train| {
+                let scalelaw_schema::shape::ModelSpec::Transformer(shape) = &mut train.model;
+                shape.n_layer = 3;
+            }),
+            over,
+            1.0,
+        );
+        finished(dir.path(), &with(|train| train.mixture.sources[0].tokens = "other".to_string()), over, 1.0);
+        // At step 100 of 200, ten rows before the end; the window of ten steps holds one row.
+        let bar = Peers::of(dir.path()).unwrap().bar(&run).unwrap();
+        assert_eq!(bar.peer, better.id);
+        assert!((bar.loss - 3.1).abs() < 1e-12, "{bar:?}");
+        assert_eq!(Peers::of(dir.path()).unwrap().bar(&RunSpec { early_stop: None, ..run }), None);
+    }
+
+    #[test]
+    fn runs_of_one_isoflop_budget_are_peers_whatever_their_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let of_budget = |flops: f64, steps: u64| {
+            let mut run = with(|train| train.phases[0].steps = steps);
+            run.cell.budget_flops = Some(flops);
+            run
+        };
+        finished(dir.path(), &of_budget(1e12, 400), r#"{"kind":"finished"}"#, 3.0);
+        let peers = Peers::of(dir.path()).unwrap();
+        // Its row 20 of 40; the window of twenty steps holds two rows.
+        let loss = peers.bar(&of_budget(1e12, 200)).unwrap().loss;
+        assert!((loss - 3.205).abs() < 1e-12, "{loss}");
+        assert_eq!(peers.bar(&of_budget(2e12, 200)), None);
+    }
+}
