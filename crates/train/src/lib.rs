@@ -1,4 +1,4 @@
-//! Trains and judges language models, on the processor or through WGPU: the only crate that names burn.
+//! Trains and judges language models, on the processor, through WGPU or through CUDA: the only crate that names burn.
 //! Knows nothing of sweeps: it is given one run and that run's folder.
 //!
 //! Reading order: what is computed ([`layout`], [`init`], [`model`], [`optimizer`]; the parts of the model as
@@ -14,6 +14,7 @@ pub mod layout;
 pub mod model;
 pub mod optimizer;
 
+mod cuda;
 pub mod device;
 pub mod speed;
 pub mod steps;
