@@ -3,7 +3,7 @@
 //!
 //! Reading order: what is known ([`facts`]), what was chosen ([`resolve`], `blends`, `values`), which cells there
 //! are ([`shapes`], `cell`, `isoflop`, `ladder`, `product`), their runs (`runs`, [`learning_rate`]), their cost
-//! ([`estimate`], [`limits`], `warnings`), and the plan as text ([`table`]).
+//! ([`estimate`], [`limits`], [`packing`], `warnings`), and the plan as text ([`table`]).
 
 use std::collections::BTreeSet;
 
@@ -30,6 +30,7 @@ mod runs;
 
 pub mod estimate;
 pub mod limits;
+pub mod packing;
 mod warnings;
 
 pub mod table;
@@ -85,6 +86,7 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
         budgets,
         warnings,
         total,
+        packing: facts.packing.clone(),
     };
     plan.warnings.extend(warnings::repeats(&plan, facts));
     plan.warnings.extend(warnings::resources(&plan, sweep, facts));

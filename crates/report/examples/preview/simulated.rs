@@ -151,6 +151,7 @@ pub fn sweep(n_budgets: usize, n_sizes: usize) -> Simulated {
         budgets: centers,
         warnings: Vec::new(),
         total,
+        packing: None,
     };
     Simulated { plan, rows, curves, problems, table, conclusion }
 }
