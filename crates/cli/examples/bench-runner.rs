@@ -98,6 +98,7 @@ fn main() -> Result<()> {
             "plan_10000_runs_seconds": planning,
             "start_worker_seconds": start,
             "collect_10000_runs_seconds": collected.seconds,
+            "collect_10000_runs_cpu_seconds": collected.cpu_seconds,
             "collect_bytes": collected.bytes,
             "sweep": {
                 "runs": sweep.n_runs,
@@ -119,6 +120,7 @@ fn main() -> Result<()> {
     let gigabytes = collected.bytes as f64 / 1e9;
     let what = format!("collecting 10,000 runs of {N_ROWS} rows ({gigabytes:.1} GB of metrics)");
     row(&what, &collected.seconds, "2 s");
+    row("the same, processor time of all cores", &collected.cpu_seconds, "");
     row("start of a worker until it takes commands (CPU)", &start, "0.1 s");
     let Sweep { n_runs, wall_seconds, between_runs, beside_steps, launcher_cpu } = sweep;
     println!(
@@ -155,6 +157,8 @@ struct Sweep {
 
 struct Collecting {
     seconds: Vec<f64>,
+    /// Processor time, sorted.
+    cpu_seconds: Vec<f64>,
     bytes: u64,
 }
 
@@ -282,15 +286,18 @@ impl Bench {
         let written: Result<Vec<u64>> =
             plan.runs.par_iter().map(|planned| write_run(&sweep_dir, &planned.run)).collect();
         let bytes = written?.iter().sum();
+        let mut cpu = Vec::new();
         let seconds = sorted(|| {
-            let began = Instant::now();
+            let (began, cpu_before) = (Instant::now(), cpu_seconds());
             let collected = scalelaw_results::collect(&sweep_dir)?;
             let seconds = began.elapsed().as_secs_f64();
+            cpu.push(cpu_seconds() - cpu_before);
             let n_rows: usize = collected.curves.iter().map(|curve| curve.steps.len()).sum();
             ensure!(n_rows as u64 == 10_000 * N_ROWS, "{n_rows} rows: {:?}", collected.problems.first());
             Ok(seconds)
         })?;
-        Ok(Collecting { seconds, bytes })
+        cpu.sort_by(f64::total_cmp);
+        Ok(Collecting { seconds, cpu_seconds: cpu, bytes })
     }
 }
 
