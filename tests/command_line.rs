@@ -37,6 +37,28 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
+fn a_plan_says_how_many_runs_train_at_once_and_why() {
+    let bench = Workbench::new();
+    bench.tiny_sweep("tiny");
+    let text = bench.expect(0, &["plan", "tiny.toml", "--no-speed"]).stdout;
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let expected = format!("at once: {} run", cores.min(4));
+    assert!(text.contains(&expected), "not `{expected}`:\n{text}");
+    let packing = &bench.json(&["plan", "tiny.toml", "--no-speed", "--slots", "3"])["packing"];
+    assert_eq!((&packing["slots"], &packing["why"]), (&3.into(), &"as asked for".into()), "{packing}");
+    // One run has all cores.
+    let one = ["tiny.toml", "--set", "grid.horizon.steps=20", "--set", "model.d-model=16"];
+    let plan: Vec<&str> = ["plan", "--no-speed"].into_iter().chain(one).collect();
+    assert_eq!(bench.json(&plan)["packing"]["threads"], cores);
+    let run: Vec<&str> = ["run"].into_iter().chain(one).collect();
+    bench.expect(0, &run);
+    let record = std::fs::read(bench.run_folders("tiny")[0].join("record.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    assert_eq!(record["provenance"]["threads"], cores);
+    assert_eq!(record["provenance"]["backend"], "cpu");
+}
+
+#[test]
 fn what_init_writes_can_be_planned() {
     let bench = Workbench::new();
     bench.expect(0, &["init", "new.toml"]);

@@ -1,3 +1,5 @@
+#[cfg(target_os = "linux")]
+use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -84,4 +86,74 @@ fn a_sweep_on_the_gpu_path_survives_a_kill_and_agrees_with_the_cpu() {
         assert_eq!(run, same_run);
         assert!((on_cpu - on_gpu).abs() < 1e-3, "{run}: {on_cpu} on the CPU, {on_gpu} through WGPU");
     }
+}
+
+/// Backends that keep what a step allocated grow with the steps: by buffers, or by entries in tables of kernels,
+/// bindings and fences. What is left of that is contained by replacing the worker (`--worker-memory`).
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_stays_flat_over_hundreds_of_steps() {
+    const LAST_STEP: u64 = 500;
+    /// Steps between two samples: those of an event of the worker.
+    const EVERY: u64 = 6;
+    let bench = Workbench::new();
+    let Some(adapter) = software_adapter(&bench) else { return };
+    bench.tiny_sweep("tiny");
+    let sweep = ["tiny.toml", "--set", "grid.horizon.steps=600", "--set", "model.d-model=16"];
+    let prepare: Vec<&str> = ["data", "prepare"].into_iter().chain(sweep).collect();
+    bench.expect(0, &prepare);
+    let resolve: Vec<&str> = ["plan", "--no-speed", "--resolved"].into_iter().chain(sweep).collect();
+    let resolved = bench.expect(0, &resolve).stdout;
+    let (name, run) = resolved.split_once('\n').unwrap();
+    let folder = bench.path().join("runs/tiny").join(name.trim_start_matches("# "));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("run.toml"), run).unwrap();
+
+    let mut worker = bench
+        .scalelaw(&["worker", "--device", &adapter, "--threads", "1"])
+        .env("CUBECL_AUTOTUNE_LEVEL", "0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let command = serde_json::json!({ "command": "train", "folders": [folder] });
+    let mut stdin = worker.stdin.take().unwrap();
+    stdin.write_all(format!("{command}\n").as_bytes()).unwrap();
+    let mut samples = Vec::new();
+    for line in BufReader::new(worker.stdout.take().unwrap()).lines() {
+        let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        assert_ne!(event["event"], "failed", "{event}");
+        if event["event"] != "step" {
+            continue;
+        }
+        let step = event["step"].as_u64().unwrap();
+        samples.push((step, resident_bytes(worker.id())));
+        if step > LAST_STEP {
+            break;
+        }
+    }
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    let median = |from: u64, to: u64| {
+        let mut bytes: Vec<u64> =
+            samples.iter().filter(|(step, _)| (from..to).contains(step)).map(|(_, bytes)| *bytes).collect();
+        bytes.sort();
+        assert!(bytes.len() as u64 >= (to - from) / EVERY - 1, "{samples:?}");
+        bytes[bytes.len() / 2]
+    };
+    // All kernels are compiled in the first steps. An allocator gives its pages back late, by a few megabytes; what
+    // is allowed is 21 kB a step, a fiftieth of the activations of one.
+    let (early, late) = (median(60, 120), median(LAST_STEP - 60, LAST_STEP));
+    let growth = late as f64 - early as f64;
+    eprintln!("{early} bytes after warm-up, {late} at step {LAST_STEP}");
+    assert!(growth < 8e6, "resident memory grows by {:.0} bytes a step: {samples:?}", growth / 380.0);
+}
+
+/// Resident memory of a process.
+#[cfg(target_os = "linux")]
+fn resident_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }

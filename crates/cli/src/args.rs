@@ -93,10 +93,11 @@ pub struct SweepArgs {
 /// Where to train.
 #[derive(Debug, Clone, Args)]
 pub struct DeviceArgs {
-    /// `auto` (a real GPU, else the CPU), `cpu`, `wgpu`, or `wgpu:N` with N of `scalelaw doctor`.
+    /// `auto` (a real GPU, else the CPU), `cpu`, `wgpu`, or `wgpu:N` with N of `scalelaw doctor`; `cuda` and
+    /// `cuda:N` in a program that is built with it.
     #[arg(long, default_value = "auto", value_name = "DEVICE", env = "SCALELAW_DEVICE")]
     pub device: DeviceChoice,
-    /// Runs trained at once: on the CPU one per core by default, on a GPU one.
+    /// Runs trained at once: by default on the CPU one per core, as far as they fit into its memory, on a GPU one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub slots: Option<u16>,
 }

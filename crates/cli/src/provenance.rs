@@ -33,7 +33,7 @@ pub fn of_simulation(started: &str) -> Provenance {
         version: program.version,
         git_commit: program.git_commit,
         burn: BURN_VERSION.to_string(),
-        features: BURN_FEATURES.map(str::to_string).to_vec(),
+        features: BURN_FEATURES.iter().map(|feature| feature.to_string()).collect(),
         backend: "simulated".to_string(),
         device: "none".to_string(),
         driver: None,

@@ -4,10 +4,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use scalelaw_plan::facts::PlanFacts;
+use scalelaw_plan::packing::{Machine, pack};
 use scalelaw_schema::device::{DeviceChoice, DeviceKind, DeviceReport, DeviceSpeed};
+use scalelaw_schema::plan::{Packing, Plan};
+use scalelaw_schema::run::RunSpec;
 
 use crate::args::DeviceArgs;
 use crate::say::Say;
+use crate::sweep_file::SweepFile;
+use crate::verbs::plan::expand;
 
 /// Where a sweep trains.
 pub struct Placement {
@@ -19,6 +25,8 @@ pub struct Placement {
     pub slots: usize,
     /// Threads of each slot.
     pub threads: usize,
+    /// What the runs are packed onto.
+    machine: Machine,
     /// Something that a person should know about the choice.
     pub note: Option<String>,
 }
@@ -39,17 +47,40 @@ impl Placement {
         Ok(Placement { note: None, ..Placement::choose(&cpu)? })
     }
 
-    /// Resolves what the person asked for.
+    /// Resolves what the person asked for, for more runs than the machine has cores.
     pub fn choose(args: &DeviceArgs) -> Result<Placement> {
         let report = scalelaw_train::find_device(args.device)?;
         let device: DeviceChoice = report.choice.parse()?;
         let note = (args.device == DeviceChoice::Auto && report.kind == DeviceKind::Cpu)
             .then(|| format!("no GPU found: training on the CPU, {}", report.name));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        // On a CPU one single-threaded run per core does more in sum than one run on all cores.
-        let default = if report.kind == DeviceKind::Cpu { cores } else { 1 };
-        let slots = args.slots.map_or(default, usize::from);
-        Ok(Placement { device, report, slots, threads: (cores / slots).max(1), note })
+        let asked = args.slots.map(usize::from);
+        let machine = Machine { kind: report.kind, cores, memory_bytes: report.memory_bytes, asked };
+        let slots = asked.unwrap_or(if report.kind == DeviceKind::Cpu { cores } else { 1 });
+        Ok(Placement { device, report, slots, threads: (cores / slots).max(1), machine, note })
+    }
+
+    /// The plan of `sweep` with its runs packed onto this machine: `slots` and `threads` are then as many as suit
+    /// them, and `facts` say so.
+    pub fn plan(&mut self, sweep: &SweepFile, facts: &mut PlanFacts) -> Result<Plan> {
+        // With one slot no run is left out that fewer slots would have memory for.
+        facts.slots = self.machine.asked.unwrap_or(1);
+        let plan = expand(sweep, facts)?;
+        let packing = self.pack(plan.runs.iter().map(|planned| &planned.run));
+        if facts.slots == packing.slots {
+            facts.packing = Some(packing.clone());
+            return Ok(Plan { packing: Some(packing), ..plan });
+        }
+        facts.slots = packing.slots;
+        facts.packing = Some(packing);
+        expand(sweep, facts)
+    }
+
+    /// Sets `slots` and `threads` for these runs.
+    pub fn pack<'a>(&mut self, runs: impl IntoIterator<Item = &'a RunSpec>) -> Packing {
+        let packing = pack(runs, &self.machine);
+        (self.slots, self.threads) = (packing.slots, packing.threads);
+        packing
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use scalelaw_schema::device::DeviceSpeed;
 use scalelaw_schema::lr_rule::LrRule;
-use scalelaw_schema::plan::Plan;
+use scalelaw_schema::plan::{Packing, Plan};
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::sweep::{SweepSpec, TokenizerChoice};
@@ -21,6 +21,8 @@ pub struct PlanFacts {
     pub speed: Option<DeviceSpeed>,
     /// Runs that train at once, at least 1.
     pub slots: usize,
+    /// How the runs are packed onto the machine, where that is decided: for the reader of the plan.
+    pub packing: Option<Packing>,
     /// Memory of the device, bytes; the slots share it.
     pub memory_bytes: Option<u64>,
     /// Largest buffer that a kernel of the device may bind, bytes.
@@ -81,6 +83,7 @@ impl PlanFacts {
             corpora,
             speed: None,
             slots: 1,
+            packing: None,
             memory_bytes: None,
             max_binding_bytes: None,
             free_disk_bytes: None,

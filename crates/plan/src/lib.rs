@@ -3,7 +3,7 @@
 //!
 //! Reading order: what is known ([`facts`]), what was chosen ([`resolve`], `blends`, `values`), which cells there
 //! are ([`shapes`], `cell`, `isoflop`, `ladder`, `product`), their runs (`runs`, [`learning_rate`], `trunk`), their cost
-//! ([`estimate`], [`limits`], `warnings`), and the plan as text ([`table`]).
+//! ([`estimate`], [`limits`], [`packing`], `warnings`), and the plan as text ([`table`]).
 
 use std::collections::BTreeSet;
 
@@ -31,6 +31,7 @@ mod trunk;
 
 pub mod estimate;
 pub mod limits;
+pub mod packing;
 mod warnings;
 
 pub mod table;
@@ -103,6 +104,7 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
         warnings,
         lr_rule: choices.lr_rule,
         total,
+        packing: facts.packing.clone(),
     };
     plan.warnings.extend(warnings::beyond_rule(&plan));
     plan.warnings.extend(warnings::repeats(&plan, facts));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scalelaw_schema::plan::{CenterSource, Plan, PlanTotal, PlannedBudget, PlannedRun};
+use scalelaw_schema::plan::{CenterSource, Packing, Plan, PlanTotal, PlannedBudget, PlannedRun};
 use scalelaw_schema::recipe::Optimizer;
 use scalelaw_schema::run_id::si;
 use scalelaw_schema::shape::ModelShape;
@@ -60,6 +60,9 @@ pub fn table(plan: &Plan, width: usize) -> String {
     }
     out.push('\n');
     push_wrapped(&mut out, "", &format!("total: {}", total(&plan.total)), width);
+    if let Some(packing) = &plan.packing {
+        push_wrapped(&mut out, "", &format!("at once: {}", at_once(packing)), width);
+    }
 
     if !plan.dropped.is_empty() {
         out += &format!("\nDROPPED {} {}\n", plan.dropped.len(), plural("cell", plan.dropped.len()));
@@ -77,6 +80,12 @@ pub fn table(plan: &Plan, width: usize) -> String {
         }
     }
     out
+}
+
+/// How many runs train at once, with the reason.
+pub fn at_once(packing: &Packing) -> String {
+    let Packing { slots, threads, why } = packing;
+    format!("{slots} {} with {threads} {} each: {why}", plural("run", *slots), plural("thread", *threads))
 }
 
 /// Sums in words, what is not known left out.

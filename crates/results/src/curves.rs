@@ -9,6 +9,8 @@ use scalelaw_schema::table::MetricPoint;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
+use crate::row_scan::{self, push_row};
+
 /// The content of one run's `metrics.jsonl`. The first four vectors have one entry per line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
@@ -56,8 +58,15 @@ impl Curve {
         };
         let mut rest = bytes;
         let mut line_number = 0;
+        // Until the parser has seen a row.
+        let mut is_plain = false;
         while !rest.is_empty() {
             line_number += 1;
+            if is_plain && let Some(n_bytes) = push_row(&mut curve, rest) {
+                rest = &rest[n_bytes..];
+                curve.check_order(line_number)?;
+                continue;
+            }
             let from_here = rest;
             let n_bytes = rest.skip_until(b'\n').expect("a slice can always be read");
             let line = from_here[..n_bytes].trim_ascii();
@@ -72,15 +81,35 @@ impl Curve {
             RowSeed(&mut curve).deserialize(&mut json).and_then(|()| json.end()).map_err(|error| {
                 format!("line {line_number}, column {}: {}", error.column(), without_place(&error))
             })?;
-            if let [.., before, last] = curve.steps[..]
-                && last < before
-            {
-                return Err(format!(
-                    "line {line_number}: step {last} comes after step {before}, so steps stand twice"
-                ));
+            curve.check_order(line_number)?;
+            is_plain = curve.series.iter().all(|series| row_scan::is_plain(&series.metric));
+            if curve.steps.len() == 1 {
+                curve.reserve(rest.len() / n_bytes);
             }
         }
         Ok(curve)
+    }
+
+    /// The last step may not be below the one before it.
+    fn check_order(&self, line_number: usize) -> Result<(), String> {
+        match self.steps[..] {
+            [.., before, last] if last < before => Err(format!(
+                "line {line_number}: step {last} comes after step {before}, so steps stand twice"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes room for so many further rows.
+    fn reserve(&mut self, n_rows: usize) {
+        self.steps.reserve(n_rows);
+        self.tokens.reserve(n_rows);
+        self.flops.reserve(n_rows);
+        self.wall_seconds.reserve(n_rows);
+        for series in &mut self.series {
+            series.lines.reserve(n_rows);
+            series.values.reserve(n_rows);
+        }
     }
 
     /// The points of one measurement as (line, value).

@@ -2,11 +2,12 @@
 //! curves, and the [`LossTable`](scalelaw_schema::table::LossTable) that fits take; a user's own CSV or
 //! Parquet becomes the latter too. Trains nothing and fits nothing.
 //!
-//! Reading order: one run's folder (`run_folder`, `curves`), a sweep's folders (`collect`), what is written
+//! Reading order: one run's folder (`run_folder`, `curves`, `row_scan`), a sweep's folders (`collect`), what is written
 //! from them (`wide`, `parquet`, `csv`, `export`), what fits take (`loss_table`), and tables that others
 //! made (`table_file`, `read_table`, `filter`).
 
 mod curves;
+mod row_scan;
 mod run_folder;
 
 mod collect;

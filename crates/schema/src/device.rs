@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::SchemaError;
 
-/// `auto`, `cpu`, `wgpu` or `wgpu:1`.
+/// `auto`, `cpu`, `wgpu`, `wgpu:1`, `cuda` or `cuda:1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// The first real GPU, else the CPU, which is then said.
@@ -17,6 +17,8 @@ pub enum DeviceChoice {
     /// A GPU through WGPU: the first real one, or the one with this index in `doctor`'s list. Only an index
     /// may name a software adapter.
     Wgpu(Option<usize>),
+    /// An NVIDIA card through CUDA: the first, or the one with this index. Only where the program was built with it.
+    Cuda(Option<usize>),
 }
 
 impl FromStr for DeviceChoice {
@@ -27,11 +29,13 @@ impl FromStr for DeviceChoice {
             None if text == "auto" => Ok(DeviceChoice::Auto),
             None if text == "cpu" => Ok(DeviceChoice::Cpu),
             None if text == "wgpu" => Ok(DeviceChoice::Wgpu(None)),
+            None if text == "cuda" => Ok(DeviceChoice::Cuda(None)),
             Some(("wgpu", idx)) if idx.parse::<usize>().is_ok() => Ok(DeviceChoice::Wgpu(idx.parse().ok())),
+            Some(("cuda", idx)) if idx.parse::<usize>().is_ok() => Ok(DeviceChoice::Cuda(idx.parse().ok())),
             _ => Err(SchemaError::UnknownName {
                 what: "device",
                 name: text.to_string(),
-                known: "auto, cpu, wgpu, wgpu:0, wgpu:1, ...".to_string(),
+                known: "auto, cpu, wgpu, wgpu:0, wgpu:1, ..., cuda, cuda:0, ...".to_string(),
             }),
         }
     }
@@ -44,6 +48,8 @@ impl fmt::Display for DeviceChoice {
             DeviceChoice::Cpu => f.write_str("cpu"),
             DeviceChoice::Wgpu(None) => f.write_str("wgpu"),
             DeviceChoice::Wgpu(Some(idx)) => write!(f, "wgpu:{idx}"),
+            DeviceChoice::Cuda(None) => f.write_str("cuda"),
+            DeviceChoice::Cuda(Some(idx)) => write!(f, "cuda:{idx}"),
         }
     }
 }
@@ -52,13 +58,13 @@ impl fmt::Display for DeviceChoice {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceReport {
-    /// How to ask for it: `cpu`, `wgpu:0`.
+    /// How to ask for it: `cpu`, `wgpu:0`, `cuda:0`.
     pub choice: String,
     /// Marketing name.
     pub name: String,
     /// Kind of adapter.
     pub kind: DeviceKind,
-    /// Graphics interface (`vulkan`, `metal`, `dx12`, `gl`); absent for the CPU.
+    /// Interface (`vulkan`, `metal`, `dx12`, `cuda`); absent for the CPU.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub api: Option<String>,
     /// Driver with version.
@@ -114,4 +120,20 @@ pub struct TrainingSpeed {
     pub n_total: f64,
     /// Training FLOPs per second under [`crate::count::CountRule::Exact`].
     pub flops_per_second: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_reads_back_what_it_prints() {
+        for text in ["auto", "cpu", "wgpu", "wgpu:0", "wgpu:12", "cuda", "cuda:3"] {
+            assert_eq!(text.parse::<DeviceChoice>().map(|choice| choice.to_string()), Ok(text.to_string()));
+        }
+        for text in ["", "gpu", "cpu:0", "wgpu:", "wgpu:-1", "cuda:x", "CUDA"] {
+            let message = text.parse::<DeviceChoice>().unwrap_err().to_string();
+            assert!(message.contains(&format!("`{text}`")) && message.contains("cuda:0"), "{message}");
+        }
+    }
 }

@@ -34,6 +34,9 @@ pub struct Plan {
     pub lr_rule: Option<LrRule>,
     /// Sums over `runs`.
     pub total: PlanTotal,
+    /// How many runs train at once, where the machine is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub packing: Option<Packing>,
 }
 
 /// One run and what it will cost.
@@ -124,6 +127,18 @@ pub enum CenterSource {
     Prior,
     /// A fit of the smaller budgets of this sweep.
     Fit,
+}
+
+/// How many runs train at once. A run's weights do not depend on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Packing {
+    /// Workers, each with one run.
+    pub slots: usize,
+    /// Threads of the processor that each worker has.
+    pub threads: usize,
+    /// The reason, for a person.
+    pub why: String,
 }
 
 /// Sums over a plan's runs.

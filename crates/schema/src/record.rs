@@ -89,7 +89,7 @@ pub struct Provenance {
     pub burn: String,
     /// Features compiled in that can change numbers.
     pub features: Vec<String>,
-    /// `cpu` or `wgpu`; `simulated` where the loss was drawn from a law.
+    /// `cpu`, `wgpu` (WGSL), `wgpu-spirv`, `wgpu-msl` or `cuda`; `simulated` where the loss was drawn from a law.
     pub backend: String,
     /// Name of the device.
     pub device: String,

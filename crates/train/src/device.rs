@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 
+use burn::backend::{Backend, Dispatch};
 use burn::tensor::wgpu::{WgpuBackend, wgpu};
 use burn::tensor::{Device, DeviceKind as BurnKind, read_sync};
 use scalelaw_schema::device::{DeviceChoice, DeviceKind, DeviceReport};
@@ -13,12 +14,27 @@ use scalelaw_schema::recipe::Precision;
 use scalelaw_schema::record::Provenance;
 
 use crate::cpu::product;
+use crate::cuda::{self, Card};
 use crate::error::TrainError;
 
 /// Version of burn that this program is built with.
 pub const BURN_VERSION: &str = "0.22.1";
-/// Features of burn that can change numbers.
-pub const BURN_FEATURES: [&str; 6] = ["flex", "simd", "x86-v4", "wgpu", "fusion", "autotune"];
+/// Features of burn that this program is built with and that can change numbers. The native compilers come last:
+/// SPIR-V for Vulkan, MSL for Metal, and CUDA.
+pub const BURN_FEATURES: &[&str] = &[
+    "flex",
+    "simd",
+    "x86-v4",
+    "wgpu",
+    "fusion",
+    "autotune",
+    #[cfg(feature = "vulkan")]
+    "vulkan",
+    #[cfg(feature = "metal")]
+    "metal",
+    #[cfg(feature = "cuda")]
+    "cuda",
+];
 
 /// A device ready to train on.
 #[derive(Debug)]
@@ -52,9 +68,15 @@ struct Adapter {
 }
 
 impl OpenDevice {
-    /// `cpu` or `wgpu`.
+    /// What computes: `cpu`, `cuda`, or `wgpu` with the compiler of its kernels where that is not WGSL, as in
+    /// `wgpu-spirv`. It is asked of the open device, since an adapter can lack what a native compiler needs.
     pub fn backend(&self) -> &'static str {
-        if self.report.kind == DeviceKind::Cpu { "cpu" } else { "wgpu" }
+        if self.report.kind == DeviceKind::Cpu {
+            return "cpu";
+        }
+        let name = Dispatch::name(self.device.as_dispatch());
+        let known = [("wgpu<spirv>", "wgpu-spirv"), ("wgpu<msl>", "wgpu-msl"), ("cuda", "cuda")];
+        known.into_iter().find(|(part, _)| name.contains(part)).map_or("wgpu", |(_, backend)| backend)
     }
 
     /// Where a number made on this device comes from; times in RFC 3339.
@@ -63,7 +85,7 @@ impl OpenDevice {
             version: program.version.clone(),
             git_commit: program.git_commit.clone(),
             burn: BURN_VERSION.to_string(),
-            features: BURN_FEATURES.map(str::to_string).to_vec(),
+            features: BURN_FEATURES.iter().map(|feature| feature.to_string()).collect(),
             backend: self.backend().to_string(),
             device: self.report.name.clone(),
             driver: self.report.driver.clone(),
@@ -96,14 +118,18 @@ impl OpenDevice {
     }
 }
 
-/// The processor, then the adapters of Vulkan, Metal and DirectX 12: cards first, software last. The place
-/// in this list is the index of `wgpu:N`, and stays the same while the machine does.
+/// The processor, then the adapters of Vulkan, Metal and DirectX 12: cards first, software last; their order is the
+/// index of `wgpu:N`, and stays the same while the machine does. Then the cards of CUDA, where the program was built
+/// with it: the same ones once more.
 ///
 /// OpenGL is left out: it offers too few storage buffers for fused kernels, and where it is all there is,
 /// it is nearly always a software renderer.
 pub fn list_devices() -> Vec<DeviceReport> {
     let adapters = adapters().iter().map(|adapter| adapter.report.clone());
-    std::iter::once(processor()).chain(adapters).collect()
+    std::iter::once(processor())
+        .chain(adapters)
+        .chain(cuda::cards().iter().map(|card| card.report.clone()))
+        .collect()
 }
 
 /// What a choice means on this machine, without opening it.
@@ -111,7 +137,11 @@ pub fn list_devices() -> Vec<DeviceReport> {
 /// # Errors
 /// `MissingDevice` where there is no such adapter, or, for `wgpu` without an index, no real GPU.
 pub fn find_device(choice: DeviceChoice) -> Result<DeviceReport, TrainError> {
-    Ok(find(choice)?.map_or_else(processor, |adapter| adapter.report.clone()))
+    Ok(match find(choice)? {
+        Found::Processor => processor(),
+        Found::Adapter(adapter) => adapter.report.clone(),
+        Found::Cuda(card) => card.report.clone(),
+    })
 }
 
 /// Opens a device for `threads` threads of the processor.
@@ -120,8 +150,9 @@ pub fn find_device(choice: DeviceChoice) -> Result<DeviceReport, TrainError> {
 /// Those of [`find_device`]; `Backend` where the adapter refuses.
 pub fn open_device(choice: DeviceChoice, threads: usize) -> Result<OpenDevice, TrainError> {
     let (report, device) = match find(choice)? {
-        None => (processor(), Device::flex()),
-        Some(adapter) => (adapter.report.clone(), open_adapter(adapter)?),
+        Found::Processor => (processor(), Device::flex()),
+        Found::Adapter(adapter) => (adapter.report.clone(), open_adapter(adapter)?),
+        Found::Cuda(card) => (card.report.clone(), cuda::open(card.idx)?),
     };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.max(1))
@@ -141,14 +172,25 @@ pub fn check_precision(device: &DeviceReport, precision: Precision) -> Result<()
     Err(TrainError::Precision { device: device.name.clone() })
 }
 
-/// The adapter of a choice; nothing for the processor.
-fn find(choice: DeviceChoice) -> Result<Option<&'static Adapter>, TrainError> {
-    let is_real = |adapter: &&Adapter| adapter.report.kind != DeviceKind::Software;
+/// What a choice means.
+enum Found {
+    Processor,
+    Adapter(&'static Adapter),
+    Cuda(&'static Card),
+}
+
+/// Looks a choice up. `auto` prefers the native compiler of a card to the portable one.
+fn find(choice: DeviceChoice) -> Result<Found, TrainError> {
+    let first_real = || adapters().iter().find(|adapter| adapter.report.kind != DeviceKind::Software);
     let missing = |why: String| TrainError::MissingDevice { choice: choice.to_string(), why };
     Ok(match choice {
-        DeviceChoice::Cpu => None,
-        DeviceChoice::Auto => adapters().iter().find(is_real),
-        DeviceChoice::Wgpu(None) => Some(adapters().iter().find(is_real).ok_or_else(|| {
+        DeviceChoice::Cpu => Found::Processor,
+        DeviceChoice::Auto => match (cuda::cards().first(), first_real()) {
+            (Some(card), _) => Found::Cuda(card),
+            (None, Some(adapter)) => Found::Adapter(adapter),
+            (None, None) => Found::Processor,
+        },
+        DeviceChoice::Wgpu(None) => Found::Adapter(first_real().ok_or_else(|| {
             missing(match adapters().first() {
                 None => "no driver offers an adapter".to_string(),
                 Some(software) => format!(
@@ -157,9 +199,19 @@ fn find(choice: DeviceChoice) -> Result<Option<&'static Adapter>, TrainError> {
                 ),
             })
         })?),
-        DeviceChoice::Wgpu(Some(idx)) => Some(
+        DeviceChoice::Wgpu(Some(idx)) => Found::Adapter(
             adapters().get(idx).ok_or_else(|| missing(format!("there are {} adapters", adapters().len())))?,
         ),
+        DeviceChoice::Cuda(_) if !cfg!(feature = "cuda") => {
+            return Err(missing("this program is built without it (hint: `--features cuda`)".to_string()));
+        }
+        DeviceChoice::Cuda(idx) => {
+            let mut cards = cuda::cards().iter();
+            let card = cards.find(|card| idx.is_none_or(|idx| card.idx == idx));
+            Found::Cuda(
+                card.ok_or_else(|| missing(format!("CUDA's driver offers {} cards", cuda::cards().len())))?,
+            )
+        }
     })
 }
 
@@ -288,7 +340,29 @@ mod tests {
         let devices = list_devices();
         assert_eq!(devices[0].choice, "cpu");
         for (idx, device) in devices.iter().enumerate().skip(1) {
-            assert_eq!(device.choice, format!("wgpu:{}", idx - 1));
+            let n_adapters = adapters().len();
+            let choice = if idx <= n_adapters {
+                format!("wgpu:{}", idx - 1)
+            } else {
+                format!("cuda:{}", idx - 1 - n_adapters)
+            };
+            assert_eq!(device.choice, choice);
+        }
+    }
+
+    #[test]
+    fn the_backend_is_what_the_open_device_calls_itself() {
+        assert_eq!(open_device(DeviceChoice::Cpu, 1).unwrap().backend(), "cpu");
+        let name = Dispatch::name(Device::flex().as_dispatch());
+        assert!(name.contains("flex"), "{name}");
+    }
+
+    #[test]
+    #[cfg(not(feature = "cuda"))]
+    fn cuda_is_missing_where_the_program_is_built_without_it() {
+        for choice in [DeviceChoice::Cuda(None), DeviceChoice::Cuda(Some(0))] {
+            let message = find_device(choice).unwrap_err().to_string();
+            assert!(message.contains("--features cuda"), "{message}");
         }
     }
 
@@ -307,8 +381,11 @@ mod tests {
         let manifest = include_str!("../../../Cargo.toml");
         let line = manifest.lines().find(|line| line.starts_with("burn = ")).unwrap();
         assert!(line.contains(&format!("version = \"={BURN_VERSION}\"")), "{line}");
+        let own_manifest = include_str!("../Cargo.toml");
         for feature in BURN_FEATURES {
-            assert!(line.contains(&format!("\"{feature}\"")), "{feature}: {line}");
+            let is_default = line.contains(&format!("\"{feature}\""));
+            let is_chosen = own_manifest.contains(&format!("{feature} = [\"burn/{feature}\"]"));
+            assert!(is_default || is_chosen, "{feature}: {line}");
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Trains and judges language models, on the processor or through WGPU: the only crate that names burn.
+//! Trains and judges language models, on the processor, through WGPU or through CUDA: the only crate that names burn.
 //! Knows nothing of sweeps: it is given one run and that run's folder.
 //!
 //! Reading order: what is computed ([`layout`], [`init`], [`scaling`], [`model`], [`optimizer`]; the parts of the
 //! model as single operations of the processor in `fused` and [`cpu`], on every other device in `composed`), how often
 //! and on what ([`steps`], [`device`], [`speed`], [`timed`]), and what is left on the disk ([`run`], [`eval`], with their private
-//! neighbours `text`, `folder` and `checkpoint`).
+//! neighbours `text`, `prefetch`, `folder` and `checkpoint`).
 
 mod composed;
 pub mod cpu;
@@ -15,6 +15,7 @@ pub mod model;
 pub mod optimizer;
 pub mod scaling;
 
+mod cuda;
 pub mod device;
 pub mod speed;
 pub mod steps;
@@ -24,6 +25,7 @@ mod checkpoint;
 pub mod eval;
 mod folder;
 mod memory;
+mod prefetch;
 pub mod run;
 mod text;
 mod time;

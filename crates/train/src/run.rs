@@ -10,7 +10,7 @@ use scalelaw_schema::event::{Bar, Event};
 use scalelaw_schema::metrics::{self, MetricsRow};
 use scalelaw_schema::record::{Outcome, RunRecord};
 use scalelaw_schema::run::{Keep, RunSpec};
-use scalelaw_schema::train_spec::Start;
+use scalelaw_schema::train_spec::{Phase, Start};
 
 use crate::checkpoint::{self, Checkpoints};
 use crate::device::{OpenDevice, Program};
@@ -20,6 +20,7 @@ use crate::folder::{self, Attempts, MetricsFile};
 use crate::memory;
 use crate::model::Model;
 use crate::optimizer::Moments;
+use crate::prefetch::{Making, Source};
 use crate::steps::{self, Hooks, LossSum, Output, Progress, StepSetup, TrainState, Values};
 use crate::text::Text;
 use crate::time::now;
@@ -119,8 +120,14 @@ fn train_to_record(
         .early_stop
         .map(|rule| rule.step(total_steps))
         .filter(|look_step| state.progress.step < *look_step);
+    let making = if job.device.backend() == "cpu" { Making::Here } else { Making::Ahead };
+    let batch_at = {
+        let batches = batches.clone();
+        move |cursor, phase: &Phase| Ok(batches.at(cursor, phase)?)
+    };
+    let mut source = Source::new(making, &run.train, &state.progress, batch_at);
     let hooks = Hooks {
-        batch: &mut |cursor, phase| Ok(batches.at(cursor, phase)?),
+        batch: &mut |cursor, phase| source.at(cursor, phase),
         evaluate: &mut |model| {
             let mut values = Values::new();
             for request in &run.evals {

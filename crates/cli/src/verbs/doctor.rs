@@ -6,6 +6,7 @@ use anyhow::Result;
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::device::{DeviceChoice, DeviceKind, DeviceReport, DeviceSpeed};
 use scalelaw_schema::run_id::si;
+use scalelaw_train::BURN_FEATURES;
 use serde::Serialize;
 
 use crate::args::{DeviceArgs, DoctorArgs, Shared};
@@ -17,6 +18,8 @@ use crate::speed::{self, Placement};
 struct Report {
     schema_version: u32,
     program: String,
+    /// Features of burn that the program is built with.
+    features: &'static [&'static str],
     devices: Vec<Device>,
 }
 
@@ -47,14 +50,18 @@ pub fn doctor(shared: &Shared, say: Say, args: &DoctorArgs) -> Result<()> {
         };
         devices.push(Device { report, speed });
     }
-    let report =
-        Report { schema_version: SCHEMA_VERSION, program: crate::provenance::program_name(), devices };
+    let report = Report {
+        schema_version: SCHEMA_VERSION,
+        program: crate::provenance::program_name(),
+        features: BURN_FEATURES,
+        devices,
+    };
     let mut stdout = anstream::stdout().lock();
     if args.json {
         writeln!(stdout, "{}", serde_json::to_string_pretty(&report)?)?;
         return Ok(());
     }
-    writeln!(stdout, "{}", report.program)?;
+    writeln!(stdout, "{}\nbuilt with {}", report.program, BURN_FEATURES.join(", "))?;
     for device in &report.devices {
         write!(stdout, "\n{}", describe(device))?;
     }

@@ -20,14 +20,14 @@ pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
     let sweep = sweep_file::load(&args.sweep.sweep, &args.sweep.overrides)?;
     let cache = paths::cache(shared)?;
     let corpora = Corpora::open(&sweep, &cache, say)?;
-    let placement = Placement::choose(&args.device)?;
+    let mut placement = Placement::choose(&args.device)?;
     if let Some(note) = &placement.note {
         say.line(note);
     }
     let mut facts = facts::gather(&corpora, &placement, &shared.runs.join(&sweep.name))?;
     facts.lr_rule = learning_rate::named_rule(&sweep)?;
     // A wrong sweep is told before anything is measured.
-    let mut plan = expand(&sweep, &facts)?;
+    let mut plan = placement.plan(&sweep, &mut facts)?;
     if let Some(law) = &args.power {
         return power::show(&plan, &shared.runs.join(&sweep.name), args, law, say);
     }

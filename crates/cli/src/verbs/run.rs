@@ -10,8 +10,8 @@ use scalelaw_fit::parse_law_with_params;
 use scalelaw_plan::facts::PlanFacts;
 use scalelaw_plan::limits::check_limits;
 use scalelaw_results::LossColumn;
-use scalelaw_runner::folder::over;
-use scalelaw_runner::launch::{Launch, run_all};
+use scalelaw_runner::folder::{over, run_folders};
+use scalelaw_runner::launch::{Launch, MAX_ATTEMPTS, run_all};
 use scalelaw_runner::lease::HEARTBEAT;
 use scalelaw_runner::outstanding::outstanding;
 use scalelaw_runner::progress::Summary;
@@ -57,13 +57,13 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
     let cache = paths::cache(shared)?;
     let sweep_dir = shared.runs.join(&sweep.name);
     let corpora = Corpora::open(&sweep, &cache, say)?;
-    let placement = match &args.simulate {
+    let mut placement = match &args.simulate {
         Some(_) => Placement::for_simulation()?,
         None => Placement::choose(&args.device)?,
     };
     let mut facts = facts::gather(&corpora, &placement, &sweep_dir)?;
     facts.lr_rule = learning_rate::named_rule(&sweep)?;
-    let mut plan = expand(&sweep, &facts)?;
+    let mut plan = placement.plan(&sweep, &mut facts)?;
 
     let is_complete = !plan.runs.is_empty() && outstanding(&plan.runs, &facts.over).is_empty();
     if is_complete
@@ -94,7 +94,8 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
     let time = total
         .wall_seconds
         .map_or(String::new(), |s| format!(", about {}", scalelaw_plan::table::duration(s)));
-    say.line(&format!("{}: {} runs, {:.2e} FLOPs{time}", sweep.name, total.n_runs, total.flops));
+    let at_once = if placement.slots > 1 { format!(", {} at once", placement.slots) } else { String::new() };
+    say.line(&format!("{}: {} runs, {:.2e} FLOPs{time}{at_once}", sweep.name, total.n_runs, total.flops));
 
     // A second Ctrl-C is not waited for by anybody.
     ctrlc::set_handler(|| STOP.ask()).context("cannot listen for Ctrl-C")?;
@@ -102,15 +103,6 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         format!("cannot create the folder `{}` (hint: `--runs DIR` names another place)", sweep_dir.display())
     })?;
     write_whole(&sweep_dir.join(folder::SWEEP_TOML), sweep.layers.to_toml().as_bytes())?;
-    let worker = worker_command(&cache, args, &placement, &plan, &facts)?;
-    let launch = Launch {
-        sweep_dir: &sweep_dir,
-        slots: placement.slots,
-        worker,
-        memory_limit_bytes: args.worker_memory,
-        max_attempts: 3,
-        heartbeat: HEARTBEAT,
-    };
 
     let mut all = Summary::default();
     let mut has_trained = false;
@@ -130,6 +122,17 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         if args.simulate.is_none() {
             corpora.ensure(&plan, say)?;
         }
+        // The last few runs of a sweep have all cores.
+        let packing = placement.pack(left.iter().copied());
+        say.detail(&format!("at once: {}", scalelaw_plan::table::at_once(&packing)));
+        let launch = Launch {
+            sweep_dir: &sweep_dir,
+            slots: placement.slots,
+            worker: worker_command(&cache, args, &placement, &plan, &facts)?,
+            memory_limit_bytes: args.worker_memory,
+            max_attempts: MAX_ATTEMPTS,
+            heartbeat: HEARTBEAT,
+        };
         let still_to_run: BTreeSet<&RunId> = left.iter().map(|run| &run.id).collect();
         let mut bars = Bars::new(say, &plan.runs, |run| !still_to_run.contains(run));
         let summary = run_all(&left, &launch, &STOP, &mut |news| bars.show(news));

@@ -153,6 +153,7 @@ pub fn sweep(n_budgets: usize, n_sizes: usize) -> Simulated {
         warnings: Vec::new(),
         lr_rule: None,
         total,
+        packing: None,
     };
     Simulated { plan, rows, curves, problems, table, conclusion }
 }

@@ -43,6 +43,7 @@ pub fn write_plan(sweep_dir: &Path, runs: &[RunSpec]) {
             money: None,
             currency: None,
         },
+        packing: None,
     };
     fs::create_dir_all(sweep_dir).unwrap();
     fs::write(sweep_dir.join(PLAN_JSON), serde_json::to_string(&plan).unwrap()).unwrap();
