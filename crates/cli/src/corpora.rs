@@ -132,7 +132,7 @@ impl Corpora {
                 entry.train_tokens = entry.train_tokens.max(train_tokens);
             }
             for request in &planned.run.evals {
-                let EvalSpec::HeldOut { tokens, n_tokens, .. } = &request.spec;
+                let EvalSpec::HeldOut { tokens, n_tokens, .. } = &request.spec else { continue };
                 let entry = needed
                     .entry(tokens.clone())
                     .or_insert(Needed { train_tokens: 0, held_out_tokens: HELD_OUT_TOKENS });

@@ -30,6 +30,8 @@ pub(crate) fn spec(source: CorpusSource) -> CorpusSpec {
         description: None,
         licence: None,
         how_to_obtain: None,
+        obtain: None,
+        tag: None,
         source,
         max_document_bytes: None,
         held_out: None,

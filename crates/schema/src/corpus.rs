@@ -18,6 +18,12 @@ pub struct CorpusSpec {
     /// What to do on a machine that lacks it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub how_to_obtain: Option<String>,
+    /// The package that holds its files, for a machine that lacks them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obtain: Option<DebianPackage>,
+    /// What stands before each document as `<tag>` where a sweep tags its sources; the corpus' name where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// Where the documents are.
     pub source: CorpusSource,
     /// Documents longer than this are left out, bytes.
@@ -54,4 +60,18 @@ pub enum CorpusSource {
         /// Name of the field.
         field: String,
     },
+}
+
+/// A Debian package that holds a corpus' files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DebianPackage {
+    /// Its name.
+    pub package: String,
+    /// The version that the hashes are of.
+    pub version: String,
+    /// Where else the files are found, for a machine without Debian's tools.
+    pub elsewhere: String,
+    /// Path within the package to blake3 of the content, 64 hex digits.
+    pub files: BTreeMap<String, String>,
 }
