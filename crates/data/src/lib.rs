@@ -11,16 +11,20 @@ mod document;
 mod files;
 mod html;
 mod jsonl;
+mod metamath;
 mod reader;
 mod registry;
 mod rust_docs;
+mod skills;
 mod split;
+mod wordnet;
 
 mod bpe;
 pub mod tokenizer;
 
 mod disk;
 mod shard;
+pub mod suite;
 pub mod token_set;
 pub mod tokenise;
 
@@ -36,6 +40,7 @@ pub use batches::{Batch, Batches, train_tokens_needed};
 pub use corpus::Corpus;
 pub use error::DataError;
 pub use manifest::{builtin_manifests, parse_manifest};
+pub use skills::SkillEntropy;
 pub use token_set::{TokenSet, known_train_tokens};
 pub use tokenise::{Needed, TokenSetFacts, ensure_tokens, token_set_hash};
 pub use tokenizer::Tokenizer;

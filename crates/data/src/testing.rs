@@ -32,6 +32,7 @@ pub(crate) fn spec(source: CorpusSource) -> CorpusSpec {
         how_to_obtain: None,
         obtain: None,
         tag: None,
+        max_documents: None,
         source,
         max_document_bytes: None,
         held_out: None,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::generator::GeneratedSpec;
+
 /// A corpus as written in its manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -29,6 +31,9 @@ pub struct CorpusSpec {
     /// Documents longer than this are left out, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_document_bytes: Option<u64>,
+    /// Documents taken, the first in the order of a hash; all where absent. Not for crates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_documents: Option<u64>,
     /// Share of the documents (of the crates, for a registry) that is held out; a twentieth where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out: Option<f64>,
@@ -60,6 +65,13 @@ pub enum CorpusSource {
         /// Name of the field.
         field: String,
     },
+    /// Entries of WordNet's `data.*` files, one document each: `headwords (part of speech): definition`. Split by
+    /// document hash.
+    Wordnet(Vec<String>),
+    /// Theorems of a Metamath database with the steps of their proofs; one document each, split by document hash.
+    Metamath(Vec<String>),
+    /// Made by a generator; instances are held out, not documents.
+    Generated(GeneratedSpec),
 }
 
 /// A Debian package that holds a corpus' files.

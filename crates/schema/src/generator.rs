@@ -95,7 +95,7 @@ pub struct ManoTask {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DepoTask {
-    /// Most nodes of a cycle, 3 to 52; n nodes are drawn in proportion to `1 / (n + √max)`.
+    /// Most nodes of a cycle, 8 to 52; n nodes are drawn in proportion to `1 / (n + √max)`.
     pub max_nodes: u64,
     /// Most steps that are asked for, 1 to 9; uniform from 1 on.
     pub max_steps: u64,

@@ -75,13 +75,18 @@ pub enum SuiteSource {
     Generated,
     /// Pieces of the held-out part of the skill's corpus.
     HeldOut {
-        /// Length of a piece, bytes: its first third is the prompt, the rest the answer; 120 where absent.
+        /// Length of a piece, bytes; 120 where absent.
         bytes: Option<u64>,
+        /// Where the answer of a document begins: after this text. A piece is then a whole document, and one
+        /// that is longer is no item. Where absent, the first third of a piece is the prompt.
+        answer_after: Option<String>,
     },
     /// n-way items from a dictionary, the skill's corpus: which of n definitions is that of the headword?
     Cloze {
         /// Choices per item, the right one included.
         choices: u64,
+        /// Longest headword and definition together, bytes; 120 where absent.
+        bytes: Option<u64>,
     },
     /// One JSON object per line: `prompt` with `answer`, or with `choices` and `correct`, the position of the
     /// right one from 0; `group` may name a part of the suite that is also scored by itself.
@@ -129,7 +134,7 @@ pub enum Overlap {
 }
 
 /// One item, with all choices made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SkillItem {
     /// What stands before the answer.
@@ -139,6 +144,9 @@ pub struct SkillItem {
     /// A part of the suite that is also scored by itself: a difficulty, an attribute.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub group: Option<String>,
+    /// Probability that the best constant answer is right, or one of the choices at random; absent where unknown.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chance: Option<f64>,
     /// What the parts of the prompt are, where that is known: in order, without gaps.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub spans: Vec<Span>,

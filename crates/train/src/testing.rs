@@ -150,6 +150,7 @@ impl Fixture {
             how_to_obtain: None,
             obtain: None,
             tag: None,
+            max_documents: None,
             source: CorpusSource::Files(vec!["text".to_string()]),
             max_document_bytes: None,
             held_out: Some(0.2),
