@@ -9,6 +9,7 @@ mod facts;
 mod paths;
 mod provenance;
 mod say;
+mod skills;
 mod simulate;
 mod speed;
 mod sweep_file;

@@ -27,6 +27,9 @@ pub struct Corpus {
     content: Content,
     left_out: LeftOut,
     note: Option<String>,
+    /// What the manifest names as tag, used only where asked for.
+    named_tag: String,
+    /// What stands before every document.
     tag: Option<String>,
 }
 
@@ -138,6 +141,7 @@ impl Corpus {
                     content,
                     left_out,
                     note: None,
+                    named_tag: tag_of(name, spec),
                     tag: None,
                 });
             }
@@ -206,7 +210,16 @@ impl Corpus {
             max_document_bytes: spec.max_document_bytes,
         };
         let (content, left_out) = (Content::Crates(crates), LeftOut::default());
-        Corpus { name: name.to_string(), identity, share, content, left_out, note: None, tag: None }
+        Corpus {
+            name: name.to_string(),
+            identity,
+            share,
+            content,
+            left_out,
+            note: None,
+            named_tag: tag_of(name, spec),
+            tag: None,
+        }
     }
 
     fn of_documents(
@@ -265,7 +278,16 @@ impl Corpus {
         let contents = blake3::hash(&contents.concat()).to_hex().to_string();
         let identity = hash_of(&json!({ "documents": contents, "held_out": share }));
         let content = Content::Documents(documents);
-        Ok(Corpus { name: name.to_string(), identity, share, content, left_out, note, tag: None })
+        Ok(Corpus {
+            name: name.to_string(),
+            identity,
+            share,
+            content,
+            left_out,
+            note,
+            named_tag: tag_of(name, spec),
+            tag: None,
+        })
     }
 
     /// The same corpus with `<tag>` before every document: other text, so another identity.
@@ -273,6 +295,13 @@ impl Corpus {
     pub fn tagged(self, tag: &str) -> Corpus {
         let identity = hash_of(&json!({ "corpus": self.identity, "tag": tag }));
         Corpus { identity, tag: Some(format!("<{tag}>")), ..self }
+    }
+
+    /// The same with the tag that its manifest names, its name where that names none.
+    #[must_use]
+    pub fn with_its_tag(self) -> Corpus {
+        let tag = self.named_tag.clone();
+        self.tagged(&tag)
     }
 
     /// What stands before every document; nothing where the corpus is not tagged.
@@ -368,6 +397,11 @@ impl Corpus {
         };
         Ok(Split { train: in_order(train), held_out: in_order(units), left_out, tag: self.tag.clone() })
     }
+}
+
+/// What a corpus is tagged by where a sweep tags its sources.
+fn tag_of(name: &str, spec: &CorpusSpec) -> String {
+    spec.tag.clone().unwrap_or_else(|| name.to_string())
 }
 
 /// Version of the generators: part of the identity of what they make.

@@ -54,6 +54,18 @@ pub enum DataError {
     /// An entry of a dictionary or a database that is none.
     #[error("{path}:{line}: {why} (hint: the file may be cut off or of another kind)", path = path.display())]
     BadEntry { path: PathBuf, line: u64, why: String },
+    /// A package that could not be downloaded.
+    #[error(
+        "corpus `{corpus}`: the Debian package `{package}` cannot be had: {why} (hint: the files are also \
+         {elsewhere}; then `scalelaw data get {corpus} --path FOLDER`)"
+    )]
+    DebianFailed { corpus: String, package: String, why: String, elsewhere: String },
+    /// A file that is not the one that the manifest pins.
+    #[error(
+        "`{path}` is not the file of version {version}: its blake3 is {found}, not {expected} (hint: `--any-edition` \
+         takes it, as another corpus, with which losses cannot be compared)"
+    )]
+    OtherEdition { path: PathBuf, found: String, expected: String, version: String },
     /// An item that cannot be asked.
     #[error(
         "{place}: {why} (hint: `prompt` with `answer`, or with `choices` and `correct`, the position of the right one from 0)"

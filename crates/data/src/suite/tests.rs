@@ -372,3 +372,34 @@ fn a_generated_corpus_becomes_a_token_set_and_a_pool_of_it_ends() {
     let stepwise = token_set(&generated(task()), other.path(), (1 << 20) + 1, 1 << 16);
     assert!(train_stream(&stepwise) == all);
 }
+
+#[test]
+fn every_builtin_skill_that_this_machine_has_gives_items_that_fit_a_context_of_256() {
+    let cache = std::env::var_os("SCALELAW_CACHE").map(PathBuf::from);
+    for (name, manifest) in crate::builtin_skills() {
+        let spec = match &manifest.corpus {
+            Some(spec) => spec.clone(),
+            None => crate::builtin_manifests().into_iter().find(|(corpus, _)| *corpus == name).unwrap().1,
+        };
+        let base = crate::obtain::base_of(
+            cache.as_deref().unwrap_or(Path::new("no-cache")),
+            name,
+            &spec,
+            Path::new(""),
+        );
+        let corpus = match Corpus::open(name, &spec, &base) {
+            Err(DataError::NotObtained { .. } | DataError::NoRegistry { .. }) => {
+                println!("skipped: {name} is not on this machine (SCALELAW_CACHE names where it was put)");
+                continue;
+            }
+            opened => opened.unwrap(),
+        };
+        let suite = Suite::open(name, &manifest, Some(&corpus), &base).unwrap();
+        assert!(suite.items.len() >= 500, "{name}: {} items", suite.items.len());
+        let tokens = TokenSuite::new(&suite, &bytes(), "").unwrap();
+        assert!(tokens.context_len() <= 256, "{name}: {}", tokens.context_len());
+        let longest =
+            suite.items.iter().map(|placed| placed.item.prompt.len() + placed.item.answer().len()).max();
+        println!("{name}: {} items, longest {longest:?}, e.g. {:?}", suite.items.len(), suite.items[0].item);
+    }
+}
