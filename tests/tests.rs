@@ -10,6 +10,8 @@ mod kill;
 mod layering;
 /// A simulated sweep through plan, runner, results, fit and report.
 mod pipeline;
+/// Skills: items of one's own, bad ones named with their line, planted ones found, tags, what can be got.
+mod skills;
 /// Real training: losses fall with N and with D, nothing is trained twice, evaluations of finished runs.
 mod training;
 /// The GPU path on software Vulkan.

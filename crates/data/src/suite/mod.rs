@@ -1,6 +1,7 @@
 //! The items of a skill: gathered from where its manifest says, checked, and in an order of which any first part is
 //! a fair sample. Knows nothing of tokens; see [`tokens`] for what a model is asked.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use scalelaw_schema::score::FactSpace;
@@ -19,6 +20,9 @@ pub mod tokens;
 
 /// Items of a suite where its manifest names no number: standard errors of at most 1.6 % of accuracy.
 const ITEMS: u64 = 1024;
+
+/// Instances and pieces of text that are looked at for each item that is wanted.
+const LOOK_AHEAD: u64 = 8;
 
 /// Length of a piece of text where the manifest names none: it fits into a context of 128 bytes with its tag.
 const PIECE_BYTES: u64 = 120;
@@ -162,8 +166,13 @@ fn gather(
             let generated = corpus_of()?
                 .generated()
                 .ok_or_else(|| no_suite("no generator makes its corpus (hint: `held-out`)".to_string()))?;
-            let n = generated.task.n_questions().map_or(most, |n| n.min(most));
-            Ok((0..n).map(|idx| generated.task.question(idx).into_item().into()).collect())
+            // Where few instances are held out the same one is drawn again: an item that stood twice would count
+            // twice.
+            let tries = generated.task.n_questions().unwrap_or(most.saturating_mul(LOOK_AHEAD));
+            let mut seen = HashSet::new();
+            let items = (0..tries).map(|idx| generated.task.question(idx).into_item());
+            let fresh = items.filter(|item| seen.insert(format!("{}{}", item.prompt, item.answer())));
+            Ok(fresh.take(most as usize).map(PlacedItem::from).collect())
         }
         SuiteSource::HeldOut { bytes, answer_after } => {
             let split = corpus_of()?.split()?;

@@ -3,10 +3,7 @@
 use scalelaw_schema::skill::{SkillItem, Target};
 
 use crate::DataError;
-use crate::suite::PlacedItem;
-
-/// Pieces that are looked at for each one that is wanted: the items are a fair sample of these.
-const LOOK_AHEAD: u64 = 8;
+use crate::suite::{LOOK_AHEAD, PlacedItem};
 
 /// Shortest piece that is an item, bytes.
 const MIN_BYTES: usize = 12;
@@ -33,6 +30,7 @@ impl<'a> Pieces<'a> {
         Ok(Pieces { bytes: bytes as usize, answer_after, most, found: Vec::new() })
     }
 
+    /// Whether there are enough for a fair sample.
     pub(crate) fn is_full(&self) -> bool {
         self.found.len() as u64 >= self.most.saturating_mul(LOOK_AHEAD)
     }

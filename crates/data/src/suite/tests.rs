@@ -248,6 +248,9 @@ fn a_tag_stands_before_documents_and_items_alike_and_makes_other_hashes() {
         tokens.groups(9),
         BTreeMap::from([("operations=1", 3), ("operations=2", 3), ("operations=3", 3)])
     );
+    let all: std::collections::BTreeSet<&[u16]> =
+        tokens.sequences(9999).map(|sequence| sequence.tokens.as_slice()).collect();
+    assert_eq!(all.len() as u64, tokens.n_items());
     assert!(tokens.sequences(99).all(|sequence| sequence.answer + 1 == sequence.tokens.len()));
 }
 
