@@ -127,7 +127,9 @@ def write_job(work, shape, steps, threads, mode, lr=1e-3):
     }
     if mode == "bf16":
         train["recipe"]["precision"] = "bf16"
-    spec = {"train": train, "weights": str(folder), "tokens": str(tokens), "offsets": str(offsets)}
+    read = lambda path, code, size: list(struct.unpack(f"<{path.stat().st_size // size}{code}", path.read_bytes()))
+    text = {"tokens": read(tokens, "H", 2), "offsets": read(offsets, "I", 4)}
+    spec = {"train": train, "weights": str(folder), **text}
     ours, theirs = folder / f"ours-{mode}-{steps}.json", folder / f"theirs-{mode}-{steps}-{threads}.json"
     ours.write_text(json.dumps(spec))
     theirs.write_text(json.dumps(spec | {"threads": threads, "mode": mode}))

@@ -96,8 +96,8 @@ def train(job):
         eps=adam["eps"],
         fused=True,
     )
-    tokens = np.fromfile(job["tokens"], dtype="<u2").astype(np.int64)
-    offsets = np.fromfile(job["offsets"], dtype="<u4").astype(np.int64)
+    tokens = np.array(job["tokens"], dtype=np.int64)
+    offsets = np.array(job["offsets"], dtype=np.int64)
     forward = torch.compile(model) if job["mode"] == "compiled" else model
     losses, seconds = [], []
     for step in range(phase["steps"]):

@@ -12,6 +12,8 @@ mod learning_rate;
 mod layering;
 /// A simulated sweep through plan, runner, results, fit and report.
 mod pipeline;
+/// Skills: items of one's own, bad ones named with their line, planted ones found, tags, what can be got.
+mod skills;
 /// Real training: losses fall with N and with D, nothing is trained twice, evaluations of finished runs.
 mod training;
 /// Trunks and branches: the bits of separate runs for fewer FLOPs; hopeless runs are stopped early.

@@ -260,9 +260,34 @@ pub enum ExportFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum DataVerb {
-    /// List the corpora that need no file, and whether this machine has them.
+    /// List the corpora and skills that are known by name, and whether this machine has them.
     List {
         /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Get the files of a corpus or a skill that this machine lacks, from Debian's packages or from a path.
+    Get {
+        /// Name of the corpus or skill, or its manifest.
+        name: String,
+        /// Folder that holds the files, or the file itself, instead of Debian.
+        #[arg(long, value_name = "PATH")]
+        path: Option<PathBuf>,
+        /// Take the files even where they are not the edition that the manifest names.
+        #[arg(long)]
+        any_edition: bool,
+        /// Say what would be got.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Show the items of a skill, and which of them training text holds.
+    Items {
+        /// Name of the skill, or its manifest.
+        name: String,
+        /// Corpus whose training text is searched for the items; the skill's own by default.
+        #[arg(long, value_name = "NAME|FILE")]
+        against: Vec<String>,
+        /// Print all of them as JSON.
         #[arg(long)]
         json: bool,
     },

@@ -14,6 +14,7 @@ use scalelaw_schema::sweep::TokenizerChoice;
 
 use crate::exit::UsageError;
 use crate::say::Say;
+use crate::skills::{FoundSkill, Names, find_skill, open_spec, read_manifest};
 use crate::sweep_file::SweepFile;
 
 /// The corpora that a sweep names, and its tokenizers.
@@ -27,29 +28,40 @@ pub struct Corpora {
 const HELD_OUT_TOKENS: u64 = 65_536;
 
 /// Opens a corpus by its name (of the sweep's own, a built-in one, a manifest `datasets/NAME.toml` beside the sweep
-/// or one folder up) or by its manifest's path.
-pub fn open_corpus(name: &str, own: &BTreeMap<String, CorpusSpec>, base: &Path) -> Result<Corpus> {
+/// or one folder up, or that of the skill of this name) or by its manifest's path.
+pub fn open_corpus(name: &str, names: &Names) -> Result<Corpus> {
+    let &Names { corpora: own, base, cache, .. } = names;
     if let Some(spec) = own.get(name) {
-        return Ok(Corpus::open(name, spec, base)?);
+        return Ok(open_spec(name, spec, base, cache)?);
+    }
+    let skill = find_skill(name, names)?;
+    if let Some((FoundSkill { base, .. }, spec)) =
+        skill.as_ref().and_then(|skill| Some((skill, skill.manifest.corpus.as_ref()?)))
+    {
+        return Ok(open_spec(name, spec, base, cache)?);
     }
     if let Some((_, spec)) =
         scalelaw_data::builtin_manifests().into_iter().find(|(builtin, _)| *builtin == name)
     {
-        return Ok(Corpus::open(name, &spec, base)?);
+        return Ok(open_spec(name, &spec, base, cache)?);
+    }
+    if skill.is_some() && name.ends_with(".toml") {
+        return Err(UsageError(format!("the skill `{name}` has no corpus")).into());
     }
     let manifests = [format!("datasets/{name}.toml"), format!("../datasets/{name}.toml")];
     let beside = manifests.iter().map(|manifest| base.join(manifest)).find(|path| path.is_file());
     let path = beside.unwrap_or_else(|| base.join(name));
     if path.extension().is_some_and(|extension| extension == "toml") {
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| UsageError(format!("cannot read the manifest `{}`: {error}", path.display())))?;
-        let spec = scalelaw_data::parse_manifest(&path.display().to_string(), &text)?;
+        let text = read_manifest(&path)?;
+        let spec: CorpusSpec = scalelaw_data::parse_manifest(&path.display().to_string(), &text)?;
         let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        return Ok(Corpus::open(&stem, &spec, path.parent().unwrap_or(base))?);
+        return Ok(open_spec(&stem, &spec, path.parent().unwrap_or(base), cache)?);
     }
-    let own: Vec<&str> = own.keys().map(String::as_str).collect();
-    let builtin: Vec<&str> = scalelaw_data::builtin_manifests().into_iter().map(|(name, _)| name).collect();
-    let known = [own, builtin].concat().join(", ");
+    let own = own.keys().chain(names.skills.keys()).map(String::as_str);
+    let builtin = scalelaw_data::builtin_manifests().into_iter().map(|(name, _)| name);
+    let builtin_skills = scalelaw_data::builtin_skills().into_iter().map(|(name, _)| name);
+    let known: BTreeSet<&str> = own.chain(builtin).chain(builtin_skills).collect();
+    let known = known.into_iter().collect::<Vec<_>>().join(", ");
     let why = format!(
         "no corpus `{name}` (known: {known}; hint: `[corpus.{name}]` in the sweep, or `datasets/{name}.toml`)"
     );
@@ -68,12 +80,20 @@ impl Corpora {
     /// Opens what `sweep` names and makes its tokenizers. Tokenises nothing.
     pub fn open(sweep: &SweepFile, cache: &Path, say: Say) -> Result<Corpora> {
         let spec = &sweep.spec;
+        let names = Names { corpora: &spec.corpus, skills: &spec.skill, base: &sweep.base, cache };
+        let open = |name: &str| -> Result<Corpus> {
+            let corpus = open_corpus(name, &names)?;
+            Ok(match spec.data.tag_sources {
+                Some(true) => corpus.with_its_tag(),
+                _ => corpus,
+            })
+        };
         let mut corpora = BTreeMap::new();
         for (mixture_idx, mixture) in spec.data.mixture.0.iter().enumerate() {
             for name in
                 mixture.keys().filter(|name| !corpora.contains_key(*name)).cloned().collect::<BTreeSet<_>>()
             {
-                let corpus = open_corpus(&name, &spec.corpus, &sweep.base).map_err(|error| {
+                let corpus = open(&name).map_err(|error| {
                     if !error.is::<UsageError>() {
                         return error;
                     }
@@ -94,7 +114,7 @@ impl Corpora {
         }
         for name in spec.eval.iter().flat_map(|eval| eval.corpora.iter().flatten()) {
             if !corpora.contains_key(name) {
-                corpora.insert(name.clone(), open_corpus(name, &spec.corpus, &sweep.base)?);
+                corpora.insert(name.clone(), open(name)?);
             }
         }
         for corpus in corpora.values() {
@@ -132,7 +152,7 @@ impl Corpora {
                 entry.train_tokens = entry.train_tokens.max(train_tokens);
             }
             for request in &planned.run.evals {
-                let EvalSpec::HeldOut { tokens, n_tokens, .. } = &request.spec;
+                let EvalSpec::HeldOut { tokens, n_tokens, .. } = &request.spec else { continue };
                 let entry = needed
                     .entry(tokens.clone())
                     .or_insert(Needed { train_tokens: 0, held_out_tokens: HELD_OUT_TOKENS });

@@ -10,6 +10,7 @@ mod learning_rate;
 mod paths;
 mod provenance;
 mod say;
+mod skills;
 mod simulate;
 mod speed;
 mod sweep_file;

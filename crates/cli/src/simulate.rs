@@ -59,7 +59,8 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
     std::fs::create_dir_all(folder.join(folder::EVALS_DIR))
         .with_context(|| format!("cannot create `{}`", folder.join(folder::EVALS_DIR).display()))?;
     for request in &run.evals {
-        let EvalSpec::HeldOut { n_tokens, .. } = &request.spec;
+        // A law draws losses of text, not scores.
+        let EvalSpec::HeldOut { n_tokens, .. } = &request.spec else { continue };
         let record = EvalRecord {
             schema_version: SCHEMA_VERSION,
             run: run.id.clone(),
@@ -69,6 +70,7 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
             bpb: loss / std::f64::consts::LN_2,
             n_tokens: *n_tokens,
             n_bytes: *n_tokens,
+            skill: None,
             wall_seconds: 0.0,
             provenance: of_simulation(&started),
         };

@@ -1,7 +1,9 @@
 //! A corpus on this machine: its identity, its documents in their order, and which of them are held out.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use scalelaw_schema::canonical::to_canonical_json;
@@ -10,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::DataError;
-use crate::document::{Digest, Document, Listed, Place, order_of};
+use crate::document::{Digest, Document, Listed, Place, order_of, text_of_bytes};
 use crate::registry::{self, PinnedCrates};
+use crate::skills::{Generated, Part, SkillEntropy};
 use crate::split::{self, DEFAULT_SHARE};
-use crate::{files, jsonl, rust_docs};
+use crate::{files, jsonl, metamath, rust_docs, wordnet};
 
 /// A corpus, found on this machine and identified, hardly read yet.
 #[derive(Debug, Clone)]
@@ -24,6 +27,10 @@ pub struct Corpus {
     content: Content,
     left_out: LeftOut,
     note: Option<String>,
+    /// What the manifest names as tag, used only where asked for.
+    named_tag: String,
+    /// What stands before every document.
+    tag: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -32,6 +39,8 @@ enum Content {
     Crates(PinnedCrates),
     /// Split by document, each content once.
     Documents(Vec<Document>),
+    /// Split by instance.
+    Generated(Generated),
 }
 
 /// Documents that are not used.
@@ -48,9 +57,41 @@ pub struct LeftOut {
 
 /// The two parts of a corpus, each in its fixed order.
 pub(crate) struct Split {
-    pub train: Vec<Document>,
-    pub held_out: Vec<Document>,
+    pub train: Documents,
+    pub held_out: Documents,
     pub left_out: LeftOut,
+    /// What stands before every document.
+    pub tag: Option<String>,
+}
+
+/// The documents of one part.
+pub(crate) enum Documents {
+    /// All of them.
+    Listed(Vec<Document>),
+    /// Made one after the other.
+    Generated(Generated, Part),
+}
+
+impl Documents {
+    /// Their size, bytes; without end, the largest number.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Documents::Listed(documents) => documents.iter().map(|document| document.bytes).sum(),
+            Documents::Generated(generated, _) => match generated.pool {
+                Some(pool) => (pool as f64 * generated.mean_bytes()) as u64,
+                None => u64::MAX,
+            },
+        }
+    }
+
+    /// Those that are listed.
+    #[cfg(test)]
+    pub(crate) fn listed(&self) -> &[Document] {
+        match self {
+            Documents::Listed(documents) => documents,
+            Documents::Generated(..) => &[],
+        }
+    }
 }
 
 /// The folders of this machine that corpora come from.
@@ -83,7 +124,33 @@ impl Corpus {
             return Err(DataError::BadShare { corpus: name.to_string(), share });
         }
         let mut note = None;
+        if spec.max_documents.is_some()
+            && matches!(spec.source, CorpusSource::Registry { .. } | CorpusSource::Generated(_))
+        {
+            return Err(DataError::NoMaxDocuments { corpus: name.to_string() });
+        }
         let listed = match &spec.source {
+            CorpusSource::Generated(generated) => {
+                let content = Content::Generated(Generated::new(name, generated)?);
+                let identity = hash_of(&json!({ "generated": generated, "format": GENERATED_FORMAT }));
+                let left_out = LeftOut::default();
+                return Ok(Corpus {
+                    name: name.to_string(),
+                    identity,
+                    share,
+                    content,
+                    left_out,
+                    note: None,
+                    named_tag: tag_of(name, spec),
+                    tag: None,
+                });
+            }
+            CorpusSource::Wordnet(entries) => {
+                entries_of(files::list(name, entries, base), spec, name, wordnet::entries)?
+            }
+            CorpusSource::Metamath(entries) => {
+                entries_of(files::list(name, entries, base), spec, name, metamath::entries)?
+            }
             CorpusSource::Registry { extensions, crates } => {
                 if let Some(found) = registry::find(name, &folders.registry, crates)? {
                     return Ok(Corpus::of_crates(name, spec, share, (extensions, crates), found));
@@ -143,7 +210,16 @@ impl Corpus {
             max_document_bytes: spec.max_document_bytes,
         };
         let (content, left_out) = (Content::Crates(crates), LeftOut::default());
-        Corpus { name: name.to_string(), identity, share, content, left_out, note: None }
+        Corpus {
+            name: name.to_string(),
+            identity,
+            share,
+            content,
+            left_out,
+            note: None,
+            named_tag: tag_of(name, spec),
+            tag: None,
+        }
     }
 
     fn of_documents(
@@ -194,12 +270,60 @@ impl Corpus {
             _ => {}
         }
         documents.sort_by_key(|document| document.order);
-        let mut contents: Vec<Digest> = seen.into_iter().collect();
+        if let Some(most) = spec.max_documents {
+            documents.truncate(most.max(2) as usize);
+        }
+        let mut contents: Vec<Digest> = documents.iter().filter_map(|document| document.content).collect();
         contents.sort_unstable();
         let contents = blake3::hash(&contents.concat()).to_hex().to_string();
         let identity = hash_of(&json!({ "documents": contents, "held_out": share }));
         let content = Content::Documents(documents);
-        Ok(Corpus { name: name.to_string(), identity, share, content, left_out, note })
+        Ok(Corpus {
+            name: name.to_string(),
+            identity,
+            share,
+            content,
+            left_out,
+            note,
+            named_tag: tag_of(name, spec),
+            tag: None,
+        })
+    }
+
+    /// The same corpus with `<tag>` before every document: other text, so another identity.
+    #[must_use]
+    pub fn tagged(self, tag: &str) -> Corpus {
+        let identity = hash_of(&json!({ "corpus": self.identity, "tag": tag }));
+        Corpus { identity, tag: Some(format!("<{tag}>")), ..self }
+    }
+
+    /// The same with the tag that its manifest names, its name where that names none.
+    #[must_use]
+    pub fn with_its_tag(self) -> Corpus {
+        let tag = self.named_tag.clone();
+        self.tagged(&tag)
+    }
+
+    /// What stands before every document; nothing where the corpus is not tagged.
+    pub fn tag(&self) -> &str {
+        self.tag.as_deref().unwrap_or_default()
+    }
+
+    /// The exact amounts of chance in it, where a generator makes it.
+    pub fn entropy(&self) -> Option<SkillEntropy> {
+        self.generated().map(|generated| generated.task.entropy())
+    }
+
+    /// Bytes of a training document on average, where a generator makes them.
+    pub fn mean_document_bytes(&self) -> Option<f64> {
+        self.generated().map(Generated::mean_bytes)
+    }
+
+    pub(crate) fn generated(&self) -> Option<&Generated> {
+        match &self.content {
+            Content::Generated(generated) => Some(generated),
+            Content::Crates(_) | Content::Documents(_) => None,
+        }
     }
 
     /// The name that it was opened by; it is no part of its identity.
@@ -244,6 +368,14 @@ impl Corpus {
                     )
                 })
                 .collect(),
+            Content::Generated(generated) => {
+                return Ok(Split {
+                    train: Documents::Generated(generated.clone(), Part::Train),
+                    held_out: Documents::Generated(generated.clone(), Part::HeldOut),
+                    left_out,
+                    tag: self.tag.clone(),
+                });
+            }
         };
         match units.len() {
             0 => {
@@ -261,10 +393,52 @@ impl Corpus {
         let in_order = |units: Vec<(Digest, u64, Vec<Document>)>| {
             let mut documents: Vec<Document> = units.into_iter().flat_map(|unit| unit.2).collect();
             documents.sort_by_key(|document| document.order);
-            documents
+            Documents::Listed(documents)
         };
-        Ok(Split { train: in_order(train), held_out: in_order(units), left_out })
+        Ok(Split { train: in_order(train), held_out: in_order(units), left_out, tag: self.tag.clone() })
     }
+}
+
+/// What a corpus is tagged by where a sweep tags its sources.
+fn tag_of(name: &str, spec: &CorpusSpec) -> String {
+    spec.tag.clone().unwrap_or_else(|| name.to_string())
+}
+
+/// Version of the generators: part of the identity of what they make.
+const GENERATED_FORMAT: u32 = 1;
+
+/// The entries of some files, each a document.
+fn entries_of(
+    files: Result<Vec<PathBuf>, DataError>,
+    spec: &CorpusSpec,
+    corpus: &str,
+    parse: fn(&Path, &str) -> Result<Vec<String>, DataError>,
+) -> Result<Vec<Listed>, DataError> {
+    let files = match files {
+        Err(DataError::NoSuchPath { .. } | DataError::NoMatch { .. }) if spec.obtain.is_some() => {
+            let corpus = corpus.to_string();
+            let elsewhere =
+                spec.obtain.as_ref().map_or_else(String::new, |package| package.elsewhere.clone());
+            return Err(DataError::NotObtained { corpus, elsewhere });
+        }
+        files => files?,
+    };
+    let mut listed = Vec::new();
+    for path in files {
+        let bytes = fs::read(&path).map_err(DataError::io("read", &path))?;
+        let entries = parse(&path, &String::from_utf8_lossy(&bytes))?;
+        let path: Arc<Path> = path.into();
+        listed.extend(
+            entries
+                .into_par_iter()
+                .map(|text| {
+                    let content = text_of_bytes(text.as_bytes().to_vec());
+                    Listed::new(Place::Entry { path: path.clone(), text: text.into() }, content)
+                })
+                .collect::<Vec<_>>(),
+        );
+    }
+    Ok(listed)
 }
 
 /// Reads every place once, for its hash.
@@ -286,7 +460,6 @@ pub(crate) fn hash_of(value: &serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::fs;
 
     use super::*;
     use crate::testing::{folder, no_folders, open_files, registry, spec, text};
@@ -370,7 +543,7 @@ mod tests {
         fs::write(base.path().join("a"), "other").unwrap();
         fs::write(base.path().join("b"), "other").unwrap();
         let split = corpus.split().unwrap();
-        assert!(matches!(split.train[0].read(), Err(DataError::Changed { .. })));
+        assert!(matches!(split.train.listed()[0].read(), Err(DataError::Changed { .. })));
     }
 
     #[test]
@@ -390,13 +563,13 @@ mod tests {
             };
             documents.iter().map(name).collect()
         };
-        assert_eq!((split.train.len(), split.held_out.len()), (56, 24));
-        assert_eq!(crates_of(&split.held_out).len(), 12);
-        assert!(crates_of(&split.train).is_disjoint(&crates_of(&split.held_out)));
+        assert_eq!((split.train.listed().len(), split.held_out.listed().len()), (56, 24));
+        assert_eq!(crates_of(split.held_out.listed()).len(), 12);
+        assert!(crates_of(split.train.listed()).is_disjoint(&crates_of(split.held_out.listed())));
         // A larger share keeps what is held out.
         spec.held_out = Some(0.5);
         let larger = Corpus::open_in("code", &spec, Path::new(""), &folders).unwrap().split().unwrap();
-        assert!(crates_of(&larger.held_out).is_superset(&crates_of(&split.held_out)));
+        assert!(crates_of(larger.held_out.listed()).is_superset(&crates_of(split.held_out.listed())));
     }
 
     #[test]
@@ -422,7 +595,7 @@ mod tests {
                 let corpus = open(&spec, &folders).unwrap();
                 assert!(corpus.note().unwrap().contains("stands in"));
                 let split = corpus.split().unwrap();
-                let first = split.train[0].read().unwrap().unwrap().text;
+                let first = split.train.listed()[0].read().unwrap().unwrap().text;
                 assert!(first.contains("fn ") && !first.contains("data-nosnippet"), "{first}");
             }
         }

@@ -35,6 +35,8 @@ pub(crate) enum Place {
     Html(PathBuf),
     /// A line of a JSONL file, whose field is the document.
     Line { path: Arc<Path>, field: Arc<str>, offset: u64, bytes: u64, line: u64 },
+    /// What an entry of a file was turned into; kept, since an entry alone may not tell it again.
+    Entry { path: Arc<Path>, text: Arc<str> },
 }
 
 /// A text with its hash.
@@ -63,6 +65,7 @@ impl Place {
     /// `Io`; `BadLine` for a line that is no document (any longer).
     pub(crate) fn read(&self) -> Result<Option<Text>, DataError> {
         let bytes = match self {
+            Place::Entry { text, .. } => Ok(text.as_bytes().to_vec()),
             Place::File(path) | Place::Html(path) => fs::read(path),
             Place::Piece { path, offset, bytes } | Place::Line { path, offset, bytes, .. } => {
                 let mut buffer = vec![0; *bytes as usize];
@@ -82,7 +85,7 @@ impl Place {
     /// `BadLine`.
     pub(crate) fn text_of(&self, bytes: Vec<u8>) -> Result<Option<Text>, DataError> {
         Ok(match self {
-            Place::File(_) | Place::Piece { .. } => text_of_bytes(bytes),
+            Place::File(_) | Place::Piece { .. } | Place::Entry { .. } => text_of_bytes(bytes),
             Place::Html(_) => html_to_text(&String::from_utf8_lossy(&bytes))
                 .and_then(|text| text_of_bytes(text.into_bytes())),
             Place::Line { path, field, line, .. } => {
@@ -97,7 +100,7 @@ impl Place {
     pub(crate) fn path(&self) -> &Path {
         match self {
             Place::File(path) | Place::Html(path) => path,
-            Place::Piece { path, .. } | Place::Line { path, .. } => path,
+            Place::Piece { path, .. } | Place::Line { path, .. } | Place::Entry { path, .. } => path,
         }
     }
 }

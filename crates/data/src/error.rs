@@ -39,6 +39,56 @@ pub enum DataError {
     /// A share that is none.
     #[error("corpus `{corpus}`: `held-out` is {share}, but must lie between 0 and 1, both left out")]
     BadShare { corpus: String, share: f64 },
+    /// A generator's numbers that cannot be.
+    #[error("corpus `{corpus}` cannot be generated: {why}")]
+    BadTask { corpus: String, why: String },
+    /// A limit on documents where there is no list of them.
+    #[error("corpus `{corpus}`: `max-documents` is for files (hint: a generated corpus has a `pool`)")]
+    NoMaxDocuments { corpus: String },
+    /// Files of a package that are not there yet.
+    #[error(
+        "corpus `{corpus}` is not on this machine (hint: `scalelaw data get {corpus}` downloads it from Debian; \
+         otherwise {elsewhere}, then `scalelaw data get {corpus} --path FOLDER`)"
+    )]
+    NotObtained { corpus: String, elsewhere: String },
+    /// An entry of a dictionary or a database that is none.
+    #[error("{path}:{line}: {why} (hint: the file may be cut off or of another kind)", path = path.display())]
+    BadEntry { path: PathBuf, line: u64, why: String },
+    /// A package that could not be downloaded.
+    #[error(
+        "corpus `{corpus}`: the Debian package `{package}` cannot be had: {why} (hint: the files are also \
+         {elsewhere}; then `scalelaw data get {corpus} --path FOLDER`)"
+    )]
+    DebianFailed { corpus: String, package: String, why: String, elsewhere: String },
+    /// A file that is not the one that the manifest pins.
+    #[error(
+        "`{path}` is not the file of version {version}: its blake3 is {found}, not {expected} (hint: `--any-edition` \
+         takes it, as another corpus, with which losses cannot be compared)"
+    )]
+    OtherEdition { path: PathBuf, found: String, expected: String, version: String },
+    /// An item that cannot be asked.
+    #[error(
+        "{place}: {why} (hint: `prompt` with `answer`, or with `choices` and `correct`, the position of the right one from 0)"
+    )]
+    BadItem { place: String, why: String },
+    /// A suite that cannot be made.
+    #[error("skill `{skill}` has no suite: {why}")]
+    NoSuite { skill: String, why: String },
+    /// A suite without an item.
+    #[error("skill `{skill}` has no item (hint: name files that hold some)")]
+    EmptySuite { skill: String },
+    /// A suite of which training text holds everything.
+    #[error(
+        "skill `{skill}`: training text holds every one of its items (hint: other items, or `overlap = \"meant\"` \
+         where the skill is to recall what was trained on)"
+    )]
+    AllOverlap { skill: String },
+    /// A suite that was never tokenised.
+    #[error("the suite {hash} is not at `{path}` (hint: `scalelaw data prepare` makes it)")]
+    NoTokenSuite { hash: String, path: PathBuf },
+    /// Losses that are not those of the suite's sequences.
+    #[error("suite {suite}: there is not one loss for each target of its sequences")]
+    BadLosses { suite: String },
     /// A line of a JSONL file that is no document.
     #[error("{path}:{line}: {why} (hint: one JSON object per line, the text a string in the field that the corpus names)", path = path.display())]
     BadLine { path: PathBuf, line: u64, why: String },

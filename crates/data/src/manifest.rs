@@ -1,7 +1,9 @@
 //! Manifests: the ones that come with the program, and how others are read.
 
 use scalelaw_schema::corpus::CorpusSpec;
+use scalelaw_schema::skill::SkillManifest;
 use scalelaw_schema::source::{Layers, TomlText};
+use serde::de::DeserializeOwned;
 
 use crate::DataError;
 
@@ -9,6 +11,29 @@ const BUILTIN: [(&str, &str); 2] = [
     ("code", include_str!("../../../datasets/code.toml")),
     ("prose", include_str!("../../../datasets/prose.toml")),
 ];
+
+const BUILTIN_SKILLS: [(&str, &str); 9] = [
+    ("lookup", include_str!("../../../datasets/skills/lookup.toml")),
+    ("biographies", include_str!("../../../datasets/skills/biographies.toml")),
+    ("dictionary", include_str!("../../../datasets/skills/dictionary.toml")),
+    ("mano", include_str!("../../../datasets/skills/mano.toml")),
+    ("depo", include_str!("../../../datasets/skills/depo.toml")),
+    ("metamath", include_str!("../../../datasets/skills/metamath.toml")),
+    ("programs", include_str!("../../../datasets/skills/programs.toml")),
+    ("code", include_str!("../../../datasets/skills/code.toml")),
+    ("prose", include_str!("../../../datasets/skills/prose.toml")),
+];
+
+/// The skills that every installed program knows by name.
+pub fn builtin_skills() -> Vec<(&'static str, SkillManifest)> {
+    BUILTIN_SKILLS
+        .iter()
+        .map(|&(name, text)| {
+            let file = format!("datasets/skills/{name}.toml");
+            (name, parse_manifest(&file, text).expect("a test reads all of them"))
+        })
+        .collect()
+}
 
 /// The corpora that every installed program knows by name, whatever folder it runs in.
 pub fn builtin_manifests() -> Vec<(&'static str, CorpusSpec)> {
@@ -21,11 +46,11 @@ pub fn builtin_manifests() -> Vec<(&'static str, CorpusSpec)> {
         .collect()
 }
 
-/// Reads a manifest; `file` is what errors show.
+/// Reads a manifest of a corpus or of a skill; `file` is what errors show.
 ///
 /// # Errors
 /// `Manifest` with file, line and suggestion.
-pub fn parse_manifest(file: &str, text: &str) -> Result<CorpusSpec, DataError> {
+pub fn parse_manifest<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, DataError> {
     let mut layers = Layers::default();
     layers.push(TomlText { name: file.to_string(), text: text.to_string() })?;
     Ok(layers.parse()?)
@@ -84,7 +109,8 @@ mod tests {
 
     #[test]
     fn a_misspelt_key_is_shown_with_its_line_and_a_hint() {
-        let error = parse_manifest("my.toml", "licens = \"MIT\"\n[source]\nfiles = [\"a\"]\n").unwrap_err();
+        let error = parse_manifest::<CorpusSpec>("my.toml", "licens = \"MIT\"\n[source]\nfiles = [\"a\"]\n")
+            .unwrap_err();
         let text = error.to_string();
         assert!(text.contains("my.toml:1") && text.contains("did you mean `licence`"), "{text}");
     }

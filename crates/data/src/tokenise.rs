@@ -91,10 +91,7 @@ pub fn ensure_tokens(
             hash,
             token_lengths: tokenizer.token_lengths(),
             merges: tokenizer.merges().to_vec(),
-            train: TrainRecord {
-                listed_bytes: split.train.iter().map(|document| document.bytes).sum(),
-                ..TrainRecord::default()
-            },
+            train: TrainRecord { listed_bytes: split.train.bytes(), ..TrainRecord::default() },
             held_out: HeldOutRecord::default(),
             left_out: split.left_out,
         },
@@ -346,6 +343,7 @@ mod tests {
             .split()
             .unwrap()
             .train
+            .listed()
             .iter()
             .map(|document| document.read().unwrap().unwrap().text)
             .collect();
@@ -384,9 +382,9 @@ mod tests {
         let train = texts(&train);
         let split = corpus.split().unwrap();
         let read = |document: &crate::document::Document| document.read().unwrap().map(|text| text.text);
-        let held_out: BTreeSet<String> = split.held_out.iter().filter_map(read).collect();
+        let held_out: BTreeSet<String> = split.held_out.listed().iter().filter_map(read).collect();
         let expected: Vec<String> =
-            split.train.iter().filter_map(read).filter(|text| !held_out.contains(text)).collect();
+            split.train.listed().iter().filter_map(read).filter(|text| !held_out.contains(text)).collect();
         // Compared by hand, since they are too long to be printed.
         assert!(train == expected, "{} documents instead of {}", train.len(), expected.len());
         assert!(held_out.contains(&copy) && facts.left_out.duplicates > 40, "{:?}", facts.left_out);

@@ -29,6 +29,7 @@ pub(crate) fn blends(
         for (mixture_idx, written) in sweep.data.mixture.0.iter().enumerate() {
             let path =
                 if is_list { format!("data.mixture[{mixture_idx}]") } else { "data.mixture".to_string() };
+            check_shares(written).map_err(|why| PlanError::at(path.clone(), why))?;
             let mut sources = Vec::new();
             let mut corpora = Vec::new();
             for (name, &weight) in written {
@@ -52,6 +53,19 @@ pub(crate) fn blends(
         blends.insert(tokenizer, of_tokenizer);
     }
     Ok(blends)
+}
+
+/// Whole numbers are parts. Where one is not whole all are shares, and shares that do not sum to 1 are a slip.
+fn check_shares(written: &BTreeMap<String, f64>) -> Result<(), String> {
+    /// Three thirds written with four digits still sum to 1.
+    const TOLERANCE: f64 = 5e-4;
+    let sum: f64 = written.values().sum();
+    if written.values().all(|weight| weight.fract() == 0.0) || (sum - 1.0).abs() <= TOLERANCE {
+        return Ok(());
+    }
+    Err(format!(
+        "the weights sum to {sum}, but shares sum to 1 (hint: whole numbers are parts, of which only the ratio counts)"
+    ))
 }
 
 fn corpus_ref(

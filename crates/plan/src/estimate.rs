@@ -125,6 +125,10 @@ fn eval_flops(run: &RunSpec) -> f64 {
                 let windows = *n_tokens as f64 / *context_len as f64;
                 count::forward_flops_per_sequence(run.train.model.shape(), *context_len).total() * windows
             }
+            EvalSpec::Skill { n_sequences, context_len, .. } => {
+                count::forward_flops_per_sequence(run.train.model.shape(), *context_len).total()
+                    * *n_sequences as f64
+            }
         })
         .sum();
     once * n_times as f64

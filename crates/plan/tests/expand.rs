@@ -188,7 +188,7 @@ fn what_is_not_written_is_chosen_by_the_documented_defaults() {
         (run.cadence.log_steps, run.cadence.checkpoint_steps, run.cadence.eval_steps),
         (11, 101, 1001)
     );
-    let EvalSpec::HeldOut { tokens, n_tokens, context_len } = &run.evals[0].spec;
+    let EvalSpec::HeldOut { tokens, n_tokens, context_len } = &run.evals[0].spec else { panic!("no skill") };
     assert_eq!(
         (run.evals[0].name.as_str(), tokens.as_str(), *n_tokens, *context_len),
         ("code", "code", 65536, 256)
@@ -204,7 +204,7 @@ fn evaluations_are_whole_windows_of_every_corpus_named() {
     let run = &plan.runs[0].run;
     assert_eq!(run.evals.iter().map(|eval| eval.name.as_str()).collect::<Vec<_>>(), ["code", "prose"]);
     for eval in &run.evals {
-        let EvalSpec::HeldOut { n_tokens, .. } = eval.spec;
+        let EvalSpec::HeldOut { n_tokens, .. } = eval.spec else { panic!("no skill") };
         assert_eq!(n_tokens, 65600);
     }
     assert_eq!((run.cadence.eval_steps, run.corpora.len(), run.train.mixture.sources.len()), (25, 2, 1));

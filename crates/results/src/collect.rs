@@ -324,14 +324,16 @@ mod tests {
         let mut other_corpus = run(2, 10, 0);
         // Only text that was not trained on.
         for (asked, eval) in other_corpus.spec.evals.iter_mut().zip(&mut other_corpus.evals) {
-            let scalelaw_schema::eval::EvalSpec::HeldOut { tokens, .. } = &mut asked.spec;
+            let scalelaw_schema::eval::EvalSpec::HeldOut { tokens, .. } = &mut asked.spec else { continue };
             tokens.push('f');
             eval.request = asked.clone();
         }
         let mut asked_twice = run(3, 10, 0);
         // A later evaluation of the same corpus over fewer tokens does not replace the one asked for.
         let mut shorter = asked_twice.evals[0].clone();
-        let scalelaw_schema::eval::EvalSpec::HeldOut { n_tokens, .. } = &mut shorter.request.spec;
+        let scalelaw_schema::eval::EvalSpec::HeldOut { n_tokens, .. } = &mut shorter.request.spec else {
+            panic!("the fixture has no skill")
+        };
         *n_tokens = 1024;
         (shorter.n_tokens, shorter.loss) = (1024, 9.0);
         asked_twice.evals.push(shorter);

@@ -59,6 +59,7 @@ pub(crate) fn run(n_layer: usize, steps: u64, seed: u64) -> Run {
         bpb: loss / 2.0,
         n_tokens: 65536,
         n_bytes: 65536,
+        skill: None,
         wall_seconds: 0.5,
         provenance: provenance(),
     });

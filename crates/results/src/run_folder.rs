@@ -232,6 +232,7 @@ fn mixture_mean(
 ) -> Option<f64> {
     let is_of = |eval: &EvalSpec, corpus: &str| match eval {
         EvalSpec::HeldOut { tokens, .. } => tokens == corpus,
+        EvalSpec::Skill { .. } => false,
     };
     let mut parts = Vec::new();
     for source in &record.train.mixture.sources {

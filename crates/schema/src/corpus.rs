@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::generator::GeneratedSpec;
+
 /// A corpus as written in its manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -18,11 +20,20 @@ pub struct CorpusSpec {
     /// What to do on a machine that lacks it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub how_to_obtain: Option<String>,
+    /// The package that holds its files, for a machine that lacks them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obtain: Option<DebianPackage>,
+    /// What stands before each document as `<tag>` where a sweep tags its sources; the corpus' name where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// Where the documents are.
     pub source: CorpusSource,
     /// Documents longer than this are left out, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_document_bytes: Option<u64>,
+    /// Documents taken, the first in the order of a hash; all where absent. Not for crates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_documents: Option<u64>,
     /// Share of the documents (of the crates, for a registry) that is held out; a twentieth where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out: Option<f64>,
@@ -54,4 +65,25 @@ pub enum CorpusSource {
         /// Name of the field.
         field: String,
     },
+    /// Entries of WordNet's `data.*` files, one document each: `headwords (part of speech): definition`. Split by
+    /// document hash.
+    Wordnet(Vec<String>),
+    /// Theorems of a Metamath database with the steps of their proofs; one document each, split by document hash.
+    Metamath(Vec<String>),
+    /// Made by a generator; instances are held out, not documents.
+    Generated(GeneratedSpec),
+}
+
+/// A Debian package that holds a corpus' files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DebianPackage {
+    /// Its name.
+    pub package: String,
+    /// The version that the hashes are of.
+    pub version: String,
+    /// Where else the files are found, for a machine without Debian's tools.
+    pub elsewhere: String,
+    /// Path within the package to blake3 of the content, 64 hex digits.
+    pub files: BTreeMap<String, String>,
 }

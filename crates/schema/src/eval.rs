@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::canonical::hash12;
 use crate::record::Provenance;
 use crate::run_id::RunId;
+use crate::score::SkillScore;
 
 /// What is measured. Its hash names the file `evals/<hash>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,18 @@ pub enum EvalSpec {
         /// Tokens of one window.
         context_len: usize,
     },
+    /// The first `n_items` items of a skill's suite, each without context before it.
+    Skill {
+        /// Content hash of the tokenised suite: tokenizer, items, tag and scoring.
+        suite: String,
+        /// Items scored.
+        n_items: u64,
+        /// Sequences of these items: one each, or one per choice.
+        n_sequences: u64,
+        /// Tokens that every sequence is padded to: a constant of the suite, so that the numbers do not hang on
+        /// how items are put together.
+        context_len: usize,
+    },
 }
 
 impl EvalSpec {
@@ -29,11 +42,11 @@ impl EvalSpec {
     }
 }
 
-/// An evaluation with the name a person gave to it (the corpus' name, for held-out text).
+/// An evaluation with the name a person gave to it (the corpus' or the skill's).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvalRequest {
-    /// For metric names and columns: `eval/<name>/loss`.
+    /// For metric names and columns: `eval/<name>/loss`, `skill/<name>/nll`.
     pub name: String,
     /// What is measured.
     pub spec: EvalSpec,
@@ -49,14 +62,17 @@ pub struct EvalRecord {
     pub run: RunId,
     /// What was asked.
     pub request: EvalRequest,
-    /// Nats per token.
+    /// Nats per token; of a skill, per token of the right answers.
     pub loss: f64,
-    /// Bits per byte of the original text.
+    /// Bits per byte of the original text; of a skill, of the right answers.
     pub bpb: f64,
     /// Target tokens scored.
     pub n_tokens: u64,
     /// Bytes of text that these tokens stand for.
     pub n_bytes: u64,
+    /// The score in full, of a skill.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub skill: Option<SkillScore>,
     /// Time it took.
     pub wall_seconds: f64,
     /// Program and machine.

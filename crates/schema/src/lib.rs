@@ -1,12 +1,14 @@
 //! The shared formats of Scalelaw, and how N, D and C are counted. Types, their checks, parsing and
 //! printing; no files, no algorithms.
 //!
-//! Reading order: what a person wrote ([`sweep`], [`axis`], [`corpus`]), what was resolved from it
-//! ([`shape`], [`recipe`], [`lr_rule`], [`mixture`], [`train_spec`], [`run_id`], [`run`], [`plan`]), what happened
-//! ([`event`], [`metrics`], [`eval`], [`record`], [`folder`]), and what is fitted ([`table`]).
+//! Reading order: what a person wrote ([`sweep`], [`axis`], [`corpus`], [`generator`], [`skill`]), what was resolved from
+//! it ([`shape`], [`recipe`], [`lr_rule`], [`mixture`], [`train_spec`], [`run_id`], [`run`], [`plan`]), what happened
+//! ([`event`], [`metrics`], [`eval`], [`score`], [`record`], [`folder`]), and what is fitted ([`table`]).
 
 pub mod axis;
 pub mod corpus;
+pub mod generator;
+pub mod skill;
 pub mod source;
 pub mod sweep;
 
@@ -27,6 +29,7 @@ pub mod event;
 pub mod folder;
 pub mod metrics;
 pub mod record;
+pub mod score;
 
 pub mod table;
 

@@ -42,3 +42,13 @@ pub fn eval_loss(name: &str) -> String {
 pub fn eval_bpb(name: &str) -> String {
     format!("eval/{name}/bpb")
 }
+
+/// Mean loss of a skill's answers, nats per answer token.
+pub fn skill_nll(name: &str) -> String {
+    format!("skill/{name}/nll")
+}
+
+/// Share of a skill's items that are right.
+pub fn skill_accuracy(name: &str) -> String {
+    format!("skill/{name}/accuracy")
+}

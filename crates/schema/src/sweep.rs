@@ -11,6 +11,7 @@ use crate::count::CountRule;
 use crate::recipe::Precision;
 use crate::run::Keep;
 use crate::shape::Head;
+use crate::skill::SkillManifest;
 
 /// One sweep file. Wherever an [`Axis`] stands, one value or a range can be written; ranges multiply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +38,9 @@ pub struct SweepSpec {
     /// What is measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eval: Option<EvalChoice>,
+    /// Which skills are judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measure: Option<MeasureChoice>,
     /// Refuse before launch beyond these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
@@ -46,6 +50,9 @@ pub struct SweepSpec {
     /// Corpora of this sweep's own, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub corpus: BTreeMap<String, CorpusSpec>,
+    /// Skills of this sweep's own, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skill: BTreeMap<String, SkillManifest>,
     /// What stays on the disk when a run is finished; `weights` where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keep>,
@@ -154,11 +161,15 @@ pub struct ModelChoice {
 pub struct DataChoice {
     /// `"bytes"`, `{ bpe = 512 }`, or a list of both forms, which is swept.
     pub tokenizer: OneOrMany<TokenizerChoice>,
-    /// Corpus to weight, such as `{ code = 1, prose = 1 }`, or a list of such tables, which is swept.
+    /// Corpus or skill to weight, such as `{ code = 1, prose = 1 }`, or a list of such tables, which is swept.
+    /// Whole numbers are parts; where one is not whole, all are shares and sum to 1.
     pub mixture: OneOrMany<BTreeMap<String, f64>>,
     /// Smallest number of held-out tokens per corpus that must exist; 65536 where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out_tokens: Option<u64>,
+    /// Whether every document begins with its source's tag; not where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag_sources: Option<bool>,
 }
 
 /// How text becomes tokens.
@@ -284,6 +295,18 @@ pub struct EvalChoice {
     pub corpora: Option<Vec<String>>,
     /// Evaluations during a run (the one at the end not counted); none where absent.
     pub during: Option<u64>,
+}
+
+/// Which skills are judged, as written.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MeasureChoice {
+    /// Names of skills: of `[skill.NAME]`, of a built-in one, or of a manifest `datasets/skills/NAME.toml`.
+    pub skills: Vec<String>,
+    /// Items per skill at the end of a run; all of its suite where absent.
+    pub items: Option<u64>,
+    /// Items per skill in the evaluations during a run; 128 where absent.
+    pub items_during: Option<u64>,
 }
 
 /// Limits of a sweep. Beyond one of them nothing starts (exit code 5).

@@ -58,8 +58,8 @@ pub fn embedding(table: Tensor<2>, tokens: Tensor<2, Int>) -> Tensor<2> {
     module::embedding(table, tokens).reshape([b * t, c])
 }
 
-/// `x + residual · attention(norm(x))`; x `[N, C]`, weights are gain, q, k, v, o.
-pub fn attention(x: Tensor<2>, weights: [&Tensor<2>; 5], tables: &Tables, residual: f32) -> Tensor<2> {
+/// `x + attention(norm(x))`; x `[N, C]`, weights are gain, q, k, v, o.
+pub fn attention(x: Tensor<2>, weights: [&Tensor<2>; 5], tables: &Tables) -> Tensor<2> {
     let [gain, q, k, v, o] = weights;
     let h = rms_norm(x.clone(), gain);
     let [q, k, v] = [q, k, v].map(|weight| h.clone().matmul(weight.clone()));
@@ -70,42 +70,31 @@ pub fn attention(x: Tensor<2>, weights: [&Tensor<2>; 5], tables: &Tables, residu
     let v = v.reshape([n / t, t, c / d, d]).swap_dims(1, 2); // [B, H, T, D]
     let scores = q.matmul(k) + tables.mask.clone(); // [B, H, T, T]
     let mixed = activation::softmax(scores, 3).matmul(v); // [B, H, T, D]
-    x + scaled(mixed.swap_dims(1, 2).reshape([n, c]).matmul(o.clone()), residual)
+    x + mixed.swap_dims(1, 2).reshape([n, c]).matmul(o.clone())
 }
 
-/// `x + residual · mlp(norm(x))`; x `[N, C]`, weights are gain, gate, up, down.
-pub fn mlp(x: Tensor<2>, weights: [&Tensor<2>; 4], residual: f32) -> Tensor<2> {
+/// `x + mlp(norm(x))`; x `[N, C]`, weights are gain, gate, up, down.
+pub fn mlp(x: Tensor<2>, weights: [&Tensor<2>; 4]) -> Tensor<2> {
     let [gain, gate, up, down] = weights;
     let h = rms_norm(x.clone(), gain);
     let gated = activation::silu(h.clone().matmul(gate.clone())) * h.matmul(up.clone()); // [N, F]
-    x + scaled(gated.matmul(down.clone()), residual)
+    x + gated.matmul(down.clone())
 }
 
 /// Negative log-likelihood of each target `[N, 1]` in nats, `[N]`; x `[N, C]`, weight `[C, V]`.
-pub fn token_losses(
-    x: Tensor<2>,
-    gain: &Tensor<2>,
-    weight: Tensor<2>,
-    targets: Tensor<2, Int>,
-    logit_scale: f32,
-) -> Tensor<1> {
+pub fn token_losses(x: Tensor<2>, gain: &Tensor<2>, weight: Tensor<2>, targets: Tensor<2, Int>) -> Tensor<1> {
     let x = rms_norm(x, gain);
     let ([n, _], [_, v]) = (x.dims(), weight.dims());
     let rows = (MAX_LOGIT_BYTES / (4 * v)).max(1);
     if n <= rows {
-        return cross_entropy(scaled(x.matmul(weight), logit_scale), targets);
+        return cross_entropy(x.matmul(weight), targets);
     }
     let losses = (0..n).step_by(rows).map(|first| {
         let here = rows.min(n - first);
-        let logits = scaled(x.clone().narrow(0, first, here).matmul(weight.clone()), logit_scale);
+        let logits = x.clone().narrow(0, first, here).matmul(weight.clone());
         cross_entropy(logits, targets.clone().narrow(0, first, here))
     });
     Tensor::cat(losses.collect(), 0)
-}
-
-/// Times a factor, where it is one.
-fn scaled(x: Tensor<2>, factor: f32) -> Tensor<2> {
-    if factor == 1.0 { x } else { x.mul_scalar(factor) }
 }
 
 /// `x / √(mean(x²) + eps) · gain`; x `[N, C]`, gain `[1, C]`.

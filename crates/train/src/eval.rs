@@ -86,9 +86,15 @@ pub(crate) fn record(
         bpb: judgement.bpb,
         n_tokens: judgement.n_tokens,
         n_bytes: judgement.n_bytes,
+        skill: None,
         wall_seconds: judgement.wall_seconds,
         provenance: job.device.provenance(job.program, started, &now()),
     }
+}
+
+/// Where the items of a skill are judged as if they were text.
+pub(crate) fn no_held_out_text() -> SchemaError {
+    SchemaError::BadRun { why: "a skill's suite has no held-out text".to_string() }
 }
 
 /// Mean loss over windows of `context_len` tokens, each without context before it. Token losses are `f32` on
@@ -100,7 +106,9 @@ pub(crate) fn judge(
     device: &Device,
 ) -> Result<Judgement, TrainError> {
     let began = Instant::now();
-    let EvalSpec::HeldOut { context_len, n_tokens, .. } = *spec;
+    let EvalSpec::HeldOut { context_len, n_tokens, .. } = *spec else {
+        return Err(no_held_out_text().into());
+    };
     if n_tokens == 0 || !n_tokens.is_multiple_of(context_len as u64) {
         let why = format!("its evaluation of {n_tokens} tokens is not made of windows of {context_len}");
         return Err(SchemaError::BadRun { why }.into());

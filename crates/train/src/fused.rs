@@ -18,11 +18,11 @@ use crate::cpu::mlp::{self, Mlp};
 use crate::cpu::rows::{self, Rotary};
 use crate::cpu::{adamw, embedding};
 
-/// What a block knows beside its tensors.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BlockSpec {
-    /// Factor of what is added to the residual stream.
-    pub residual: f32,
+/// What an attention knows beside its tensors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttentionSpec {
+    /// Positions, which also say T and D.
+    pub rotary: Arc<Rotary>,
     /// Of the products with weights.
     pub precision: Precision,
 }
@@ -32,8 +32,6 @@ pub struct BlockSpec {
 pub struct HeadSpec {
     /// Whether the weight is the embedding `[V, C]` rather than a matrix `[C, V]`.
     pub is_tied: bool,
-    /// Factor of the logits.
-    pub logit_scale: f32,
     /// Of the products with the weight.
     pub precision: Precision,
 }
@@ -52,8 +50,7 @@ pub trait FusedOps: Backend {
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         o: FloatTensor<Self>,
-        rotary: Arc<Rotary>,
-        spec: BlockSpec,
+        spec: AttentionSpec,
     ) -> FloatTensor<Self>;
 
     /// [`Mlp`] on x `[N, C]`.
@@ -63,7 +60,7 @@ pub trait FusedOps: Backend {
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,
         down: FloatTensor<Self>,
-        spec: BlockSpec,
+        precision: Precision,
     ) -> FloatTensor<Self>;
 
     /// Loss of each target `[N]`, which cannot be differentiated.
@@ -127,17 +124,17 @@ macro_rules! register {
 /// x and the weights of an attention, each [`plain`].
 type AttentionInputs = [FlexTensor; 6];
 
-fn attention_of<'a>(inputs: &'a AttentionInputs, rotary: &'a Rotary, spec: BlockSpec) -> Attention<'a> {
+fn attention_of<'a>(inputs: &'a AttentionInputs, spec: &'a AttentionSpec) -> Attention<'a> {
     let [_, gain, q, k, v, o] = inputs.each_ref().map(floats);
-    Attention { gain, q, k, v, o, rotary, residual: spec.residual, precision: spec.precision }
+    Attention { gain, q, k, v, o, rotary: &spec.rotary, precision: spec.precision }
 }
 
 /// x and the weights of an MLP, each [`plain`].
 type MlpInputs = [FlexTensor; 5];
 
-fn mlp_of(inputs: &MlpInputs, spec: BlockSpec) -> Mlp<'_> {
+fn mlp_of(inputs: &MlpInputs, precision: Precision) -> Mlp<'_> {
     let [_, gain, gate, up, down] = inputs.each_ref().map(floats);
-    Mlp { gain, gate, up, down, residual: spec.residual, precision: spec.precision }
+    Mlp { gain, gate, up, down, precision }
 }
 
 /// x, gain and weight of a head, each [`plain`].
@@ -146,7 +143,7 @@ type HeadInputs = [FlexTensor; 3];
 fn head_of(inputs: &HeadInputs, spec: HeadSpec) -> head::Head<'_> {
     let [_, gain, weight] = inputs.each_ref().map(floats);
     let weight = if spec.is_tied { HeadWeight::Tied(weight) } else { HeadWeight::Untied(weight) };
-    head::Head { gain, weight, logit_scale: spec.logit_scale, precision: spec.precision }
+    head::Head { gain, weight, precision: spec.precision }
 }
 
 impl FusedOps for Flex {
@@ -164,11 +161,10 @@ impl FusedOps for Flex {
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         o: FloatTensor<Self>,
-        rotary: Arc<Rotary>,
-        spec: BlockSpec,
+        spec: AttentionSpec,
     ) -> FloatTensor<Self> {
         let inputs = [x, gain, q, k, v, o].map(plain);
-        let (y, _) = attention_of(&inputs, &rotary, spec).forward(floats(&inputs[0]));
+        let (y, _) = attention_of(&inputs, &spec).forward(floats(&inputs[0]));
         tensor(y, inputs[0].shape())
     }
 
@@ -178,10 +174,10 @@ impl FusedOps for Flex {
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,
         down: FloatTensor<Self>,
-        spec: BlockSpec,
+        precision: Precision,
     ) -> FloatTensor<Self> {
         let inputs = [x, gain, gate, up, down].map(plain);
-        let y = mlp_of(&inputs, spec).value(floats(&inputs[0]));
+        let y = mlp_of(&inputs, precision).value(floats(&inputs[0]));
         tensor(y, inputs[0].shape())
     }
 
@@ -230,12 +226,12 @@ impl Backward<Flex, 1> for EmbeddingBackward {
 struct AttentionBackward;
 
 impl Backward<Flex, 6> for AttentionBackward {
-    type State = (AttentionInputs, attention::Saved, Arc<Rotary>, BlockSpec);
+    type State = (AttentionInputs, attention::Saved, AttentionSpec);
 
     fn backward(self, ops: Ops<Self::State, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
         let y_grad = plain(grads.consume::<Flex>(&ops.node));
-        let (inputs, saved, rotary, spec) = ops.state;
-        let of = attention_of(&inputs, &rotary, spec);
+        let (inputs, saved, spec) = ops.state;
+        let of = attention_of(&inputs, &spec);
         let attention::Grads { x, gain, q, k, v, o } =
             of.backward(floats(&inputs[0]), saved, floats(&y_grad));
         register!(grads, ops.parents, [x, gain, q, k, v, o], inputs.each_ref().map(TensorMetadata::shape));
@@ -246,12 +242,12 @@ impl Backward<Flex, 6> for AttentionBackward {
 struct MlpBackward;
 
 impl Backward<Flex, 5> for MlpBackward {
-    type State = (MlpInputs, mlp::Saved, BlockSpec);
+    type State = (MlpInputs, mlp::Saved, Precision);
 
     fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
         let y_grad = plain(grads.consume::<Flex>(&ops.node));
-        let (inputs, saved, spec) = ops.state;
-        let of = mlp_of(&inputs, spec);
+        let (inputs, saved, precision) = ops.state;
+        let of = mlp_of(&inputs, precision);
         let mlp::Grads { x, gain, gate, up, down } = of.backward(floats(&inputs[0]), saved, floats(&y_grad));
         register!(
             grads,
@@ -300,8 +296,7 @@ impl<S: CheckpointStrategy> FusedOps for Autodiff<Flex, S> {
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         o: FloatTensor<Self>,
-        rotary: Arc<Rotary>,
-        spec: BlockSpec,
+        spec: AttentionSpec,
     ) -> FloatTensor<Self> {
         let [(x, x_node), (gain, gain_node), (q, q_node), (k, k_node), (v, v_node), (o, o_node)] =
             [x, gain, q, k, v, o].map(FloatTensor::<Self>::into_parts);
@@ -309,13 +304,11 @@ impl<S: CheckpointStrategy> FusedOps for Autodiff<Flex, S> {
         match AttentionBackward.prepare::<S>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let inputs = [x, gain, q, k, v, o].map(plain);
-                let (y, saved) = attention_of(&inputs, &rotary, spec).forward(floats(&inputs[0]));
+                let (y, saved) = attention_of(&inputs, &spec).forward(floats(&inputs[0]));
                 let shape = inputs[0].shape();
-                prepared.finish((inputs, saved, rotary, spec), tensor(y, shape))
+                prepared.finish((inputs, saved, spec), tensor(y, shape))
             }
-            OpsKind::UnTracked(prepared) => {
-                prepared.finish(Flex::fused_attention(x, gain, q, k, v, o, rotary, spec))
-            }
+            OpsKind::UnTracked(prepared) => prepared.finish(Flex::fused_attention(x, gain, q, k, v, o, spec)),
         }
     }
 
@@ -325,7 +318,7 @@ impl<S: CheckpointStrategy> FusedOps for Autodiff<Flex, S> {
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,
         down: FloatTensor<Self>,
-        spec: BlockSpec,
+        precision: Precision,
     ) -> FloatTensor<Self> {
         let [(x, x_node), (gain, gain_node), (gate, gate_node), (up, up_node), (down, down_node)] =
             [x, gain, gate, up, down].map(FloatTensor::<Self>::into_parts);
@@ -333,11 +326,13 @@ impl<S: CheckpointStrategy> FusedOps for Autodiff<Flex, S> {
         match MlpBackward.prepare::<S>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let inputs = [x, gain, gate, up, down].map(plain);
-                let (y, saved) = mlp_of(&inputs, spec).forward(floats(&inputs[0]));
+                let (y, saved) = mlp_of(&inputs, precision).forward(floats(&inputs[0]));
                 let shape = inputs[0].shape();
-                prepared.finish((inputs, saved, spec), tensor(y, shape))
+                prepared.finish((inputs, saved, precision), tensor(y, shape))
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(Flex::fused_mlp(x, gain, gate, up, down, spec)),
+            OpsKind::UnTracked(prepared) => {
+                prepared.finish(Flex::fused_mlp(x, gain, gate, up, down, precision))
+            }
         }
     }
 
@@ -381,24 +376,15 @@ pub fn embedding(table: Tensor<2>, tokens: Tensor<2, Int>) -> Tensor<2> {
 }
 
 /// [`FusedOps::fused_attention`] on tensors; `weights` are gain, q, k, v, o.
-pub fn attention(x: Tensor<2>, weights: [&Tensor<2>; 5], rotary: &Arc<Rotary>, spec: BlockSpec) -> Tensor<2> {
+pub fn attention(x: Tensor<2>, weights: [&Tensor<2>; 5], spec: AttentionSpec) -> Tensor<2> {
     let [gain, q, k, v, o] = weights.map(|weight| weight.clone().into_dispatch());
-    Tensor::from_dispatch(Dispatch::fused_attention(
-        x.into_dispatch(),
-        gain,
-        q,
-        k,
-        v,
-        o,
-        rotary.clone(),
-        spec,
-    ))
+    Tensor::from_dispatch(Dispatch::fused_attention(x.into_dispatch(), gain, q, k, v, o, spec))
 }
 
 /// [`FusedOps::fused_mlp`] on tensors; `weights` are gain, gate, up, down.
-pub fn mlp(x: Tensor<2>, weights: [&Tensor<2>; 4], spec: BlockSpec) -> Tensor<2> {
+pub fn mlp(x: Tensor<2>, weights: [&Tensor<2>; 4], precision: Precision) -> Tensor<2> {
     let [gain, gate, up, down] = weights.map(|weight| weight.clone().into_dispatch());
-    Tensor::from_dispatch(Dispatch::fused_mlp(x.into_dispatch(), gain, gate, up, down, spec))
+    Tensor::from_dispatch(Dispatch::fused_mlp(x.into_dispatch(), gain, gate, up, down, precision))
 }
 
 /// [`FusedOps::fused_token_losses`] on tensors.

@@ -18,7 +18,7 @@ use scalelaw_schema::train_spec::TrainSpec;
 use crate::composed::{self, Tables};
 use crate::cpu::rows::Rotary;
 use crate::error::TrainError;
-use crate::fused::{self, BlockSpec, HeadSpec};
+use crate::fused::{self, AttentionSpec, HeadSpec};
 use crate::init::initial_values;
 use crate::layout::{self, BLOCK_TENSORS, TensorSpec};
 use crate::scaling::tensor_scales;
@@ -27,11 +27,6 @@ use crate::scaling::tensor_scales;
 pub const NORM_EPS: f64 = 1e-5;
 /// Base of the rotary wavelengths (Su et al. 2021, arXiv:2104.09864).
 pub const ROPE_THETA: f64 = 10_000.0;
-
-/// Factor of what a block adds to the residual stream.
-const RESIDUAL_SCALE: f32 = 1.0;
-/// Factor of the logits.
-const LOGIT_SCALE: f32 = 1.0;
 
 /// Weights of one model.
 #[derive(Debug, Clone)]
@@ -197,7 +192,7 @@ impl Model {
         let targets = batch.targets.clone();
         match self.is_fused {
             true => fused::token_losses(x, gain, weight, targets, self.head_spec(Precision::F32)),
-            false => composed::token_losses(x, gain, self.unembedding(), targets, LOGIT_SCALE),
+            false => composed::token_losses(x, gain, self.unembedding(), targets),
         }
     }
 
@@ -217,7 +212,6 @@ impl Model {
 
     /// What the last block leaves, `[N, C]`.
     fn residual_stream(&self, batch: &TokenBatch, positions: &Positions, precision: Precision) -> Tensor<2> {
-        let block_spec = BlockSpec { residual: RESIDUAL_SCALE, precision };
         let [_, t] = batch.inputs.dims();
         assert_eq!(t, positions.rotary.context_len, "the tables are for another context");
         let (table, inputs) = (self.weights[0].clone(), batch.inputs.clone());
@@ -232,12 +226,15 @@ impl Model {
             };
             let (attention, mlp) = ([norm_1, q, k, v, o], [norm_2, gate, up, down]);
             x = match &positions.tables {
-                None => fused::attention(x, attention, &positions.rotary, block_spec),
-                Some(tables) => composed::attention(x, attention, tables, RESIDUAL_SCALE),
+                None => {
+                    let rotary = positions.rotary.clone();
+                    fused::attention(x, attention, AttentionSpec { rotary, precision })
+                }
+                Some(tables) => composed::attention(x, attention, tables),
             };
             x = match self.is_fused {
-                true => fused::mlp(x, mlp, block_spec),
-                false => composed::mlp(x, mlp, RESIDUAL_SCALE),
+                true => fused::mlp(x, mlp, precision),
+                false => composed::mlp(x, mlp),
             };
         }
         x
@@ -263,7 +260,7 @@ impl Model {
     }
 
     fn head_spec(&self, precision: Precision) -> HeadSpec {
-        HeadSpec { is_tied: self.shape.head == Head::Tied, logit_scale: LOGIT_SCALE, precision }
+        HeadSpec { is_tied: self.shape.head == Head::Tied, precision }
     }
 }
 

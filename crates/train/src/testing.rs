@@ -246,6 +246,9 @@ impl Fixture {
             description: None,
             licence: None,
             how_to_obtain: None,
+            obtain: None,
+            tag: None,
+            max_documents: None,
             source: CorpusSource::Files(vec!["text".to_string()]),
             max_document_bytes: None,
             held_out: Some(0.2),
@@ -313,8 +316,9 @@ impl Fixture {
     pub fn evaluate(&self, folder: &Path, which: usize) -> Result<EvalRecord, TrainError> {
         let mut request = self.run.evals[0].clone();
         if which == 1 {
-            let EvalSpec::HeldOut { context_len, .. } = &mut request.spec;
-            *context_len = 32;
+            if let EvalSpec::HeldOut { context_len, .. } = &mut request.spec {
+                *context_len = 32;
+            }
         }
         let job = EvalJob {
             run: &self.run,

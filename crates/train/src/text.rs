@@ -22,10 +22,11 @@ impl Text {
     /// `Text`, `Vocabulary`.
     pub fn of_run(cache: &Path, run: &RunSpec) -> Result<Text, TrainError> {
         let trained_on = run.train.mixture.sources.iter().map(|source| source.tokens.as_str());
-        let text = Text::open(cache, run, trained_on.chain(run.evals.iter().map(tokens_of)))?;
+        let text = Text::open(cache, run, trained_on.chain(run.evals.iter().filter_map(tokens_of)))?;
         for request in &run.evals {
-            let EvalSpec::HeldOut { tokens, n_tokens, .. } = &request.spec;
-            text.sets[tokens].held_out(*n_tokens)?;
+            if let EvalSpec::HeldOut { tokens, n_tokens, .. } = &request.spec {
+                text.sets[tokens].held_out(*n_tokens)?;
+            }
         }
         Ok(text)
     }
@@ -35,7 +36,7 @@ impl Text {
     /// # Errors
     /// `Text`, `Vocabulary`.
     pub fn of_eval(cache: &Path, run: &RunSpec, request: &EvalRequest) -> Result<Text, TrainError> {
-        Text::open(cache, run, std::iter::once(tokens_of(request)))
+        Text::open(cache, run, tokens_of(request).into_iter())
     }
 
     fn open<'a>(
@@ -73,13 +74,17 @@ impl Text {
     /// # Errors
     /// `Text`.
     pub fn held_out(&self, spec: &EvalSpec) -> Result<(Vec<u16>, u64), TrainError> {
-        let EvalSpec::HeldOut { tokens, n_tokens, .. } = spec;
+        let EvalSpec::HeldOut { tokens, n_tokens, .. } = spec else {
+            return Err(crate::eval::no_held_out_text().into());
+        };
         let set = self.sets.get(tokens).ok_or_else(|| TrainError::NotOpened { tokens: tokens.clone() })?;
         Ok((set.held_out(*n_tokens)?, set.held_out_bytes(*n_tokens)?))
     }
 }
 
-fn tokens_of(request: &EvalRequest) -> &str {
-    let EvalSpec::HeldOut { tokens, .. } = &request.spec;
-    tokens
+fn tokens_of(request: &EvalRequest) -> Option<&str> {
+    match &request.spec {
+        EvalSpec::HeldOut { tokens, .. } => Some(tokens),
+        EvalSpec::Skill { .. } => None,
+    }
 }

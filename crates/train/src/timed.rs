@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use scalelaw_data::Batch;
+use scalelaw_schema::SchemaError;
 use scalelaw_schema::run::Cadence;
 use scalelaw_schema::train_spec::TrainSpec;
 use serde::{Deserialize, Serialize};
@@ -24,10 +25,10 @@ pub struct TimedSpec {
     pub train: TrainSpec,
     /// Folder with the initial `weights.safetensors`.
     pub weights: PathBuf,
-    /// Text as little-endian `u16`.
-    pub tokens: PathBuf,
-    /// Where each sequence begins in the text, as little-endian `u32`, the batches one after the other.
-    pub offsets: PathBuf,
+    /// The text.
+    pub tokens: Vec<u16>,
+    /// Where each sequence begins in the text, the batches one after the other.
+    pub offsets: Vec<usize>,
 }
 
 /// What came out, step by step.
@@ -45,18 +46,10 @@ pub struct TimedSteps {
 /// Takes the steps.
 ///
 /// # Errors
-/// `File` or `Corrupt` where an input cannot be read, and those of the device.
+/// `File` or `Corrupt` where the weights cannot be read, `Spec` where an offset is missing or beyond the text, and those of
+/// the device.
 pub fn time_steps(device: &OpenDevice, spec: &TimedSpec) -> Result<TimedSteps, TrainError> {
-    let read = |path: &PathBuf| std::fs::read(path).map_err(|e| TrainError::file("read", path, e));
-    let tokens: Vec<u16> =
-        read(&spec.tokens)?.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)).collect();
-    let offsets: Vec<usize> =
-        read(&spec.offsets)?.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b) as usize).collect();
-    let corrupt = |why: &str| TrainError::Corrupt {
-        path: spec.offsets.clone(),
-        why: why.to_string(),
-        hint: "give an offset within the text for each sequence of each step",
-    };
+    let impossible = |why: &str| SchemaError::BadRun { why: why.to_string() };
     device.run(|| {
         let train = &spec.train;
         train.check()?;
@@ -65,7 +58,7 @@ pub fn time_steps(device: &OpenDevice, spec: &TimedSpec) -> Result<TimedSteps, T
         let moments = Moments::zeros(&model);
         let mut state = TrainState { model, moments, progress: Progress::new(0, 0) };
         let mut steps = TimedSteps { losses: Vec::new(), seconds: Vec::new(), peak_bytes: None };
-        let mut offsets = offsets.iter().copied();
+        let mut offsets = spec.offsets.iter().copied();
         for step in 0..train.total_steps() {
             let phase = train.phase_at(step);
             let positions = state.model.positions(phase.context_len);
@@ -80,13 +73,13 @@ pub fn time_steps(device: &OpenDevice, spec: &TimedSpec) -> Result<TimedSteps, T
             let began = Instant::now();
             let mut batch = Batch { inputs: Vec::new(), targets: Vec::new() };
             for offset in offsets.by_ref().take(phase.batch_sequences) {
-                let sequence = tokens.get(offset..=offset + phase.context_len);
-                let sequence = sequence.ok_or_else(|| corrupt("has an offset beyond the text"))?;
+                let sequence = spec.tokens.get(offset..=offset + phase.context_len);
+                let sequence = sequence.ok_or_else(|| impossible("an offset lies beyond the text"))?;
                 batch.inputs.extend_from_slice(&sequence[..phase.context_len]);
                 batch.targets.extend_from_slice(&sequence[1..]);
             }
             if batch.inputs.len() as u64 != phase.batch_tokens() {
-                return Err(corrupt("has too few offsets"));
+                return Err(impossible("there are too few offsets").into());
             }
             state.progress.step = step;
             let (loss, norm) = take_step(&setup, &mut state, &batch, &positions);

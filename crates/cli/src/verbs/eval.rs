@@ -17,15 +17,19 @@ use crate::corpora::{ensure_one, open_corpus};
 use crate::exit::UsageError;
 use crate::provenance::program;
 use crate::say::Say;
+use crate::skills::Names;
 use crate::{paths, sweep_file};
 
 pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
     let sweep_dir = paths::sweep_folder(shared, &args.sweep)?;
     let cache = paths::cache(shared)?;
     // The sweep's own corpora can be named too; their paths are relative to where its file lay.
-    let own = match args.sweep.extension() {
-        Some(extension) if extension == "toml" => sweep_file::load(&args.sweep, &[])?.spec.corpus,
-        _ => BTreeMap::new(),
+    let (own, own_skills) = match args.sweep.extension() {
+        Some(extension) if extension == "toml" => {
+            let spec = sweep_file::load(&args.sweep, &[])?.spec;
+            (spec.corpus, spec.skill)
+        }
+        _ => (BTreeMap::new(), BTreeMap::new()),
     };
     let base = args
         .sweep
@@ -68,7 +72,8 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
     }
     let mut made: Vec<EvalRecord> = Vec::new();
     for name in &args.corpus {
-        let corpus = open_corpus(name, &own, &base)?;
+        let names = Names { corpora: &own, skills: &own_skills, base: &base, cache: &cache };
+        let corpus = open_corpus(name, &names)?;
         for (run_folder, run) in &judged {
             let tokenizer = &tokenizers[tokens_of(run)];
             let context_len = run.train.phases.last().map_or(1, |phase| phase.context_len);

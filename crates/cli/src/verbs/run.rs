@@ -10,7 +10,7 @@ use scalelaw_fit::parse_law_with_params;
 use scalelaw_plan::facts::PlanFacts;
 use scalelaw_plan::limits::check_limits;
 use scalelaw_results::LossColumn;
-use scalelaw_runner::folder::{over, run_folders};
+use scalelaw_runner::folder::over;
 use scalelaw_runner::launch::{Launch, MAX_ATTEMPTS, run_all};
 use scalelaw_runner::lease::HEARTBEAT;
 use scalelaw_runner::outstanding::outstanding;

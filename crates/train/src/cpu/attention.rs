@@ -1,5 +1,5 @@
 //! Causal self-attention with its norm and its residual:
-//! `y = x + r · mix(rotary(h·W_q), rotary(h·W_k), h·W_v) · W_o`, `h = norm(x)`. Scores exist for [`QUERIES`] queries
+//! `y = x + mix(rotary(h·W_q), rotary(h·W_k), h·W_v) · W_o`, `h = norm(x)`. Scores exist for [`QUERIES`] queries
 //! of one head at a time, and are computed again in the backward pass (Dao et al. 2022, arXiv:2205.14135).
 
 use rayon::prelude::*;
@@ -29,8 +29,6 @@ pub struct Attention<'a> {
     pub o: &'a [f32],
     /// Positions, which also say T and D.
     pub rotary: &'a Rotary,
-    /// Factor of what is added to the residual stream.
-    pub residual: f32,
     /// Of the products with weights.
     pub precision: Precision,
 }
@@ -143,7 +141,7 @@ impl Attention<'_> {
         let t = self.rotary.context_len;
         let (mut inverse, mut qkv) = (unwritten(n), unwritten(n * 3 * c));
         let square = |weight| Matrix::new(weight, c, c);
-        let qkv_weight = Packed::of(&[square(self.q), square(self.k), square(self.v)], 1.0, self.precision);
+        let qkv_weight = Packed::of(&[square(self.q), square(self.k), square(self.v)], self.precision);
         qkv.par_chunks_mut(ROWS * 3 * c)
             .zip(x.par_chunks(ROWS * c))
             .zip(inverse.par_chunks_mut(ROWS))
@@ -163,7 +161,7 @@ impl Attention<'_> {
             self.mix_head(&qkv, mixed_place, log_sums, head);
         });
 
-        let o = Packed::of(&[square(self.o)], self.residual, self.precision);
+        let o = Packed::of(&[square(self.o)], self.precision);
         let mut y = unwritten(n * c);
         y.par_chunks_mut(ROWS * c).zip(x.par_chunks(ROWS * c)).zip(mixed.par_chunks(ROWS * c)).for_each(
             |((y, x), mixed)| {
@@ -192,8 +190,8 @@ impl Attention<'_> {
     fn mix_head(&self, qkv: &[f32], mixed: Shared, log_sums: &mut [f32], head: usize) {
         let (c, t, d) = (self.width(), self.rotary.context_len, self.rotary.d_head);
         let [q, k, v] = self.head_views(qkv, head);
-        let keys = Packed::of(&[k.transposed()], 1.0, Precision::F32); // [D, T]
-        let values = Packed::of(&[v], 1.0, Precision::F32); // [T, D]
+        let keys = Packed::of(&[k.transposed()], Precision::F32); // [D, T]
+        let values = Packed::of(&[v], Precision::F32); // [T, D]
         let stride = t.next_multiple_of(LANES);
         let offset = self.head_offset(head);
         with_scratch(QUERIES * stride, |scores| {
@@ -241,7 +239,7 @@ impl Attention<'_> {
         let Saved { inverse, qkv, mixed, log_sums } = saved;
         let square = |weight| Matrix::new(weight, c, c);
 
-        let o_back = Packed::of(&[square(self.o).transposed()], self.residual, self.precision);
+        let o_back = Packed::of(&[square(self.o).transposed()], self.precision);
         let mut mixed_grad = unwritten(n * c);
         mixed_grad.par_chunks_mut(ROWS * c).zip(y_grad.par_chunks(ROWS * c)).for_each(
             |(mixed_grad, y_grad)| {
@@ -256,8 +254,8 @@ impl Attention<'_> {
         });
         drop(qkv);
 
-        let back = [self.q, self.k, self.v]
-            .map(|weight| Packed::of(&[square(weight).transposed()], 1.0, self.precision));
+        let back =
+            [self.q, self.k, self.v].map(|weight| Packed::of(&[square(weight).transposed()], self.precision));
         let (mut dx, mut h) = (unwritten(n * c), unwritten(n * c));
         let mut gain_parts = vec![0.0; n.div_ceil(ROWS) * c];
         dx.par_chunks_mut(ROWS * c)
@@ -303,9 +301,6 @@ impl Attention<'_> {
             },
         ];
         weight_grads(parts, self.precision);
-        if self.residual != 1.0 {
-            rows::scale(&mut grads.o, self.residual);
-        }
         grads
     }
 
@@ -320,9 +315,9 @@ impl Attention<'_> {
     ) {
         let (c, t, d) = (self.width(), self.rotary.context_len, self.rotary.d_head);
         let [q, k, v] = self.head_views(qkv, head);
-        let keys_across = Packed::of(&[k.transposed()], 1.0, Precision::F32); // [D, T]
-        let values_across = Packed::of(&[v.transposed()], 1.0, Precision::F32); // [D, T]
-        let keys = Packed::of(&[k], 1.0, Precision::F32); // [T, D]
+        let keys_across = Packed::of(&[k.transposed()], Precision::F32); // [D, T]
+        let values_across = Packed::of(&[v.transposed()], Precision::F32); // [D, T]
+        let keys = Packed::of(&[k], Precision::F32); // [T, D]
         let offset = self.head_offset(head);
         let (mixed, mixed_grad) = (&mixed[offset..], &mixed_grad[offset..]);
         // The head's columns of `qkv_grad`: its row is three times as wide.
@@ -368,9 +363,9 @@ impl Attention<'_> {
                 );
                 let weights = Matrix::strided(scores, n, n_keys, stride);
                 let by_scores = Matrix::strided(grads, n, n_keys, stride);
-                packed.fill(&[out_grad], 1.0);
+                packed.fill(&[out_grad]);
                 product(weights.transposed(), &packed, v_grad, d, Store::Add);
-                packed.fill(&[q], 1.0);
+                packed.fill(&[q]);
                 product(by_scores.transposed(), &packed, k_grad, d, Store::Add);
                 product(by_scores, &keys, q_grad, d, Store::Set);
                 rows::rotate_back(&mut q_grad[..n * d], self.rotary, first, self.rotary.score_scale);

@@ -21,8 +21,6 @@ pub struct Head<'a> {
     pub gain: &'a [f32],
     /// Weight of the logits.
     pub weight: HeadWeight<'a>,
-    /// Factor of the logits.
-    pub logit_scale: f32,
     /// Of the products with the weight in training; [`Head::token_losses`] are always `f32`.
     pub precision: Precision,
 }
@@ -116,7 +114,7 @@ impl Head<'_> {
     /// Negative log-likelihood of each target in nats, `[N]`; x is `[N, C]`.
     pub fn token_losses(&self, x: &[f32], targets: &[i32]) -> Vec<f32> {
         let (c, v) = self.dims();
-        let weight = Packed::of(&[self.matrix()], self.logit_scale, Precision::F32);
+        let weight = Packed::of(&[self.matrix()], Precision::F32);
         let mut losses = unwritten(targets.len());
         losses.par_chunks_mut(ROWS).zip(x.par_chunks(ROWS * c)).zip(targets.par_chunks(ROWS)).for_each(
             |((losses, x), targets)| {
@@ -138,8 +136,8 @@ impl Head<'_> {
         let (c, v) = self.dims();
         let n = targets.len();
         let factor = 1.0 / n as f32;
-        let weight = Packed::of(&[self.matrix()], self.logit_scale, self.precision);
-        let back = Packed::of(&[self.matrix().transposed()], self.logit_scale, self.precision);
+        let weight = Packed::of(&[self.matrix()], self.precision);
+        let back = Packed::of(&[self.matrix().transposed()], self.precision);
         let mut losses = unwritten(n);
         let mut grads = Grads { x: unwritten(n * c), gain: Vec::new(), weight: unwritten(c * v) };
         let mut gain_parts = vec![0.0; n.div_ceil(ROWS) * c];
@@ -177,9 +175,6 @@ impl Head<'_> {
             let store = if first == 0 { Store::Set } else { Store::Add };
             let grad = WeightGrad { input, output_grad, out: &mut grads.weight, store };
             weight_grads(vec![grad], self.precision);
-        }
-        if self.logit_scale != 1.0 {
-            rows::scale(&mut grads.weight, self.logit_scale);
         }
         grads.gain = sum_parts(&gain_parts, c);
         let sum: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();

@@ -1,4 +1,4 @@
-//! The MLP with its norm and its residual: `y = x + r · (silu(h·W_gate) ⊙ (h·W_up)) · W_down`, `h = norm(x)`.
+//! The MLP with its norm and its residual: `y = x + (silu(h·W_gate) ⊙ (h·W_up)) · W_down`, `h = norm(x)`.
 
 use rayon::prelude::*;
 use scalelaw_schema::recipe::Precision;
@@ -17,8 +17,6 @@ pub struct Mlp<'a> {
     pub up: &'a [f32],
     /// `[F, C]`
     pub down: &'a [f32],
-    /// Factor of what is added to the residual stream.
-    pub residual: f32,
     /// Of the products with weights.
     pub precision: Precision,
 }
@@ -81,9 +79,8 @@ impl Mlp<'_> {
 
     fn packed(&self) -> (Packed, Packed) {
         let (c, f) = self.dims();
-        let gate_up =
-            Packed::of(&[Matrix::new(self.gate, c, f), Matrix::new(self.up, c, f)], 1.0, self.precision);
-        (gate_up, Packed::of(&[Matrix::new(self.down, f, c)], self.residual, self.precision))
+        let gate_up = Packed::of(&[Matrix::new(self.gate, c, f), Matrix::new(self.up, c, f)], self.precision);
+        (gate_up, Packed::of(&[Matrix::new(self.down, f, c)], self.precision))
     }
 
     fn forward_rows(
@@ -112,10 +109,9 @@ impl Mlp<'_> {
         let (c, f) = self.dims();
         let n = x.len() / c;
         let Saved { inverse, mut gate_up } = saved;
-        let down_back =
-            Packed::of(&[Matrix::new(self.down, f, c).transposed()], self.residual, self.precision);
-        let gate_back = Packed::of(&[Matrix::new(self.gate, c, f).transposed()], 1.0, self.precision);
-        let up_back = Packed::of(&[Matrix::new(self.up, c, f).transposed()], 1.0, self.precision);
+        let down_back = Packed::of(&[Matrix::new(self.down, f, c).transposed()], self.precision);
+        let gate_back = Packed::of(&[Matrix::new(self.gate, c, f).transposed()], self.precision);
+        let up_back = Packed::of(&[Matrix::new(self.up, c, f).transposed()], self.precision);
         let (mut dx, mut h, mut gated) = (unwritten(n * c), unwritten(n * c), unwritten(n * f));
         let mut gain_parts = vec![0.0; n.div_ceil(ROWS) * c];
         dx.par_chunks_mut(ROWS * c)
@@ -159,9 +155,6 @@ impl Mlp<'_> {
             },
         ];
         weight_grads(parts, self.precision);
-        if self.residual != 1.0 {
-            rows::scale(&mut grads.down, self.residual);
-        }
         grads
     }
 }

@@ -122,7 +122,7 @@ pub(crate) fn weight_grads(grads: Vec<WeightGrad>, precision: Precision) {
             let right = output_grad.columns(col, PANEL.min(cols - col));
             for first in (0..n).step_by(K_BLOCK) {
                 let n_rows = K_BLOCK.min(n - first);
-                packed.fill(&[right.part(first, n_rows)], 1.0);
+                packed.fill(&[right.part(first, n_rows)]);
                 let store = if first == 0 { store } else { Store::Add };
                 let left = input.part(first, n_rows).transposed();
                 // SAFETY: `out` has a row for each column of the whole input and `cols` columns, and this part of it

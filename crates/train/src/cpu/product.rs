@@ -122,15 +122,15 @@ impl Packed {
         Packed { precision, k: 0, n: 0, values: Vec::new(), pairs: Vec::new() }
     }
 
-    /// Packs `factor` times the matrices side by side: all have the same number of rows.
-    pub fn of(parts: &[Matrix], factor: f32, precision: Precision) -> Packed {
+    /// Packs matrices side by side: all have the same number of rows.
+    pub fn of(parts: &[Matrix], precision: Precision) -> Packed {
         let mut packed = Packed::new(precision);
-        packed.fill(parts, factor);
+        packed.fill(parts);
         packed
     }
 
     /// The same into memory that is there already.
-    pub fn fill(&mut self, parts: &[Matrix], factor: f32) {
+    pub fn fill(&mut self, parts: &[Matrix]) {
         let k = parts.first().map_or(0, |part| part.rows);
         assert!(parts.iter().all(|part| part.rows == k), "factors side by side have equally many rows");
         self.k = k;
@@ -142,7 +142,7 @@ impl Packed {
         for part in parts {
             for first in (0..k).step_by(K_BLOCK) {
                 let rows = K_BLOCK.min(k - first);
-                pack_block(part, first, rows, first_col, width, factor, &mut self.values[first * width..]);
+                pack_block(part, first, rows, first_col, width, &mut self.values[first * width..]);
             }
             first_col += part.cols;
         }
@@ -171,15 +171,7 @@ impl Packed {
 }
 
 /// Packs rows `first..first + rows` of `part` as columns `first_col..` of a block of `width` columns.
-fn pack_block(
-    part: &Matrix,
-    first: usize,
-    rows: usize,
-    first_col: usize,
-    width: usize,
-    factor: f32,
-    block: &mut [f32],
-) {
+fn pack_block(part: &Matrix, first: usize, rows: usize, first_col: usize, width: usize, block: &mut [f32]) {
     let mut col = 0;
     while col < part.cols {
         // Where this column goes, and how many follow it in the same panel.
@@ -190,12 +182,10 @@ fn pack_block(
         if part.col_stride == 1 {
             for (row, out) in out.chunks_exact_mut(panel_width).enumerate() {
                 let from = &part.values[(first + row) * part.row_stride + col..][..n];
-                for (out, value) in out[offset..offset + n].iter_mut().zip(from) {
-                    *out = factor * value;
-                }
+                out[offset..offset + n].copy_from_slice(from);
             }
         } else {
-            pack_transposed(part, first, col, n, factor, &mut out[offset..], panel_width);
+            pack_transposed(part, first, col, n, &mut out[offset..], panel_width);
         }
         col += n;
     }
@@ -207,7 +197,6 @@ fn pack_transposed(
     first: usize,
     first_col: usize,
     n: usize,
-    factor: f32,
     out: &mut [f32],
     panel_width: usize,
 ) {
@@ -224,13 +213,13 @@ fn pack_transposed(
                 for row in 0..WIDTH {
                     let to = &mut out[(row_0 + row) * panel_width + col_0..][..WIDTH];
                     for (to, line) in to.iter_mut().zip(&square) {
-                        *to = factor * line[row];
+                        *to = line[row];
                     }
                 }
             } else {
                 for row in row_0..row_0 + row_n {
                     for col in col_0..col_0 + col_n {
-                        out[row * panel_width + col] = factor * part.at(first + row, first_col + col);
+                        out[row * panel_width + col] = part.at(first + row, first_col + col);
                     }
                 }
             }
@@ -630,7 +619,7 @@ mod tests {
                 let a = if a_turned { Matrix::new(&a, k, m).transposed() } else { Matrix::new(&a, m, k) };
                 let b = if b_turned { Matrix::new(&b, n, k).transposed() } else { Matrix::new(&b, k, n) };
                 let expected = exact(a, b);
-                let packed = Packed::of(&[b], 2.0, Precision::F32);
+                let packed = Packed::of(&[b], Precision::F32);
                 let stride = n + 3;
                 for store in [Store::Set, Store::Add] {
                     let mut c = vec![1.0; m * stride];
@@ -639,7 +628,7 @@ mod tests {
                     for i in 0..m {
                         for j in 0..n {
                             let (found, expected) =
-                                (f64::from(c[i * stride + j]), 2.0 * expected[i * n + j] + before);
+                                (f64::from(c[i * stride + j]), expected[i * n + j] + before);
                             // Rounding of each of k sums, relative to numbers of this size.
                             let tolerance =
                                 f64::from(f32::EPSILON) * (k as f64 + 4.0) * expected.abs().max(0.5);
@@ -677,7 +666,7 @@ mod tests {
                 let (a, b) = (whole(m * k, 1), whole(k * n, 2));
                 let a = if a_turned { Matrix::new(&a, k, m).transposed() } else { Matrix::new(&a, m, k) };
                 let b = if b_turned { Matrix::new(&b, n, k).transposed() } else { Matrix::new(&b, k, n) };
-                let packed = Packed::of(&[b], 1.0, Precision::Bf16);
+                let packed = Packed::of(&[b], Precision::Bf16);
                 for (store, before) in [(Store::Set, 0.0), (Store::Add, 1.0)] {
                     let mut c = vec![1.0; m * n];
                     product(a, &packed, &mut c, n, store);
@@ -698,13 +687,13 @@ mod tests {
         let parts: Vec<Vec<f32>> = widths.iter().map(|n| numbers(k * n, *n)).collect();
         let views: Vec<Matrix> = parts.iter().zip(widths).map(|(part, n)| Matrix::new(part, k, n)).collect();
         let n: usize = widths.iter().sum();
-        let packed = Packed::of(&views, 1.0, Precision::F32);
+        let packed = Packed::of(&views, Precision::F32);
         let mut together = vec![0.0; m * n];
         product(a, &packed, &mut together, n, Store::Set);
         let mut first = 0;
         for (view, width) in views.iter().zip(widths) {
             let mut alone = vec![0.0; m * width];
-            product(a, &Packed::of(&[*view], 1.0, Precision::F32), &mut alone, width, Store::Set);
+            product(a, &Packed::of(&[*view], Precision::F32), &mut alone, width, Store::Set);
             for row in 0..m {
                 assert_eq!(together[row * n + first..][..width], alone[row * width..][..width]);
             }

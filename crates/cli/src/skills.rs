@@ -1,0 +1,88 @@
+//! Skills by name: of the sweep's own, built in, or in a manifest beside the sweep.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use scalelaw_data::{Corpus, DataError, Suite};
+use scalelaw_schema::corpus::CorpusSpec;
+use scalelaw_schema::skill::SkillManifest;
+
+use crate::corpora::open_corpus;
+use crate::exit::UsageError;
+
+/// Where names are looked up.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    /// Corpora of the sweep's own.
+    pub corpora: &'a BTreeMap<String, CorpusSpec>,
+    /// Skills of the sweep's own.
+    pub skills: &'a BTreeMap<String, SkillManifest>,
+    /// Folder of the sweep's file.
+    pub base: &'a Path,
+    /// Folder of tokens, and of files that were downloaded.
+    pub cache: &'a Path,
+}
+
+/// A skill and the folder that its relative paths start at.
+#[derive(Debug, Clone)]
+pub struct FoundSkill {
+    pub manifest: SkillManifest,
+    pub base: PathBuf,
+}
+
+/// The skill of this name: `[skill.NAME]`, a built-in one, `datasets/skills/NAME.toml` beside the sweep or one
+/// folder up, or a manifest's path; none where there is none.
+pub fn find_skill(name: &str, names: &Names) -> Result<Option<FoundSkill>> {
+    if let Some(manifest) = names.skills.get(name) {
+        return Ok(Some(FoundSkill { manifest: manifest.clone(), base: names.base.to_path_buf() }));
+    }
+    if let Some((_, manifest)) =
+        scalelaw_data::builtin_skills().into_iter().find(|(builtin, _)| *builtin == name)
+    {
+        return Ok(Some(FoundSkill { manifest, base: names.base.to_path_buf() }));
+    }
+    let beside = [format!("datasets/skills/{name}.toml"), format!("../datasets/skills/{name}.toml")];
+    let as_path = name.ends_with(".toml").then(|| names.base.join(name));
+    let path = beside.iter().map(|path| names.base.join(path)).chain(as_path).find(|path| path.is_file());
+    let Some(path) = path else { return Ok(None) };
+    let text = read_manifest(&path)?;
+    // A corpus' manifest has no items.
+    if !text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("suite")) {
+        return Ok(None);
+    }
+    let manifest = scalelaw_data::parse_manifest(&path.display().to_string(), &text)?;
+    Ok(Some(FoundSkill { manifest, base: path.parent().unwrap_or(names.base).to_path_buf() }))
+}
+
+/// The text of a manifest.
+pub fn read_manifest(path: &Path) -> Result<String> {
+    Ok(std::fs::read_to_string(path)
+        .map_err(|error| UsageError(format!("cannot read the manifest `{}`: {error}", path.display())))?)
+}
+
+/// The items of a skill, with the corpus that it trains on, where it has one.
+pub fn open_suite(name: &str, names: &Names) -> Result<(Suite, Option<Corpus>)> {
+    let Some(found) = find_skill(name, names)? else {
+        let own = names.skills.keys().map(String::as_str);
+        let builtin = scalelaw_data::builtin_skills().into_iter().map(|(name, _)| name);
+        let known: Vec<&str> = own.chain(builtin).collect();
+        let why = format!(
+            "no skill `{name}` (known: {}; hint: `[skill.{name}]` in the sweep, or `datasets/skills/{name}.toml`)",
+            known.join(", ")
+        );
+        return Err(UsageError(why).into());
+    };
+    let corpus = match &found.manifest.corpus {
+        Some(_) => Some(open_corpus(name, names)?),
+        // Items of a person's own need no corpus of the skill's name.
+        None => open_corpus(name, names).ok(),
+    };
+    let suite = Suite::open(name, &found.manifest, corpus.as_ref(), &found.base)?;
+    Ok((suite, corpus))
+}
+
+/// A corpus by its spec: relative paths of downloaded files start in the cache.
+pub fn open_spec(name: &str, spec: &CorpusSpec, base: &Path, cache: &Path) -> Result<Corpus, DataError> {
+    Corpus::open(name, spec, &scalelaw_data::obtain::base_of(cache, name, spec, base))
+}
