@@ -4,7 +4,7 @@ use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count;
 use scalelaw_schema::eval::{EvalRequest, EvalSpec};
 use scalelaw_schema::plan::{DroppedCell, PlannedRun};
-use scalelaw_schema::recipe::{InitRule, Optimizer, Recipe, Schedule};
+use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Recipe, Schedule};
 use scalelaw_schema::run::{Cadence, Cell as PlacedCell, RunSpec};
 use scalelaw_schema::run_id::{RunId, si};
 use scalelaw_schema::shape::ModelSpec;
@@ -128,6 +128,7 @@ fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe:
             grad_clip_norm: choices.grad_clip_norm,
             init: InitRule::ScaledNormal { std: INIT_STD },
             precision: choices.precision,
+            parametrisation: Parametrisation::Standard,
         },
         mixture: blend.mixture.clone(),
         seed: recipe.seed,

@@ -9,7 +9,7 @@ use scalelaw_schema::count;
 use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
 use scalelaw_schema::metrics::MetricsRow;
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
-use scalelaw_schema::recipe::{InitRule, Optimizer, Precision, Recipe, Schedule};
+use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
 use scalelaw_schema::record::{Outcome, Provenance, RunRecord};
 use scalelaw_schema::run::{Cadence, Cell, CorpusRef, Keep, RunSpec};
 use scalelaw_schema::run_id::RunId;
@@ -39,6 +39,7 @@ pub(crate) fn run(n_layer: usize, steps: u64, seed: u64) -> Run {
             grad_clip_norm: 1.0,
             init: InitRule::ScaledNormal { std: 0.02 },
             precision: Precision::F32,
+            parametrisation: Parametrisation::Standard,
         },
         mixture: Mixture::new(vec![source("c0de", 3.0), source("9405e", 1.0)]).unwrap(),
         seed,

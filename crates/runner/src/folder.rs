@@ -186,7 +186,7 @@ fn parse_run(path: &Path, text: &str) -> Result<RunSpec, RunnerError> {
 pub(crate) mod tests {
     use scalelaw_schema::SCHEMA_VERSION;
     use scalelaw_schema::mixture::{Mixture, MixtureSource};
-    use scalelaw_schema::recipe::{InitRule, Optimizer, Precision, Recipe, Schedule};
+    use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
     use scalelaw_schema::run::{Cadence, Cell, Keep};
     use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
     use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
@@ -208,6 +208,7 @@ pub(crate) mod tests {
                 grad_clip_norm: 1.0,
                 init: InitRule::ScaledNormal { std: 0.02 },
                 precision: Precision::F32,
+                parametrisation: Parametrisation::Standard,
             },
             mixture: Mixture::new(vec![MixtureSource { tokens: "text".to_string(), weight: 1.0 }]).unwrap(),
             seed,

@@ -1,7 +1,12 @@
 //! How the weights are changed: optimizer, learning rate, schedule.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::SchemaError;
+use crate::shape::ModelShape;
 
 /// Everything about training that is neither the model nor the data. All choices made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +27,10 @@ pub struct Recipe {
     /// Numbers that products with weights are computed in.
     #[serde(skip_serializing_if = "Precision::is_f32", default)]
     pub precision: Precision,
+    /// How initial weights and rates follow width and depth. Left out of the JSON where it is standard, so that
+    /// the ids of runs from before it existed stay what they are.
+    #[serde(skip_serializing_if = "Parametrisation::is_standard", default = "standard")]
+    pub parametrisation: Parametrisation,
 }
 
 /// Numbers that products with weights are computed in, forward and backward. Weights, their gradients, moments, norms,
@@ -40,6 +49,88 @@ impl Precision {
     /// Whether it is [`Precision::F32`].
     pub fn is_f32(&self) -> bool {
         *self == Precision::F32
+    }
+}
+
+/// How initial weights, learning rates, AdamW's eps and weight decay of each tensor follow width and depth.
+/// Everywhere but in [`Parametrisation::Standard`], `lr_peak`, eps, weight decay and the deviation of the initial
+/// weights are those of the base model.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", deny_unknown_fields)]
+pub enum Parametrisation {
+    /// The same numbers for every tensor and every size.
+    #[serde(rename = "standard")]
+    Standard,
+    /// The best rate is that of the base width at any width (Yang et al. 2022, arXiv:2203.03466).
+    #[serde(rename = "mup")]
+    MuP {
+        /// Width of the model that the rate was tuned for.
+        base_width: usize,
+    },
+    /// muP, and the best rate also stays over depth: what a block adds to the residual stream is times
+    /// `(n_layer / base_depth)^(−alpha)` (Dey et al. 2025, arXiv:2505.01618; they recommend `alpha = 1`).
+    #[serde(rename = "complete-p")]
+    CompleteP {
+        /// Width of the model that the rate was tuned for.
+        base_width: usize,
+        /// Blocks of the model that the rate was tuned for.
+        base_depth: usize,
+        /// Exponent of the depth, from 1/2 to 1.
+        alpha: f64,
+    },
+}
+
+fn standard() -> Parametrisation {
+    Parametrisation::Standard
+}
+
+impl Parametrisation {
+    /// Whether every size has the same numbers.
+    pub fn is_standard(&self) -> bool {
+        matches!(self, Parametrisation::Standard)
+    }
+
+    /// The model that `lr_peak` is meant for: the one of base width and depth, and `shape` itself in the standard
+    /// parametrisation. Only for counting; it need not divide into heads.
+    pub fn base_shape(&self, shape: &ModelShape) -> ModelShape {
+        let (base_width, base_depth) = match *self {
+            Parametrisation::Standard => (shape.d_model, shape.n_layer),
+            Parametrisation::MuP { base_width } => (base_width, shape.n_layer),
+            Parametrisation::CompleteP { base_width, base_depth, .. } => (base_width, base_depth),
+        };
+        let d_ff = (shape.d_ff as f64 * base_width as f64 / shape.d_model as f64).round() as usize;
+        ModelShape { d_model: base_width, n_layer: base_depth, d_ff, ..shape.clone() }
+    }
+
+    /// # Errors
+    /// `BadRun`, naming the number that cannot be.
+    pub fn check(&self) -> Result<(), SchemaError> {
+        let bad = |why: String| Err(SchemaError::BadRun { why });
+        let (base_width, base_depth, alpha) = match *self {
+            Parametrisation::Standard => return Ok(()),
+            Parametrisation::MuP { base_width } => (base_width, 1, 1.0),
+            Parametrisation::CompleteP { base_width, base_depth, alpha } => (base_width, base_depth, alpha),
+        };
+        if base_width == 0 || base_depth == 0 {
+            return bad("a parametrisation's base width and depth must be at least 1".to_string());
+        }
+        if !(0.5..=1.0).contains(&alpha) {
+            return bad(format!("`alpha` {alpha} of the parametrisation is not between 0.5 and 1"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Parametrisation {
+    /// `standard`, `mup (base width 64)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Parametrisation::Standard => f.write_str("standard"),
+            Parametrisation::MuP { base_width } => write!(f, "mup (base width {base_width})"),
+            Parametrisation::CompleteP { base_width, base_depth, alpha } => {
+                write!(f, "complete-p (base width {base_width}, base depth {base_depth}, alpha {alpha})")
+            }
+        }
     }
 }
 
@@ -124,6 +215,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shape::Head;
 
     fn recipe(schedule: Schedule) -> Recipe {
         Recipe {
@@ -134,6 +226,7 @@ mod tests {
             grad_clip_norm: 1.0,
             init: InitRule::ScaledNormal { std: 0.02 },
             precision: Precision::F32,
+            parametrisation: Parametrisation::Standard,
         }
     }
 
@@ -156,5 +249,31 @@ mod tests {
                 "{schedule:?} step {step}: {found}, expected {expected}"
             );
         }
+    }
+
+    #[test]
+    fn the_base_model_has_the_base_width_and_depth_and_everything_else_as_it_was() {
+        let shape =
+            ModelShape { n_layer: 6, d_model: 96, n_head: 3, d_ff: 256, vocab_size: 257, head: Head::Tied };
+        let base = |parametrisation: Parametrisation| parametrisation.base_shape(&shape);
+        assert_eq!(base(Parametrisation::Standard), shape);
+        let expected = ModelShape { d_model: 48, d_ff: 128, ..shape.clone() };
+        assert_eq!(base(Parametrisation::MuP { base_width: 48 }), expected);
+        let expected = ModelShape { n_layer: 2, ..expected };
+        assert_eq!(base(Parametrisation::CompleteP { base_width: 48, base_depth: 2, alpha: 1.0 }), expected);
+    }
+
+    #[test]
+    fn a_parametrisation_that_cannot_be_is_refused_by_name() {
+        for (parametrisation, part) in [
+            (Parametrisation::MuP { base_width: 0 }, "base width"),
+            (Parametrisation::CompleteP { base_width: 64, base_depth: 0, alpha: 1.0 }, "depth"),
+            (Parametrisation::CompleteP { base_width: 64, base_depth: 2, alpha: 1.5 }, "`alpha` 1.5"),
+            (Parametrisation::CompleteP { base_width: 64, base_depth: 2, alpha: f64::NAN }, "alpha"),
+        ] {
+            let message = parametrisation.check().unwrap_err().to_string();
+            assert!(message.contains(part), "{parametrisation}: {message}");
+        }
+        assert!(Parametrisation::CompleteP { base_width: 64, base_depth: 2, alpha: 1.0 }.check().is_ok());
     }
 }

@@ -92,7 +92,7 @@ pub fn si(x: f64) -> String {
 mod tests {
     use super::*;
     use crate::mixture::{Mixture, MixtureSource};
-    use crate::recipe::{InitRule, Optimizer, Precision, Recipe, Schedule};
+    use crate::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
     use crate::shape::{Head, ModelShape, ModelSpec};
     use crate::train_spec::Phase;
 
@@ -115,6 +115,7 @@ mod tests {
                 grad_clip_norm: 1.0,
                 init: InitRule::ScaledNormal { std: 0.02 },
                 precision: Precision::F32,
+                parametrisation: Parametrisation::Standard,
             },
             mixture: mixture(&[("0123456789ab", 1.0)]),
             seed: 0,
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_ids_stay_what_they_are() {
+    fn ids_stay_what_they_are() {
         // Each finished run of every user is found by such an id: where one of these changes, all are orphaned.
         let second = Phase { context_len: 256, batch_sequences: 4, steps: 500 };
         let specs = [
@@ -158,6 +159,11 @@ mod tests {
                     shape.head = Head::Untied;
                 }),
                 "1da42d634e35",
+            ),
+            (
+                "mup",
+                changed(|s| s.recipe.parametrisation = Parametrisation::MuP { base_width: 64 }),
+                "1fc9bd6cfa2b",
             ),
             (
                 "optimizer",

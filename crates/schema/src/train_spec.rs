@@ -149,7 +149,7 @@ impl TrainSpec {
         if !(self.recipe.lr_peak.is_finite() && self.recipe.lr_peak > 0.0) {
             return bad(format!("learning rate {} is not positive", self.recipe.lr_peak));
         }
-        Ok(())
+        self.recipe.parametrisation.check()
     }
 
     fn sum_until(&self, steps: u64, of: impl Fn(&Phase, u64) -> f64) -> f64 {

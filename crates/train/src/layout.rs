@@ -71,6 +71,16 @@ impl TensorSpec {
         self.role != TensorRole::Gain
     }
 
+    /// Whether it belongs to one of the blocks.
+    pub fn is_in_block(&self) -> bool {
+        self.name.starts_with("model.layers.")
+    }
+
+    /// Whether attention scores are linear in it alone: the projection to queries.
+    pub fn is_query(&self) -> bool {
+        self.name.ends_with(".q_proj.weight")
+    }
+
     #[cfg(test)]
     pub fn example() -> TensorSpec {
         TensorSpec {

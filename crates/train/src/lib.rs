@@ -1,9 +1,9 @@
 //! Trains and judges language models, on the processor or through WGPU: the only crate that names burn.
 //! Knows nothing of sweeps: it is given one run and that run's folder.
 //!
-//! Reading order: what is computed ([`layout`], [`init`], [`model`], [`optimizer`]; the parts of the model as
-//! single operations of the processor in `fused` and [`cpu`], on every other device in `composed`), how often and
-//! on what ([`steps`], [`device`], [`speed`], [`timed`]), and what is left on the disk ([`run`], [`eval`], with their private
+//! Reading order: what is computed ([`layout`], [`init`], [`scaling`], [`model`], [`optimizer`]; the parts of the
+//! model as single operations of the processor in `fused` and [`cpu`], on every other device in `composed`), how often
+//! and on what ([`steps`], [`device`], [`speed`], [`timed`]), and what is left on the disk ([`run`], [`eval`], with their private
 //! neighbours `text`, `folder` and `checkpoint`).
 
 mod composed;
@@ -13,6 +13,7 @@ pub mod init;
 pub mod layout;
 pub mod model;
 pub mod optimizer;
+pub mod scaling;
 
 pub mod device;
 pub mod speed;

@@ -9,8 +9,11 @@ use std::sync::Arc;
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use scalelaw_schema::count::ParamCount;
-use scalelaw_schema::recipe::{InitRule, Precision};
+#[cfg(test)]
+use scalelaw_schema::recipe::InitRule;
+use scalelaw_schema::recipe::Precision;
 use scalelaw_schema::shape::{Head, ModelShape};
+use scalelaw_schema::train_spec::TrainSpec;
 
 use crate::composed::{self, Tables};
 use crate::cpu::rows::Rotary;
@@ -18,6 +21,7 @@ use crate::error::TrainError;
 use crate::fused::{self, BlockSpec, HeadSpec};
 use crate::init::initial_values;
 use crate::layout::{self, BLOCK_TENSORS, TensorSpec};
+use crate::scaling::tensor_scales;
 
 /// Added to the mean square in RMSNorm, as in Llama.
 pub const NORM_EPS: f64 = 1e-5;
@@ -69,7 +73,24 @@ impl TokenBatch {
 }
 
 impl Model {
-    /// Initial weights drawn with `seed`.
+    /// Initial weights of a run, drawn with its seed.
+    pub fn initial(train: &TrainSpec, device: &Device) -> Model {
+        let shape = train.model.shape();
+        let scales = tensor_scales(&layout::tensors(shape), shape, &train.recipe.parametrisation);
+        let mut scales = scales.into_iter();
+        Model::build(shape, device, |spec| {
+            let mut values = initial_values(spec, train.recipe.init, shape.n_layer, train.seed);
+            let factor = scales.next().expect("every tensor has a scale").init;
+            if factor != 1.0 {
+                values.iter_mut().for_each(|x| *x = (f64::from(*x) * factor) as f32);
+            }
+            Ok(values)
+        })
+        .expect("drawing weights cannot fail")
+    }
+
+    /// Initial weights in the standard parametrisation.
+    #[cfg(test)]
     pub fn new(shape: &ModelShape, rule: InitRule, seed: u64, device: &Device) -> Model {
         Model::build(shape, device, |spec| Ok(initial_values(spec, rule, shape.n_layer, seed)))
             .expect("drawing weights cannot fail")

@@ -6,6 +6,7 @@ use scalelaw_schema::recipe::Optimizer;
 use crate::cpu::adamw::Step;
 use crate::fused;
 use crate::model::Model;
+use crate::scaling::TensorScale;
 
 /// Added to the norm before dividing, as in PyTorch's `clip_grad_norm_`.
 const CLIP_EPS: f64 = 1e-6;
@@ -24,6 +25,8 @@ pub struct Moments {
 pub struct Update<'a> {
     /// The optimizer with its constants.
     pub optimizer: &'a Optimizer,
+    /// Factors of each tensor on the learning rate, eps and weight decay.
+    pub scales: &'a [TensorScale],
     /// Learning rate of this step.
     pub lr: f64,
     /// The step, from 0.
@@ -47,8 +50,8 @@ pub fn global_norm(grads: &[Tensor<2>]) -> Tensor<1> {
 }
 
 /// Clips the gradients to the global norm, then one step of AdamW (Loshchilov & Hutter 2019,
-/// arXiv:1711.05101): `w ← w − lr·(m̂/(√v̂ + eps) + weight_decay·w)`, decay on matrices only. Returns the
-/// norm before clipping, `[1]`.
+/// arXiv:1711.05101): `w ← w − lr·(m̂/(√v̂ + eps) + weight_decay·w)`, decay on matrices only, lr, eps and
+/// weight_decay each times the tensor's factor. Returns the norm before clipping, `[1]`.
 ///
 /// Where the norm is not finite, weights and moments stay as they are to the bit. This is decided on the
 /// device, so that the host need not wait: `ok` is 1 or 0, and each change is multiplied by it. The bias
@@ -63,32 +66,42 @@ pub fn apply(model: &mut Model, moments: &mut Moments, grads: Vec<Tensor<2>>, up
     // Not finite is what is not below the largest number: true of an infinity and of a NaN.
     let bad = flat.clone().lower_elem(f32::MAX).bool_not();
     let ok = bad.clone().bool_not().float(); // [1, 1]
-    let scale = flat.add_scalar(CLIP_EPS).recip().mul_scalar(update.clip_norm).clamp_max(1.0);
-    let scale = scale.mask_fill(bad.clone(), 0.0);
+    let clip = flat.add_scalar(CLIP_EPS).recip().mul_scalar(update.clip_norm).clamp_max(1.0);
+    let clip = clip.mask_fill(bad.clone(), 0.0);
     let taken = (update.step + 1) as f64;
     // √v̂ = √v / √(1 − beta2ᵗ), and m̂ likewise.
-    let rate = ok.clone().mul_scalar(update.lr / (1.0 - beta1.powf(taken)));
+    let rate = |scale: TensorScale| ok.clone().mul_scalar(update.lr * scale.lr / (1.0 - beta1.powf(taken)));
     let root_scale = 1.0 / (1.0 - beta2.powf(taken)).sqrt();
     let first_rate = ok.clone().mul_scalar(1.0 - beta1);
     let second_rate = ok.clone().mul_scalar(1.0 - beta2);
-    let keep = ok.mul_scalar(-update.lr * weight_decay).add_scalar(1.0);
+    let keep = |scale: TensorScale| {
+        let decay = weight_decay * scale.weight_decay;
+        ok.clone().mul_scalar(-update.lr * scale.lr * decay).add_scalar(1.0)
+    };
+    // Neighbours mostly share their factors, so most tensors take those of the tensor before.
+    let mut shared: Option<(TensorScale, Tensor<2>, Tensor<2>)> = None;
 
     let decayed: Vec<bool> = model.specs().iter().map(|spec| spec.is_decayed()).collect();
     let weights = std::mem::take(model.weights_mut());
     let firsts = std::mem::take(&mut moments.first);
     let seconds = std::mem::take(&mut moments.second);
-    for ((((weight, first), second), grad), decayed) in
-        weights.into_iter().zip(firsts).zip(seconds).zip(grads).zip(decayed)
+    for (((((weight, first), second), grad), decayed), &scale) in
+        weights.into_iter().zip(firsts).zip(seconds).zip(grads).zip(decayed).zip(update.scales)
     {
+        let (rate, keep) = match shared.take() {
+            Some((of, rate, keep)) if of == scale => (rate, keep),
+            _ => (rate(scale), keep(scale)),
+        };
         // A NaN times 0 is a NaN: the gradient itself has to be cleared first.
         let mask = bad.clone().expand(grad.shape());
-        let grad = grad.mask_fill(mask, 0.0) * scale.clone();
+        let grad = grad.mask_fill(mask, 0.0) * clip.clone();
         let square = grad.clone().square();
         let first = first.clone() + (grad - first) * first_rate.clone();
         let second = second.clone() + (square - second) * second_rate.clone();
-        let root = second.clone().sqrt().mul_scalar(root_scale).add_scalar(eps);
+        let root = second.clone().sqrt().mul_scalar(root_scale).add_scalar(eps * scale.eps);
         let change = first.clone() * rate.clone() / root;
         let kept = if decayed { weight * keep.clone() } else { weight };
+        shared = Some((scale, rate, keep));
         model.weights_mut().push(kept - change);
         moments.first.push(first);
         moments.second.push(second);
@@ -108,23 +121,27 @@ fn apply_fused(model: &mut Model, moments: &mut Moments, grads: Vec<Tensor<2>>, 
         return result;
     }
     let taken = (update.step + 1) as f64;
-    let step = |is_decayed: bool| Step {
+    let step = |is_decayed: bool, scale: &TensorScale| Step {
         grad_scale: (update.clip_norm / (norm + CLIP_EPS)).min(1.0) as f32,
         first_rate: (1.0 - beta1) as f32,
         second_rate: (1.0 - beta2) as f32,
-        rate: (update.lr / (1.0 - beta1.powf(taken))) as f32,
+        rate: (update.lr * scale.lr / (1.0 - beta1.powf(taken))) as f32,
         root_scale: (1.0 / (1.0 - beta2.powf(taken)).sqrt()) as f32,
-        eps: eps as f32,
-        keep: if is_decayed { (1.0 - update.lr * weight_decay) as f32 } else { 1.0 },
+        eps: (eps * scale.eps) as f32,
+        keep: if is_decayed {
+            (1.0 - update.lr * scale.lr * (weight_decay * scale.weight_decay)) as f32
+        } else {
+            1.0
+        },
     };
     let decayed: Vec<bool> = model.specs().iter().map(|spec| spec.is_decayed()).collect();
     let weights = std::mem::take(model.weights_mut());
     let firsts = std::mem::take(&mut moments.first);
     let seconds = std::mem::take(&mut moments.second);
-    for ((((weight, first), second), grad), decayed) in
-        weights.into_iter().zip(firsts).zip(seconds).zip(grads).zip(decayed)
+    for (((((weight, first), second), grad), decayed), scale) in
+        weights.into_iter().zip(firsts).zip(seconds).zip(grads).zip(decayed).zip(update.scales)
     {
-        let [weight, first, second] = fused::adamw(weight, grad, first, second, &step(decayed));
+        let [weight, first, second] = fused::adamw(weight, grad, first, second, &step(decayed, scale));
         model.weights_mut().push(weight);
         moments.first.push(first);
         moments.second.push(second);
@@ -136,6 +153,7 @@ fn apply_fused(model: &mut Model, moments: &mut Moments, grads: Vec<Tensor<2>>, 
 mod tests {
     use super::*;
     use crate::model::to_host;
+    use crate::scaling::STANDARD;
     use crate::testing;
     use burn::tensor::Device;
     use scalelaw_schema::recipe::InitRule;
@@ -171,14 +189,23 @@ mod tests {
 
     #[test]
     fn five_steps_agree_with_adamw_written_out_in_f64() {
-        let mut model = Model::new(
-            &testing::shape(Head::Untied),
-            InitRule::ScaledNormal { std: 0.02 },
-            2,
-            &Device::flex(),
-        );
+        let init = InitRule::ScaledNormal { std: 0.02 };
+        let model = Model::new(&testing::shape(Head::Untied), init, 2, &Device::flex());
+        for model in [model.composed(), model] {
+            check_five_steps(model);
+        }
+    }
+
+    fn check_five_steps(mut model: Model) {
         let mut moments = Moments::zeros(&model);
         let decayed: Vec<bool> = model.specs().iter().map(|spec| spec.is_decayed()).collect();
+        // Factors that differ from tensor to tensor, eps beyond the root of the smallest second moments.
+        let scales: Vec<TensorScale> = (0..decayed.len())
+            .map(|idx| {
+                let x = 1.0 + (idx / 2) as f64;
+                TensorScale { init: 1.0, lr: 1.0 / x, eps: 1e5 * x, weight_decay: x.sqrt() }
+            })
+            .collect();
         let mut expected: Vec<Vec<[f64; 3]>> = testing::weights(&model)
             .iter()
             .map(|tensor| tensor.iter().map(|&w| [f64::from(w), 0.0, 0.0]).collect())
@@ -188,21 +215,23 @@ mod tests {
             // The norm is about 2.7, so the limit of 4 does not clip and that of 1 does.
             let clip_norm = if step < 2 { 4.0 } else { 1.0 };
             let grads = grads(&model, step);
-            let update = Update { optimizer: &ADAMW, lr, step, clip_norm };
+            let update = Update { optimizer: &ADAMW, scales: &scales, lr, step, clip_norm };
             let on_device = on_device(&model, &grads);
             let found = apply(&mut model, &mut moments, on_device, update);
             let norm = grads.iter().flatten().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
             let found = f64::from(crate::model::read(found).unwrap()[0]);
             assert!((found - norm).abs() < 1e-5 * norm && norm > 1.0 && norm < 4.0, "{found} {norm}");
             let t = (step + 1) as i32;
-            for ((tensor, grads), decayed) in expected.iter_mut().zip(&grads).zip(&decayed) {
+            for (((tensor, grads), decayed), scale) in
+                expected.iter_mut().zip(&grads).zip(&decayed).zip(&scales)
+            {
                 for ([w, m, v], &g) in tensor.iter_mut().zip(grads) {
                     let g = f64::from(g) * (clip_norm / norm).min(1.0);
                     *m = 0.9 * *m + 0.1 * g;
                     *v = 0.95 * *v + 0.05 * g * g;
                     let (m_hat, v_hat) = (*m / (1.0 - 0.9f64.powi(t)), *v / (1.0 - 0.95f64.powi(t)));
-                    let decay = if *decayed { 0.1 * *w } else { 0.0 };
-                    *w -= lr * (m_hat / (v_hat.sqrt() + 1e-8) + decay);
+                    let decay = if *decayed { 0.1 * scale.weight_decay * *w } else { 0.0 };
+                    *w -= lr * scale.lr * (m_hat / (v_hat.sqrt() + 1e-8 * scale.eps) + decay);
                 }
             }
         }
@@ -224,7 +253,8 @@ mod tests {
                 &Device::flex(),
             );
             let mut moments = Moments::zeros(&model);
-            let update = |step| Update { optimizer: &ADAMW, lr: 1e-2, step, clip_norm: 1.0 };
+            let scales = vec![STANDARD; model.specs().len()];
+            let update = |step| Update { optimizer: &ADAMW, scales: &scales, lr: 1e-2, step, clip_norm: 1.0 };
             let good = on_device(&model, &grads(&model, 0));
             apply(&mut model, &mut moments, good, update(0));
             let saved = |model: &Model, moments: &Moments| {

@@ -180,7 +180,7 @@ fn take_up(
     }
     match &train.start {
         Start::Init => {
-            let model = Model::new(shape, train.recipe.init, train.seed, device);
+            let model = Model::initial(train, device);
             let moments = Moments::zeros(&model);
             Ok(TrainState { model, moments, progress: Progress::new(0, 0) })
         }

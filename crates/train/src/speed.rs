@@ -7,7 +7,7 @@ use scalelaw_data::Batch;
 use scalelaw_schema::count;
 use scalelaw_schema::device::{DeviceKind, DeviceSpeed, TrainingSpeed};
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
-use scalelaw_schema::recipe::{InitRule, Optimizer, Precision, Recipe, Schedule};
+use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
 use scalelaw_schema::run::Cadence;
 use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
@@ -101,12 +101,13 @@ fn training_rate(
             grad_clip_norm: 1.0,
             init: InitRule::ScaledNormal { std: 0.02 },
             precision: Precision::F32,
+            parametrisation: Parametrisation::Standard,
         },
         mixture: Mixture { sources: vec![MixtureSource { tokens: String::new(), weight: 1.0 }] },
         seed: 0,
         start: Start::Init,
     };
-    let model = Model::new(&shape, train.recipe.init, 0, &device.device);
+    let model = Model::initial(&train, &device.device);
     let moments = Moments::zeros(&model);
     let positions = model.positions(PHASE.context_len);
     let mut state = TrainState { model, moments, progress: Progress::new(0, 0) };

@@ -18,6 +18,7 @@ use crate::error::TrainError;
 use crate::memory;
 use crate::model::{self, Model, Positions, TokenBatch};
 use crate::optimizer::{self, Moments, Update};
+use crate::scaling::tensor_scales;
 
 /// A run is given up after so many skipped steps in a row. One gradient that is not finite can be an
 /// accident of one batch; since the weights stay, ten batches in a row mean that the weights are at fault.
@@ -257,8 +258,10 @@ pub(crate) fn take_step(
         precision: train.recipe.precision,
     };
     let (loss, grads) = gradient(&state.model, batch, parts, positions, setup.device);
+    let scales = tensor_scales(state.model.specs(), train.model.shape(), &train.recipe.parametrisation);
     let update = Update {
         optimizer: &train.recipe.optimizer,
+        scales: &scales,
         lr: train.recipe.lr(step, total),
         step,
         clip_norm: train.recipe.grad_clip_norm,

@@ -12,7 +12,7 @@ use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
 use scalelaw_schema::event::Event;
 use scalelaw_schema::metrics::MetricsRow;
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
-use scalelaw_schema::recipe::{InitRule, Optimizer, Precision, Recipe, Schedule};
+use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run::{Cadence, Cell, CorpusRef, Keep, RunSpec};
 use scalelaw_schema::run_id::RunId;
@@ -44,6 +44,7 @@ pub fn train_spec(steps: u64) -> TrainSpec {
             grad_clip_norm: 1.0,
             init: InitRule::ScaledNormal { std: 0.02 },
             precision: Precision::F32,
+            parametrisation: Parametrisation::Standard,
         },
         mixture: Mixture::new(vec![MixtureSource { tokens: "aa".to_string(), weight: 1.0 }]).unwrap(),
         seed: 3,
@@ -83,7 +84,7 @@ pub fn batch(cursor: u64, phase: &Phase) -> Result<Batch, TrainError> {
 }
 
 pub fn fresh(train: &TrainSpec, device: &Device) -> TrainState {
-    let model = Model::new(train.model.shape(), train.recipe.init, train.seed, device);
+    let model = Model::initial(train, device);
     let moments = Moments::zeros(&model);
     TrainState { model, moments, progress: Progress::new(0, 0) }
 }

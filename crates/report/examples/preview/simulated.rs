@@ -10,7 +10,7 @@ use scalelaw_schema::count::{self, CountRule};
 use scalelaw_schema::metrics::TRAIN_LOSS;
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
 use scalelaw_schema::plan::*;
-use scalelaw_schema::recipe::{InitRule, Optimizer, Precision, Recipe, Schedule};
+use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run::{Cadence, Cell, CorpusRef, Keep, RunSpec};
 use scalelaw_schema::run_id::RunId;
@@ -194,6 +194,7 @@ fn plan_run(budget: f64, target_n: f64) -> PlannedRun {
             grad_clip_norm: 1.0,
             init: InitRule::ScaledNormal { std: 0.02 },
             precision: Precision::F32,
+            parametrisation: Parametrisation::Standard,
         },
         mixture,
         seed: 0,

@@ -22,7 +22,7 @@ use scalelaw_schema::event::Event;
 use scalelaw_schema::folder::{CHECKPOINT_DIR, METRICS_JSONL, RECORD_JSON};
 use scalelaw_schema::metrics::{MetricsRow, TRAIN_LOSS};
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
-use scalelaw_schema::recipe::{InitRule, Optimizer, Precision, Recipe, Schedule};
+use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
 use scalelaw_schema::record::{Failure, Outcome};
 use scalelaw_schema::run::{Cadence, Cell, Keep, RunSpec};
 use scalelaw_schema::run_id::RunId;
@@ -58,6 +58,7 @@ pub fn run_spec(seed: u64) -> RunSpec {
             grad_clip_norm: 1.0,
             init: InitRule::ScaledNormal { std: 0.02 },
             precision: Precision::F32,
+            parametrisation: Parametrisation::Standard,
         },
         mixture: Mixture::new(vec![MixtureSource { tokens: "text".to_string(), weight: 1.0 }]).unwrap(),
         seed,

@@ -25,7 +25,7 @@ pub fn sum_of_squares(values: &[f32]) -> f64 {
     parts.iter().sum()
 }
 
-/// Numbers of one update that all tensors share.
+/// Numbers of the update of one tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
     /// Factor of the gradient, from clipping.
