@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use scalelaw_schema::device::DeviceSpeed;
+use scalelaw_schema::lr_rule::LrRule;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::sweep::{SweepSpec, TokenizerChoice};
@@ -30,6 +31,8 @@ pub struct PlanFacts {
     /// Optimal N that the smaller budgets show, by position in [`Plan::budgets`]. Read only where the sweep says
     /// `center = "fit"`.
     pub centers: BTreeMap<usize, f64>,
+    /// The rule that the sweep names as `train.lr-rule`; the built-in one holds where there is none.
+    pub lr_rule: Option<LrRule>,
     /// The plan on the disk, where there is one.
     pub frozen: Option<Plan>,
 }
@@ -78,6 +81,7 @@ impl PlanFacts {
             free_disk_bytes: None,
             started: BTreeSet::new(),
             centers: BTreeMap::new(),
+            lr_rule: None,
             frozen: None,
         }
     }

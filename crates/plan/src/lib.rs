@@ -84,8 +84,10 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
         dropped,
         budgets,
         warnings,
+        lr_rule: choices.lr_rule,
         total,
     };
+    plan.warnings.extend(warnings::beyond_rule(&plan));
     plan.warnings.extend(warnings::repeats(&plan, facts));
     plan.warnings.extend(warnings::resources(&plan, sweep, facts));
     plan.warnings.extend(warnings::left_behind(&plan, facts));
@@ -137,13 +139,18 @@ fn cells<'a>(
             }
             "ladder"
         }
-        Grid::Product { horizon } => {
+        Grid::Product { horizon } | Grid::Lr { horizon } => {
             for setting in &choices.settings {
                 let of_setting = product::cells(&sweep.model, horizon, setting)?;
                 cells.extend(of_setting.into_iter().map(|cell| (setting, cell)));
                 choices.check_n_runs(cells.len())?;
             }
-            "product"
+            if matches!(sweep.grid, Grid::Lr { .. }) {
+                learning_rate::check_rates(sweep)?;
+                "lr"
+            } else {
+                "product"
+            }
         }
     };
     Ok((kind, budgets, cells))

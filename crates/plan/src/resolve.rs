@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use scalelaw_schema::count::CountRule;
-use scalelaw_schema::recipe::Precision;
+use scalelaw_schema::lr_rule::LrRule;
+use scalelaw_schema::recipe::{Parametrisation, Precision};
 use scalelaw_schema::run::Keep;
 use scalelaw_schema::shape::Head;
-use scalelaw_schema::sweep::{EvalChoice, Length, ScheduleChoice, SweepSpec, TokenizerChoice, TrainChoice};
+use scalelaw_schema::sweep::{
+    EvalChoice, Length, ParametrisationChoice, ScheduleChoice, SweepSpec, TokenizerChoice, TrainChoice,
+};
 
 use crate::blends::{Blend, blends, vocab_size};
 use crate::error::PlanError;
@@ -50,6 +53,8 @@ pub(crate) struct Choices {
     pub blends: BTreeMap<TokenizerChoice, Vec<Blend>>,
     /// What else is swept; no cell can fail for it.
     pub recipes: Vec<RecipeChoice>,
+    pub lr_rule: Option<LrRule>,
+    pub parametrisation: Parametrisation,
     pub warmup: Option<Length>,
     pub schedule: ScheduleChoice,
     pub grad_clip_norm: f64,
@@ -82,7 +87,8 @@ impl Setting {
 pub(crate) struct RecipeChoice {
     pub lr: LrChoice,
     pub beta1: f64,
-    pub beta2: f64,
+    /// By the measured rule, or the default, where absent.
+    pub beta2: Option<f64>,
     pub weight_decay: f64,
     pub seed: u64,
 }
@@ -110,6 +116,8 @@ impl Choices {
             settings: settings(sweep, facts, rule)?,
             recipes: recipes(&train)?,
             blends,
+            lr_rule: lr_rule(&train, facts)?,
+            parametrisation: parametrisation(&train)?,
             warmup: train.warmup.map(|warmup| length(warmup, "train.warmup")).transpose()?,
             schedule: schedule(&train)?,
             grad_clip_norm: positive(train.grad_clip_norm, GRAD_CLIP_NORM, "train.grad-clip-norm")?,
@@ -254,7 +262,13 @@ fn recipes(train: &TrainChoice) -> Result<Vec<RecipeChoice>, PlanError> {
         }
     };
     let beta1s = numbers(train.beta1.as_ref(), BETA1, "train.beta1", "at least 0 and below 1", is_decay)?;
-    let beta2s = numbers(train.beta2.as_ref(), BETA2, "train.beta2", "at least 0 and below 1", is_decay)?;
+    let beta2s: Vec<Option<f64>> = match &train.beta2 {
+        Some(axis) => {
+            let values = numbers(Some(axis), BETA2, "train.beta2", "at least 0 and below 1", is_decay)?;
+            values.into_iter().map(Some).collect()
+        }
+        None => vec![None],
+    };
     let weight_decays =
         numbers(train.weight_decay.as_ref(), WEIGHT_DECAY, "train.weight-decay", "at least 0", |x| x >= 0.0)?;
     let seeds = counts(train.seed.as_ref(), 0.0, "train.seed", 0)?;
@@ -273,6 +287,37 @@ fn recipes(train: &TrainChoice) -> Result<Vec<RecipeChoice>, PlanError> {
         }
     }
     Ok(recipes)
+}
+
+/// The rule of `facts`, refused where it was measured under another parametrisation: there its rates mean
+/// something else.
+fn lr_rule(train: &TrainChoice, facts: &PlanFacts) -> Result<Option<LrRule>, PlanError> {
+    if train.lr_rule.is_some() && train.lr.is_some() {
+        return Err(PlanError::at("train.lr-rule", "`lr` replaces the rule's rate: give one of them"));
+    }
+    let Some(rule) = facts.lr_rule.as_ref().filter(|_| train.lr_rule.is_some()) else { return Ok(None) };
+    rule.check().map_err(|error| PlanError::at("train.lr-rule", error.to_string()))?;
+    let wanted = parametrisation(train)?;
+    if rule.parametrisation != wanted {
+        let message = format!(
+            "the rule was measured under the parametrisation {}, and this sweep has {wanted} (hint: measure one with `kind = \"lr\"`)",
+            rule.parametrisation
+        );
+        return Err(PlanError::at("train.lr-rule", message));
+    }
+    Ok(Some(rule.clone()))
+}
+
+fn parametrisation(train: &TrainChoice) -> Result<Parametrisation, PlanError> {
+    let parametrisation = match train.parametrisation {
+        None | Some(ParametrisationChoice::Standard) => Parametrisation::Standard,
+        Some(ParametrisationChoice::Mup { base_width }) => Parametrisation::MuP { base_width },
+        Some(ParametrisationChoice::CompleteP { base_width, base_depth, alpha }) => {
+            Parametrisation::CompleteP { base_width, base_depth, alpha: alpha.unwrap_or(1.0) }
+        }
+    };
+    parametrisation.check().map_err(|error| PlanError::at("train.parametrisation", error.to_string()))?;
+    Ok(parametrisation)
 }
 
 fn schedule(train: &TrainChoice) -> Result<ScheduleChoice, PlanError> {

@@ -4,7 +4,7 @@ use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count;
 use scalelaw_schema::eval::{EvalRequest, EvalSpec};
 use scalelaw_schema::plan::{DroppedCell, PlannedRun};
-use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Recipe, Schedule};
+use scalelaw_schema::recipe::{InitRule, Optimizer, Recipe, Schedule};
 use scalelaw_schema::run::{Cadence, Cell as PlacedCell, RunSpec};
 use scalelaw_schema::run_id::{RunId, si};
 use scalelaw_schema::shape::ModelSpec;
@@ -15,8 +15,8 @@ use crate::blends::Blend;
 use crate::cell::{Cell, dropped};
 use crate::estimate::{estimate, largest_binding_bytes, micro_batch};
 use crate::facts::PlanFacts;
-use crate::learning_rate::lr_by_rule;
-use crate::resolve::{Choices, LrChoice, RecipeChoice, Setting, WARMUP_FRACTION, WARMUP_STEPS_MAX};
+use crate::learning_rate::{lr_by_rule, rule_point};
+use crate::resolve::{BETA2, Choices, LrChoice, RecipeChoice, Setting, WARMUP_FRACTION, WARMUP_STEPS_MAX};
 
 /// Added to the root of AdamW's second moment.
 const ADAM_EPS: f64 = 1e-8;
@@ -96,6 +96,11 @@ pub(crate) fn in_full(dropped: DroppedCell, setting: &Setting, choices: &Choices
 }
 
 fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe: &RecipeChoice) -> RunSpec {
+    let at = rule_point(cell, setting);
+    let lr_by_rule = || match &choices.lr_rule {
+        Some(rule) => rule.lr(at),
+        None => lr_by_rule(count::params(&choices.parametrisation.base_shape(&cell.shape)).total() as f64),
+    };
     let train = TrainSpec {
         model: ModelSpec::Transformer(cell.shape.clone()),
         phases: vec![Phase {
@@ -106,13 +111,15 @@ fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe:
         recipe: Recipe {
             optimizer: Optimizer::AdamW {
                 beta1: recipe.beta1,
-                beta2: recipe.beta2,
+                beta2: recipe.beta2.unwrap_or_else(|| {
+                    choices.lr_rule.as_ref().map_or(BETA2, |rule| rule.beta2(at.batch_tokens))
+                }),
                 eps: ADAM_EPS,
                 weight_decay: recipe.weight_decay,
             },
             lr_peak: match recipe.lr {
                 LrChoice::Fixed(lr) => lr,
-                LrChoice::ByRule(factor) => factor * lr_by_rule(count::params(&cell.shape).total() as f64),
+                LrChoice::ByRule(factor) => factor * lr_by_rule(),
             },
             warmup_steps: match choices.warmup {
                 Some(length) => steps_of(length, cell.steps),
@@ -128,7 +135,7 @@ fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe:
             grad_clip_norm: choices.grad_clip_norm,
             init: InitRule::ScaledNormal { std: INIT_STD },
             precision: choices.precision,
-            parametrisation: Parametrisation::Standard,
+            parametrisation: choices.parametrisation,
         },
         mixture: blend.mixture.clone(),
         seed: recipe.seed,

@@ -1,7 +1,10 @@
 //! What a person should know before starting.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
 
+use scalelaw_schema::count;
+use scalelaw_schema::lr_rule::RulePoint;
 use scalelaw_schema::plan::{Plan, PlannedRun};
 use scalelaw_schema::run_id::{RunId, si};
 use scalelaw_schema::sweep::SweepSpec;
@@ -46,6 +49,47 @@ pub(crate) fn repeats(plan: &Plan, facts: &PlanFacts) -> Vec<String> {
             plan.runs.len(),
             most as f64 / held.max(1) as f64
         ));
+    }
+    warnings
+}
+
+/// Runs for which the measured learning-rate rule is a guess: outside of its range, or of another kind than the runs
+/// that it was measured on.
+pub(crate) fn beyond_rule(plan: &Plan) -> Vec<String> {
+    let Some(rule) = &plan.lr_rule else { return Vec::new() };
+    let mut outside: Vec<Vec<String>> = Vec::new();
+    let mut contexts = BTreeSet::new();
+    let mut has_other_schedule = false;
+    for planned in &plan.runs {
+        let train = &planned.run.train;
+        let phase = train.phase_at(0);
+        contexts.insert(phase.context_len);
+        has_other_schedule |= discriminant(&train.recipe.schedule) != discriminant(&rule.schedule);
+        outside.push(rule.outside(RulePoint {
+            n: count::params(train.model.shape()).total() as f64,
+            d: train.tokens() as f64,
+            batch_tokens: phase.batch_tokens() as f64,
+        }));
+    }
+    outside.retain(|names| !names.is_empty());
+    let name = format!("the learning-rate rule of sweep `{}`", rule.sweep);
+    let mut warnings = Vec::new();
+    // The last one: the largest run is the farthest out.
+    if let Some(names) = outside.last() {
+        warnings.push(format!(
+            "{name} is used outside of its range for {} of {} runs, such as {}",
+            outside.len(),
+            plan.runs.len(),
+            names.join(", ")
+        ));
+    }
+    contexts.retain(|context_len| !rule.context_len.contains(context_len));
+    if !contexts.is_empty() {
+        let measured = &rule.context_len;
+        warnings.push(format!("{name} was measured at contexts of {measured:?} tokens, not of {contexts:?}"));
+    }
+    if has_other_schedule {
+        warnings.push(format!("{name} was measured with another schedule"));
     }
     warnings
 }

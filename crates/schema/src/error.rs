@@ -14,6 +14,9 @@ pub enum SchemaError {
     /// A run that cannot be trained.
     #[error("the run cannot be: {why}")]
     BadRun { why: String },
+    /// A rule of the learning rate that no run could follow.
+    #[error("the learning-rate rule cannot be: {why}")]
+    BadLrRule { why: String },
     /// Not twelve hex digits.
     #[error("`{text}` is no run id (hint: twelve hex digits, the end of a run folder's name)")]
     BadRunId { text: String },

@@ -11,6 +11,10 @@ pub const RESULTS_PARQUET: &str = "results.parquet";
 pub const METRICS_PARQUET: &str = "metrics.parquet";
 /// The fit of the sweep.
 pub const FIT_JSON: &str = "fit.json";
+/// The learning rates of an `lr` sweep: optima, law, what they rest on.
+pub const LR_JSON: &str = "lr.json";
+/// The rule that an `lr` sweep measured, for later sweeps.
+pub const LR_RULE_TOML: &str = "lr-rule.toml";
 /// The page.
 pub const REPORT_HTML: &str = "report.html";
 

@@ -2,7 +2,7 @@
 //! printing; no files, no algorithms.
 //!
 //! Reading order: what a person wrote ([`sweep`], [`axis`], [`corpus`]), what was resolved from it
-//! ([`shape`], [`recipe`], [`mixture`], [`train_spec`], [`run_id`], [`run`], [`plan`]), what happened
+//! ([`shape`], [`recipe`], [`lr_rule`], [`mixture`], [`train_spec`], [`run_id`], [`run`], [`plan`]), what happened
 //! ([`event`], [`metrics`], [`eval`], [`record`], [`folder`]), and what is fitted ([`table`]).
 
 pub mod axis;
@@ -12,6 +12,7 @@ pub mod sweep;
 
 pub mod canonical;
 pub mod count;
+pub mod lr_rule;
 pub mod mixture;
 pub mod plan;
 pub mod recipe;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::count::CountRule;
+use crate::lr_rule::LrRule;
 use crate::run::RunSpec;
 
 /// The content of `plan.json`.
@@ -16,7 +17,7 @@ pub struct Plan {
     /// What the sweep asks, where the file says so.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub question: Option<String>,
-    /// Kind of grid: `isoflop`, `ladder`, `product`.
+    /// Kind of grid: `isoflop`, `ladder`, `product`, `lr`.
     pub kind: String,
     /// How N and C of this plan are counted.
     pub count_rule: CountRule,
@@ -28,6 +29,9 @@ pub struct Plan {
     pub budgets: Vec<PlannedBudget>,
     /// Things a person should know before starting, such as a corpus that will be read twice.
     pub warnings: Vec<String>,
+    /// The measured rule that the learning rates come from, where the sweep names one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lr_rule: Option<LrRule>,
     /// Sums over `runs`.
     pub total: PlanTotal,
 }

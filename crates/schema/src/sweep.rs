@@ -85,6 +85,13 @@ pub enum Grid {
         /// How long each run trains.
         horizon: Horizon,
     },
+    /// A product that asks for the best learning rate of each size (and horizon, batch and beta2, where several are
+    /// written): give at least three values of `train.lr` or `train.lr-factor`. What it finds lies in the sweep's
+    /// folder as `lr-rule.toml`, which later sweeps can name as `train.lr-rule`.
+    Lr {
+        /// How long each run trains.
+        horizon: Horizon,
+    },
 }
 
 /// What an IsoFLOP budget is centred on.
@@ -170,6 +177,12 @@ pub struct TrainChoice {
     pub lr: Option<Axis>,
     /// Factor on the learning rate that the rule gives.
     pub lr_factor: Option<Axis>,
+    /// File of a measured rule (`lr-rule.toml`, which a sweep of the kind `lr` leaves), relative to this file: it
+    /// gives the learning rate, and beta2 where the sweep names none. The built-in rule where absent.
+    pub lr_rule: Option<String>,
+    /// How initial weights and learning rates follow width and depth; `"standard"` where absent. Otherwise the
+    /// learning rate is that of the base model.
+    pub parametrisation: Option<ParametrisationChoice>,
     /// Linear warm-up; a tenth of the steps where absent, at most 2000.
     pub warmup: Option<Length>,
     /// What follows the warm-up; a cosine down to a tenth where absent.
@@ -188,6 +201,29 @@ pub struct TrainChoice {
     pub seed: Option<Axis>,
     /// Checkpoints per run; 10 where absent.
     pub checkpoints: Option<u64>,
+}
+
+/// Parametrisation as written.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum ParametrisationChoice {
+    /// The same numbers at every size.
+    Standard,
+    /// The best rate of the base width holds at every width.
+    Mup {
+        /// Width that the learning rate is meant for, and the initial deviation of 0.02: 256 or more, since narrow
+        /// models want larger weights and would hand on too small ones to the wide.
+        base_width: usize,
+    },
+    /// The best rate of the base model holds at every width and depth.
+    CompleteP {
+        /// Width that the learning rate is meant for.
+        base_width: usize,
+        /// Number of blocks that it is meant for.
+        base_depth: usize,
+        /// Exponent of the depth, from 1/2 to 1, which is also what is taken where absent.
+        alpha: Option<f64>,
+    },
 }
 
 /// A length of training.

@@ -150,6 +150,7 @@ pub fn sweep(n_budgets: usize, n_sizes: usize) -> Simulated {
         }],
         budgets: centers,
         warnings: Vec::new(),
+        lr_rule: None,
         total,
     };
     Simulated { plan, rows, curves, problems, table, conclusion }

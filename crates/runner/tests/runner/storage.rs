@@ -31,6 +31,7 @@ pub fn write_plan(sweep_dir: &Path, runs: &[RunSpec]) {
         dropped: vec![],
         budgets: vec![],
         warnings: vec![],
+        lr_rule: None,
         total: PlanTotal {
             n_runs: runs.len(),
             flops: 0.0,
