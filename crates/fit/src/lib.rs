@@ -4,7 +4,9 @@
 //! Reading order: what is asked ([`spec`], [`objective`]); the laws ([`laws`], [`jet`]) and the rows as they see
 //! them ([`row`]); the search (`search`, `minimise`) and what it refuses (`identify`); intervals (`interval`,
 //! `profile`, `bootstrap`, `noise`) and predictions (`predict`, `backtest`, `choose`); the other approaches
-//! ([`isoflop`], `curve`); the same runs judged skill by skill ([`skills`]); what a design will tell ([`power`]); and what is concluded ([`conclusion`], [`text`]).
+//! ([`isoflop`], `curve`); the same runs judged skill by skill ([`skills`]); learning rates and batches
+//! ([`learning_rate`], [`critical_batch`]); what a design will tell ([`power`]); and what is concluded
+//! ([`conclusion`], [`text`]).
 //! How exact, fast and calibrated all this is: `README.md`.
 
 // Matrices are indexed as in their formulas.
@@ -31,6 +33,12 @@ pub mod quantile;
 mod backtest;
 mod choose;
 mod predict;
+
+mod linear;
+
+pub mod critical_batch;
+pub mod learning_rate;
+pub mod learning_rate_text;
 
 mod akima;
 mod curve;
