@@ -28,6 +28,8 @@ pub mod run;
 mod text;
 mod time;
 
+#[cfg(test)]
+mod coordinate_test;
 mod error;
 #[cfg(test)]
 mod testing;
