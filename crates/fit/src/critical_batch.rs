@@ -12,8 +12,8 @@ use crate::linear::least_squares;
 use crate::quantile;
 use crate::spec::{FitSpec, LawChoice};
 
-/// Fewest batch sizes that reach a loss: the hyperbola has two numbers.
-const BATCHES_MIN: usize = 3;
+/// Fewest batch sizes that reach a loss: the hyperbola has two numbers, and its errors need two more.
+const BATCHES_MIN: usize = 4;
 
 /// Losses that are asked for, over the worst batch's final one: the smallest that every batch size reaches (two per
 /// cent above, so that noise decides nothing), and some before it.
@@ -34,6 +34,12 @@ pub struct BatchCurve {
     /// Steps taken and training loss, nats per token, rising in steps.
     pub points: Vec<(f64, f64)>,
 }
+
+/// Steps with the loss after them.
+type Points = Vec<(f64, f64)>;
+
+/// Curves of one size, by the bits of their batch's tokens.
+type OfBatch = BTreeMap<u64, Vec<Points>>;
 
 /// Critical batch sizes of a sweep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,7 +85,7 @@ pub struct BatchPower {
 /// For each size and loss the hyperbola over batch sizes, each with the fewest steps among its curves (so at its best
 /// learning rate); `None` where no size has enough batch sizes.
 pub fn critical_batches(curves: &[BatchCurve], level: f64) -> Option<CriticalBatches> {
-    let mut sizes: BTreeMap<(String, u64), BTreeMap<u64, Vec<Vec<(f64, f64)>>>> = BTreeMap::new();
+    let mut sizes: BTreeMap<(String, u64), OfBatch> = BTreeMap::new();
     for curve in curves {
         // Positive floats are ordered as their bits are.
         let size = sizes.entry((curve.variant.clone(), curve.n.to_bits())).or_default();
@@ -91,9 +97,8 @@ pub fn critical_batches(curves: &[BatchCurve], level: f64) -> Option<CriticalBat
     }
     let mut at = Vec::new();
     for ((_, n), batches) in &sizes {
-        let least = |curves: &Vec<Vec<(f64, f64)>>| {
-            curves.iter().flatten().map(|point| point.1).fold(f64::INFINITY, f64::min)
-        };
+        let least =
+            |curves: &Vec<Points>| curves.iter().flatten().map(|point| point.1).fold(f64::INFINITY, f64::min);
         let worst = batches.values().map(least).fold(f64::NEG_INFINITY, f64::max);
         if !worst.is_finite() {
             continue;
@@ -117,7 +122,7 @@ pub fn critical_batches(curves: &[BatchCurve], level: f64) -> Option<CriticalBat
 }
 
 /// Means over neighbouring rows; the ends keep shorter ones.
-fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+fn smoothed(points: &[(f64, f64)]) -> Points {
     let half = SMOOTHED_ROWS / 2;
     (0..points.len())
         .map(|idx| {
@@ -251,12 +256,12 @@ mod tests {
 
     #[test]
     fn too_few_batch_sizes_are_no_hyperbola() {
-        assert_eq!(critical_batches(&curves(&[1e3, 4e3]), 0.95), None);
+        assert_eq!(critical_batches(&curves(&[1e3, 4e3, 1.6e4]), 0.95), None);
         assert_eq!(critical_batches(&[], 0.95), None);
         // A batch that never learns reaches no loss that the others do.
-        let mut three = curves(&[1e3, 4e3, 1.6e4]);
-        three[0].points = vec![(1.0, 4.5), (2.0, 4.4), (3.0, 4.45)];
-        let found = critical_batches(&three, 0.95).unwrap();
+        let mut slow = curves(&[1e3, 4e3, 1.6e4, 6.4e4]);
+        slow[0].points = vec![(1.0, 4.5), (2.0, 4.4), (3.0, 4.45)];
+        let found = critical_batches(&slow, 0.95).unwrap();
         assert!(found.at.iter().all(|at| at.batch_tokens.is_some() || at.why_none.is_some()), "{found:?}");
     }
 }

@@ -23,6 +23,7 @@ mod plan_table;
 
 mod curves;
 mod isoflop;
+mod learning_rate;
 mod loss;
 
 mod frontier;
@@ -52,6 +53,7 @@ mod tests;
 
 use scalelaw_advise::Surface;
 use scalelaw_fit::conclusion::{Conclusion, Fit, IsoFlopMinimum};
+use scalelaw_fit::learning_rate::LrConclusion;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::{ExcludedRow, LossTable, MetricPoint, ResultRow};
 
@@ -72,6 +74,8 @@ pub struct ReportInput<'a> {
     pub problems: &'a [ExcludedRow],
     /// What was fitted.
     pub table: &'a LossTable,
+    /// Best learning rates, of an `lr` sweep.
+    pub learning_rate: Option<&'a LrConclusion>,
     /// What the fit concluded, or the reason why it refused and what would settle it.
     pub conclusion: Result<&'a Conclusion, &'a str>,
     /// What is known of skills; absent where none were judged.
@@ -106,6 +110,7 @@ pub fn svgs(input: &ReportInput) -> Vec<(String, String)> {
 /// All charts in the page's order.
 fn charts(input: &ReportInput, runs: &[Run]) -> Vec<Chart> {
     let mut charts = curves::charts(runs, input.curves);
+    charts.extend(learning_rate::chart(input, runs));
     charts.extend(isoflop::chart(input, runs));
     charts.extend(loss::charts(input, runs));
     charts.extend(residuals::charts(input, runs));

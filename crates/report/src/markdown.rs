@@ -5,6 +5,7 @@ use scalelaw_fit::conclusion::{Conclusion, Fit, Interval};
 use crate::ReportInput;
 use crate::agreement;
 use crate::format;
+use crate::learning_rate;
 use crate::provenance;
 use crate::runs::{self, Run, Status};
 use crate::runs_table;
@@ -37,6 +38,7 @@ pub fn markdown(input: &ReportInput) -> String {
     if !warnings.is_empty() {
         text.push_str(&format!("Know before using these numbers:\n\n{warnings}\n"));
     }
+    text.push_str(&learning_rates(input, &runs));
     text.push_str(&minima(input));
     for part in input.skills.iter().flat_map(|report| skills::parts(report)) {
         text.push_str(&format!("## {}\n\n", part.title));
@@ -101,6 +103,17 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
         }
     }
     text.push_str(&format!("\n{}\n\n", escape(&summary::method(fit, conclusion))));
+    text
+}
+
+fn learning_rates(input: &ReportInput, runs: &[Run]) -> String {
+    let mut text = String::new();
+    for part in learning_rate::parts(input, runs) {
+        let rows: Vec<Vec<String>> =
+            part.rows.iter().map(|row| row.iter().map(|cell| escape(cell)).collect()).collect();
+        let head: Vec<&str> = part.head.iter().map(|title| title.trim_start_matches('#')).collect();
+        text.push_str(&format!("## {}\n\n{}{}\n\n", part.title, table(&head, &rows), escape(&part.note)));
+    }
     text
 }
 

@@ -6,8 +6,8 @@ use crate::color;
 use crate::html::escape;
 use crate::runs::{self, Run};
 use crate::{
-    curves, frontier, isoflop, loss, plan_table, provenance, reading, residuals, runs_table, skills, summary,
-    svg,
+    curves, frontier, isoflop, learning_rate, loss, plan_table, provenance, reading, residuals, runs_table,
+    skills, summary, svg,
 };
 
 /// A part of the page with its place in the table of contents.
@@ -55,6 +55,7 @@ fn sections(input: &ReportInput, runs: &[Run]) -> Vec<Section> {
     add("results", "Results", "What came out", summary::section(input, runs));
     add("plan", "Plan", "Plan", input.plan.map_or(String::new(), plan_table::section));
     add("curves", "Curves", "Learning curves", figures(&curves::charts(runs, input.curves)));
+    add("learning-rate", "Learning rate", "Learning rate", learning_rate_section(input, runs));
     add("isoflop", "IsoFLOP", "IsoFLOP curves", isoflop_section(input, runs));
     add("loss", "Loss", "Loss against N, D and C", figures(&loss::charts(input, runs)));
     add("residuals", "Residuals", "Residuals", figures(&residuals::charts(input, runs)));
@@ -72,6 +73,14 @@ fn isoflop_section(input: &ReportInput, runs: &[Run]) -> String {
     isoflop::chart(input, runs).map_or(String::new(), |chart| {
         format!("<div class=\"charts\">{}<div>{}</div></div>", figure(&chart), isoflop::minima_table(input))
     })
+}
+
+fn learning_rate_section(input: &ReportInput, runs: &[Run]) -> String {
+    let tables = learning_rate::tables(input, runs);
+    match learning_rate::chart(input, runs) {
+        Some(chart) => format!("<div class=\"charts\">{}</div>{tables}", figure(&chart)),
+        None => tables,
+    }
 }
 
 fn figures(charts: &[Chart]) -> String {

@@ -3,6 +3,11 @@
 use std::time::Instant;
 
 use scalelaw_fit::conclusion::Conclusion;
+use scalelaw_fit::learning_rate::{LrConclusion, LrRow, best_learning_rates};
+use scalelaw_schema::count::{self, CountRule};
+use scalelaw_schema::lr_rule::{Beta2Rule, LrRule, RuleExponents, RulePoint, RuleRange};
+use scalelaw_schema::recipe::{Parametrisation, Schedule};
+use scalelaw_schema::sweep::TokenizerChoice;
 
 use crate::simulated::{self, Simulated};
 use crate::simulated_skills;
@@ -18,6 +23,7 @@ fn input<'a>(simulated: &'a Simulated, conclusion: Result<&'a Conclusion, &'a st
         curves: &simulated.curves,
         problems: &simulated.problems,
         table: &simulated.table,
+        learning_rate: None,
         conclusion,
         skills: None,
         generated: "2026-11-22 14:05 UTC",
@@ -65,6 +71,12 @@ fn for_each_kind(check: impl Fn(&str, &ReportInput)) {
     diverged.table.rows.clear();
     check("all diverged", &input(&diverged, Err(REFUSAL)));
 
+    let rates = learning_rates(&sweep);
+    check("an lr sweep", &ReportInput { learning_rate: Some(&rates), ..input(&sweep, Err(REFUSAL)) });
+    let mut by_rule = simulated::sweep(3, 5);
+    by_rule.plan.lr_rule = Some(lr_rule());
+    check("rates by a measured rule", &input(&by_rule, Err(REFUSAL)));
+
     // What no fit should hand over must still not reach a reader.
     let mut broken = concluded.clone();
     let fit = &mut broken.fits[0];
@@ -85,6 +97,73 @@ fn for_each_kind(check: impl Fn(&str, &ReportInput)) {
     check("numbers that are none", &input(&sweep, Ok(&broken)));
     broken.fits.clear();
     check("no fit", &input(&sweep, Ok(&broken)));
+}
+
+/// As if the first two runs had been trained at five rates each, the second with its best rate at the grid's edge.
+fn learning_rates(sweep: &Simulated) -> LrConclusion {
+    let mut rows = Vec::new();
+    for (planned, best) in sweep.plan.runs.iter().zip([2.0, 16.0]) {
+        let train = &planned.run.train;
+        for factor in [0.25, 0.5, 1.0, 2.0, 4.0f64] {
+            let off = (factor / best).ln();
+            rows.push(LrRow {
+                name: planned.run.id.to_string(),
+                n: count::params(train.model.shape()).total() as f64,
+                d: train.tokens() as f64,
+                batch_tokens: train.phase_at(0).batch_tokens() as f64,
+                beta2: 0.95,
+                variant: String::new(),
+                lr: factor * train.recipe.lr_peak,
+                loss: Some(2.5 * (0.02 * off * off).exp()),
+            });
+        }
+    }
+    best_learning_rates("simulated", &rows, 0.95)
+}
+
+fn lr_rule() -> LrRule {
+    LrRule {
+        schema_version: 1,
+        sweep: "probe <of> rates".to_string(),
+        program: "0.1.0".to_string(),
+        count_rule: CountRule::Exact,
+        lr: 4e-3,
+        lr_interval: None,
+        level: 0.95,
+        rms_ln_residual: 0.01,
+        n_optima: 1,
+        curvature: 0.02,
+        reference: RulePoint { n: 1e5, d: 1e6, batch_tokens: 1024.0 },
+        exponents: RuleExponents::default(),
+        range: RuleRange { n: [1e5; 2], d: [1e6; 2], batch_tokens: [1024.0; 2] },
+        beta2: Beta2Rule { beta2: 0.95, batch_tokens: 1024.0, measured: false },
+        schedule: Schedule::Constant,
+        context_len: vec![128],
+        tokenizer: vec![TokenizerChoice::Bytes],
+        parametrisation: Parametrisation::Standard,
+    }
+}
+
+#[test]
+fn every_run_is_shown_with_its_distance_from_the_best_rate() {
+    let sweep = simulated::sweep(3, 5);
+    let rates = learning_rates(&sweep);
+    let report = markdown(&ReportInput { learning_rate: Some(&rates), ..input(&sweep, Err(REFUSAL)) });
+    // Half the best rate costs 0.02·ln²2 of ln loss: 0.97 %.
+    let rows: Vec<&str> = report.lines().filter(|line| line.contains(" 0.97 % |")).collect();
+    assert!(rows.len() == 1 && rows[0].contains(" 0.50 |"), "{report}");
+    assert!(report.contains("none: the largest rate"), "{report}");
+
+    let mut sweep = sweep;
+    sweep.plan.lr_rule = Some(lr_rule());
+    let report = markdown(&input(&sweep, Err(REFUSAL)));
+    let ratio = sweep.plan.runs[0].run.train.recipe.lr_peak / 4e-3;
+    let cost = 100.0 * (0.02 * ratio.ln().powi(2)).exp_m1();
+    assert!(report.contains(&format!("| {ratio:.2} | {cost:.2} % |")), "{ratio} {cost}\n{report}");
+    assert!(report.contains("probe &lt;of> rates"), "{report}");
+
+    // Nothing is known of a best rate, so nothing is said.
+    assert!(!markdown(&input(&simulated::sweep(3, 5), Err(REFUSAL))).contains("best learning rate"));
 }
 
 /// The text of a page without its tags, style and script.

@@ -23,6 +23,7 @@ fn main() -> std::io::Result<()> {
         curves: &simulated.curves,
         problems: &simulated.problems,
         table: &simulated.table,
+        learning_rate: None,
         conclusion: if is_refused {
             Err(refusal)
         } else {
