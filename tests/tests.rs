@@ -8,6 +8,8 @@ mod command_line;
 mod kill;
 /// Who may import whom, who may see burn, polars and the file system.
 mod layering;
+/// Best learning rates: a sweep that finds them, and one that uses them.
+mod learning_rate;
 /// A simulated sweep through plan, runner, results, fit and report.
 mod pipeline;
 /// Real training: losses fall with N and with D, nothing is trained twice, evaluations of finished runs.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
-use scalelaw_fit::{FitError, FitSpec, conclusion::Conclusion};
+use scalelaw_fit::learning_rate::LrConclusion;
+use scalelaw_fit::{FitError, FitSpec, conclusion::Conclusion, learning_rate_text};
 use scalelaw_report::ReportInput;
 use scalelaw_results::{Collected, LossColumn};
 use scalelaw_schema::metrics::TRAIN_LOSS;
@@ -13,6 +14,7 @@ use scalelaw_schema::table::LossTable;
 use scalelaw_schema::{SCHEMA_VERSION, folder};
 use serde::{Deserialize, Serialize};
 
+use crate::learning_rate;
 use crate::provenance::{now, program_name};
 use crate::say::Say;
 use crate::write::write_whole;
@@ -76,6 +78,8 @@ pub struct Concluded {
     pub table: LossTable,
     /// What came out.
     pub verdict: Verdict,
+    /// Best learning rates, of an `lr` sweep.
+    pub learning_rate: Option<LrConclusion>,
 }
 
 /// Fits `table`; a refusal is a verdict, any other error an error.
@@ -101,8 +105,16 @@ pub fn conclude(sweep_dir: &Path, plan: Plan, say: Say) -> Result<Concluded> {
     for note in collected.notes.iter().chain(&noted.notes) {
         say.warn(note);
     }
-    let verdict = judge(&noted.table, &FitSpec::new())?;
-    Ok(Concluded { plan, collected, table: noted.table, verdict })
+    let learning_rate = learning_rate::conclude(&plan, &collected);
+    let verdict = match &learning_rate {
+        // Most of its runs have a rate that is known to be wrong.
+        Some(_) => Verdict::Refused {
+            why: "an `lr` sweep asks for the best learning rates".to_string(),
+            settle: Vec::new(),
+        },
+        None => judge(&noted.table, &FitSpec::new())?,
+    };
+    Ok(Concluded { plan, collected, table: noted.table, verdict, learning_rate })
 }
 
 impl Concluded {
@@ -110,9 +122,27 @@ impl Concluded {
     pub fn write(&self, sweep_dir: &Path) -> Result<PathBuf> {
         scalelaw_results::write_parquet(sweep_dir, &self.collected)?;
         write_whole(&sweep_dir.join(folder::FIT_JSON), &fit_json(&self.verdict)?)?;
+        if let Some(conclusion) = &self.learning_rate {
+            write_whole(&sweep_dir.join(folder::LR_JSON), &serde_json::to_vec_pretty(conclusion)?)?;
+            let path = sweep_dir.join(folder::LR_RULE_TOML);
+            match learning_rate::rule(&self.plan, conclusion) {
+                Some(rule) => write_whole(&path, toml::to_string(&rule)?.as_bytes())?,
+                // A rule of runs that are no longer the sweep's.
+                None if path.exists() => std::fs::remove_file(&path)?,
+                None => {}
+            }
+        }
         let page = sweep_dir.join(folder::REPORT_HTML);
         write_whole(&page, self.html().as_bytes())?;
         Ok(page)
+    }
+
+    /// For the terminal.
+    pub fn text(&self, width: usize) -> String {
+        match &self.learning_rate {
+            Some(conclusion) => learning_rate_text::render(conclusion),
+            None => self.verdict.text(width),
+        }
     }
 
     /// The page.
@@ -135,6 +165,7 @@ impl Concluded {
             curves: &points,
             problems: &self.collected.problems,
             table: &self.table,
+            learning_rate: self.learning_rate.as_ref(),
             conclusion: verdict.as_deref().map_err(|why| why.as_str()),
             skills: None,
             generated: &generated,
@@ -147,6 +178,17 @@ impl Concluded {
 pub fn read_verdict(sweep_dir: &Path) -> Option<Verdict> {
     let bytes = std::fs::read(sweep_dir.join(folder::FIT_JSON)).ok()?;
     serde_json::from_slice::<FitFile>(&bytes).ok().map(|file| file.verdict)
+}
+
+/// What was concluded, as it was written, if it can be read.
+pub fn read_text(sweep_dir: &Path, width: usize) -> Option<String> {
+    let verdict = read_verdict(sweep_dir)?;
+    let bytes = std::fs::read(sweep_dir.join(folder::LR_JSON)).ok();
+    let learning_rate = bytes.and_then(|bytes| serde_json::from_slice::<LrConclusion>(&bytes).ok());
+    Some(
+        learning_rate
+            .map_or_else(|| verdict.text(width), |conclusion| learning_rate_text::render(&conclusion)),
+    )
 }
 
 fn fit_json(verdict: &Verdict) -> Result<Vec<u8>> {

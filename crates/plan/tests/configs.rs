@@ -85,6 +85,19 @@ fn the_gpu_sweep_takes_a_night_at_20_teraflops() {
 }
 
 #[test]
+fn the_sweeps_of_learning_rates_take_minutes() {
+    // A sixth of what one thread was measured to give with two blocks of width 64.
+    for (name, n_runs, flops_per_second) in
+        [("lr", 30, 30e9), ("lr-batch", 50, 30e9), ("mup-transfer", 20, 30e9)]
+    {
+        let plan = plan_of(name, flops_per_second, 2);
+        assert_eq!((plan.runs.len(), plan.kind.as_str()), (n_runs, "lr"), "{name}");
+        let minutes = plan.total.wall_seconds.unwrap() / 60.0;
+        assert!(minutes < 8.0, "{name}: {minutes:.1} minutes");
+    }
+}
+
+#[test]
 fn the_check_of_the_rate_rule_is_three_rates_at_two_sizes() {
     let plan = plan_of("lr-rule", 14e9, 2);
     assert_eq!(plan.runs.len(), 6);

@@ -49,7 +49,7 @@ pub fn chart(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
         })
         .collect();
     Some(Chart {
-        name: "learning-rate",
+        name: "learning-rate".into(),
         title: "Loss against learning rate".to_string(),
         caption: "Lines: quadratic of log loss in log rate through the runs near the best rate; ring: its minimum, where it lies inside the rates that were compared.".to_string(),
         x: Axis { title: "Peak learning rate".to_string(), scale: x, text: TickText::Plain },

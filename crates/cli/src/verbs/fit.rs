@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::{FitError, FitSpec, LawChoice, Objective, PredictAt};
+use scalelaw_fit::learning_rate::LrConclusion;
+use scalelaw_fit::{FitError, FitSpec, LawChoice, Objective, PredictAt, learning_rate_text};
 use scalelaw_results::{ColumnNames, LossColumn, NotedTable};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::CountRule;
@@ -14,12 +15,22 @@ use crate::args::{FitArgs, Shared};
 use crate::conclude::{Verdict, judge};
 use crate::exit::UsageError;
 use crate::facts::read_plan;
+use crate::learning_rate;
 use crate::paths;
 use crate::say::Say;
 
 pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
     if args.every_count {
         return every_count(shared, args);
+    }
+    if let Some(conclusion) = learning_rates(shared, args)? {
+        let mut stdout = anstream::stdout().lock();
+        if args.json {
+            writeln!(stdout, "{}", serde_json::to_string_pretty(&conclusion)?)?;
+        } else {
+            write!(stdout, "{}", learning_rate_text::render(&conclusion))?;
+        }
+        return Ok(());
     }
     let noted = read(shared, args)?;
     for note in &noted.notes {
@@ -78,12 +89,30 @@ fn every_count(shared: &Shared, args: &FitArgs) -> Result<()> {
     Ok(())
 }
 
+/// The best learning rates, where the argument is an `lr` sweep.
+fn learning_rates(shared: &Shared, args: &FitArgs) -> Result<Option<LrConclusion>> {
+    if is_table(&args.table) {
+        return Ok(None);
+    }
+    let folder = paths::sweep_folder(shared, &args.table)?;
+    let Some(plan) = read_plan(&folder)?.filter(|plan| plan.kind == "lr") else { return Ok(None) };
+    let mut collected = scalelaw_results::collect(&folder)?;
+    if let Some(expr) = &args.filter {
+        collected.keep_where(expr)?;
+    }
+    Ok(learning_rate::conclude(&plan, &collected))
+}
+
+/// Whether `path` names a file of rows and not a sweep.
+fn is_table(path: &Path) -> bool {
+    ["csv", "parquet", "tsv"]
+        .iter()
+        .any(|extension| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension)))
+}
+
 /// The rows: of a file, or of a sweep's folder.
 fn read(shared: &Shared, args: &FitArgs) -> Result<NotedTable> {
-    let is_table = ["csv", "parquet", "tsv"]
-        .iter()
-        .any(|extension| args.table.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension)));
-    if is_table {
+    if is_table(&args.table) {
         let columns = ColumnNames {
             n: args.n.clone(),
             d: args.d.clone(),

@@ -14,7 +14,7 @@ use crate::say::Say;
 use crate::speed::{self, Placement};
 use crate::sweep_file::SweepFile;
 use crate::verbs::power;
-use crate::{facts, paths, sweep_file};
+use crate::{facts, learning_rate, paths, sweep_file};
 
 pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
     let sweep = sweep_file::load(&args.sweep.sweep, &args.sweep.overrides)?;
@@ -25,6 +25,7 @@ pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
         say.line(note);
     }
     let mut facts = facts::gather(&corpora, &placement, &shared.runs.join(&sweep.name))?;
+    facts.lr_rule = learning_rate::named_rule(&sweep)?;
     // A wrong sweep is told before anything is measured.
     let mut plan = expand(&sweep, &facts)?;
     if let Some(law) = &args.power {

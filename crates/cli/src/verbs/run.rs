@@ -22,10 +22,11 @@ use scalelaw_schema::sweep::{CenterChoice, Grid};
 
 use crate::args::{RunArgs, Shared};
 use crate::bars::Bars;
-use crate::conclude::{conclude, read_verdict};
+use crate::conclude::{conclude, read_text};
 use crate::corpora::Corpora;
 use crate::exit;
 use crate::facts;
+use crate::learning_rate;
 use crate::paths;
 use crate::say::Say;
 use crate::speed::{self, Placement};
@@ -57,16 +58,17 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         None => Placement::choose(&args.device)?,
     };
     let mut facts = facts::gather(&corpora, &placement, &sweep_dir)?;
+    facts.lr_rule = learning_rate::named_rule(&sweep)?;
     let mut plan = expand(&sweep, &facts)?;
 
     let done = over(&sweep_dir)?;
     let is_complete = !plan.runs.is_empty() && plan.runs.iter().all(|planned| done.contains(&planned.run.id));
     if is_complete
         && !args.dry_run
-        && let Some(verdict) = read_verdict(&sweep_dir)
+        && let Some(text) = read_text(&sweep_dir, width())
     {
         say.line(&format!("all {} runs of `{}` are over", plan.runs.len(), sweep.name));
-        finish(&sweep_dir, &verdict.text(width()))?;
+        finish(&sweep_dir, &text)?;
         return Ok(exit::OK);
     }
 
@@ -143,7 +145,7 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
     say.detail(if has_trained { "all runs are over" } else { "nothing was left to train" });
     let concluded = conclude(&sweep_dir, plan, say)?;
     concluded.write(&sweep_dir)?;
-    finish(&sweep_dir, &concluded.verdict.text(width()))?;
+    finish(&sweep_dir, &concluded.text(width()))?;
     for failed in &all.failed {
         say.warn(&format!("{} failed: {}", failed.folder, failed.why));
     }
