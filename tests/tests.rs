@@ -10,6 +10,8 @@ mod kill;
 mod learning_rate;
 /// Who may import whom, who may see burn, polars and the file system.
 mod layering;
+/// Best learning rates: a sweep that finds them, and one that uses them.
+mod learning_rate;
 /// A simulated sweep through plan, runner, results, fit and report.
 mod pipeline;
 /// Skills: items of one's own, bad ones named with their line, planted ones found, tags, what can be got.
