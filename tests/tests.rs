@@ -6,8 +6,6 @@ mod bad_input;
 mod command_line;
 /// Twenty kills at random moments change no bit.
 mod kill;
-/// Best learning rates: a sweep that finds them, and one that uses them.
-mod learning_rate;
 /// Who may import whom, who may see burn, polars and the file system.
 mod layering;
 /// Best learning rates: a sweep that finds them, and one that uses them.

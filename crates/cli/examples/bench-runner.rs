@@ -342,7 +342,9 @@ fn write_run(sweep_dir: &Path, run: &RunSpec) -> Result<u64> {
     std::fs::write(dir.join(folder::RUN_TOML), toml::to_string(run)?)?;
     std::fs::write(dir.join(folder::METRICS_JSONL), &text)?;
     for request in &run.evals {
-        let EvalSpec::HeldOut { n_tokens, .. } = &request.spec;
+        let EvalSpec::HeldOut { n_tokens, .. } = &request.spec else {
+            continue;
+        };
         let record = EvalRecord {
             schema_version: SCHEMA_VERSION,
             run: run.id.clone(),
@@ -353,6 +355,7 @@ fn write_run(sweep_dir: &Path, run: &RunSpec) -> Result<u64> {
             n_bytes: *n_tokens,
             wall_seconds: 1.0,
             provenance: provenance(),
+            skill: None,
         };
         let file = dir.join(folder::EVALS_DIR).join(format!("{}.json", request.spec.hash()));
         std::fs::write(file, serde_json::to_vec_pretty(&record)?)?;

@@ -6,8 +6,8 @@ use crate::color;
 use crate::html::escape;
 use crate::runs::{self, Run};
 use crate::{
-    curves, frontier, isoflop, learning_rate, loss, plan_table, provenance, reading, residuals, runs_table, skills,
-    summary, svg,
+    curves, frontier, isoflop, learning_rate, loss, plan_table, provenance, reading, residuals, runs_table,
+    skills, summary, svg,
 };
 
 /// A part of the page with its place in the table of contents.

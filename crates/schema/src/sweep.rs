@@ -243,28 +243,6 @@ pub enum ParametrisationChoice {
     Standard,
     /// The best rate of the base width holds at every width.
     Mup {
-        /// Width that the learning rate is meant for.
-        base_width: usize,
-    },
-    /// The best rate of the base model holds at every width and depth.
-    CompleteP {
-        /// Width that the learning rate is meant for.
-        base_width: usize,
-        /// Number of blocks that it is meant for.
-        base_depth: usize,
-        /// Exponent of the depth, from 1/2 to 1, which is also what is taken where absent.
-        alpha: Option<f64>,
-    },
-}
-
-/// Parametrisation as written.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
-pub enum ParametrisationChoice {
-    /// The same numbers at every size.
-    Standard,
-    /// The best rate of the base width holds at every width.
-    Mup {
         /// Width that the learning rate is meant for, and the initial deviation of 0.02: 256 or more, since narrow
         /// models want larger weights and would hand on too small ones to the wide.
         base_width: usize,

@@ -196,7 +196,7 @@ impl TrainSpec {
 mod tests {
     use super::*;
     use crate::mixture::MixtureSource;
-    use crate::recipe::{InitRule, Optimizer};
+    use crate::recipe::{InitRule, Optimizer, Parametrisation, Precision};
     use crate::shape::{Head, ModelShape};
 
     fn spec() -> TrainSpec {
@@ -220,6 +220,8 @@ mod tests {
                 schedule: Schedule::Wsd { cooldown_steps: 3 },
                 grad_clip_norm: 1.0,
                 init: InitRule::ScaledNormal { std: 0.02 },
+                precision: Precision::F32,
+                parametrisation: Parametrisation::Standard,
             },
             mixture: Mixture::new(vec![MixtureSource { tokens: "aa".to_string(), weight: 1.0 }]).unwrap(),
             seed: 0,

@@ -414,8 +414,10 @@ pub fn mean_loss(
 }
 
 fn into_flex(tensor: Tensor<2>) -> FlexTensor {
-    let tensor = tensor.without_autodiff().try_into_primitive::<Flex>();
-    plain(tensor.ok().expect("fused operations run on the processor's backend"))
+    match tensor.without_autodiff().try_into_primitive::<Flex>() {
+        Ok(tensor) => plain(tensor),
+        Err(_) => unreachable!("fused operations run on the processor's backend"),
+    }
 }
 
 /// `√(Σ g²)` over all tensors, summed in their order.

@@ -82,6 +82,11 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         facts.speed = Some(speed::measured(&placement, &cache, say)?);
         plan = expand(&sweep, &facts)?;
     }
+    if args.simulate.is_none() {
+        for planned in &plan.runs {
+            scalelaw_train::check_precision(&placement.report, planned.run.train.recipe.precision)?;
+        }
+    }
     check_limits(&sweep.spec, &plan.total)?;
     for warning in &plan.warnings {
         say.warn(warning);

@@ -98,7 +98,8 @@ pub fn worker(shared: &Shared, args: &WorkerArgs) -> Result<u8> {
         return Ok(exit::OK);
     }
     if let Some(path) = &args.time_steps {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
         let device = scalelaw_train::open_device(args.device, args.threads)?;
         let steps = scalelaw_train::time_steps(&device, &serde_json::from_str(&text)?)?;
         std::io::stdout().lock().write_all(&serde_json::to_vec(&steps)?)?;
