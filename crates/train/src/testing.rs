@@ -315,10 +315,10 @@ impl Fixture {
     /// Judges finished weights: 0 as in the run, 1 in longer windows.
     pub fn evaluate(&self, folder: &Path, which: usize) -> Result<EvalRecord, TrainError> {
         let mut request = self.run.evals[0].clone();
-        if which == 1 {
-            if let EvalSpec::HeldOut { context_len, .. } = &mut request.spec {
-                *context_len = 32;
-            }
+        if which == 1
+            && let EvalSpec::HeldOut { context_len, .. } = &mut request.spec
+        {
+            *context_len = 32;
         }
         let job = EvalJob {
             run: &self.run,
