@@ -93,13 +93,13 @@ fn a_sweep_on_the_gpu_path_survives_a_kill_and_agrees_with_the_cpu() {
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_stays_flat_over_hundreds_of_steps() {
-    const LAST_STEP: u64 = 500;
+    const LAST_STEP: u64 = 600;
     /// Steps between two samples: those of an event of the worker.
-    const EVERY: u64 = 6;
+    const EVERY: u64 = 8;
     let bench = Workbench::new();
     let Some(adapter) = software_adapter(&bench) else { return };
     bench.tiny_sweep("tiny");
-    let sweep = ["tiny.toml", "--set", "grid.horizon.steps=600", "--set", "model.d-model=16"];
+    let sweep = ["tiny.toml", "--set", "grid.horizon.steps=800", "--set", "model.d-model=16"];
     let prepare: Vec<&str> = ["data", "prepare"].into_iter().chain(sweep).collect();
     bench.expect(0, &prepare);
     let resolve: Vec<&str> = ["plan", "--no-speed", "--resolved"].into_iter().chain(sweep).collect();
@@ -142,12 +142,13 @@ fn memory_stays_flat_over_hundreds_of_steps() {
         assert!(bytes.len() as u64 >= (to - from) / EVERY - 1, "{samples:?}");
         bytes[bytes.len() / 2]
     };
-    // All kernels are compiled in the first steps. An allocator gives its pages back late, by a few megabytes; what
-    // is allowed is 21 kB a step, a fiftieth of the activations of one.
-    let (early, late) = (median(60, 120), median(LAST_STEP - 60, LAST_STEP));
+    // All kernels are compiled in the first steps, and the allocators have settled after some 200 more. From there on
+    // a run of 4000 steps grew once, by 6 MB at step 2300; what is allowed is seven kilobytes a step, a hundredth of
+    // what a step allocates.
+    let (early, late) = (median(240, 300), median(LAST_STEP - 60, LAST_STEP));
     let growth = late as f64 - early as f64;
     eprintln!("{early} bytes after warm-up, {late} at step {LAST_STEP}");
-    assert!(growth < 8e6, "resident memory grows by {:.0} bytes a step: {samples:?}", growth / 380.0);
+    assert!(growth < 2e6, "resident memory grows by {:.0} bytes a step: {samples:?}", growth / 300.0);
 }
 
 /// Resident memory of a process.
