@@ -24,9 +24,9 @@ const COUNT_MAX: f64 = 9_007_199_254_740_992.0; // 2^53
 pub(crate) struct Cell {
     pub shape: ModelShape,
     pub steps: u64,
-    /// The steps that a warm-up given as a share is a share of: the cell's own, or those of the shortest horizon of
-    /// its trunk.
-    pub warmup_of_steps: u64,
+    /// The steps that the rate and the warm-up are chosen for: the cell's own, or those of the shortest horizon of its
+    /// trunk, along which both must be the same.
+    pub recipe_steps: u64,
     pub budget_flops: Option<f64>,
     /// In words, for a later reason to drop it.
     pub label: String,
@@ -111,7 +111,7 @@ pub(crate) fn cell(
         return Err(dropped(label, "it takes more tokens than can be counted exactly (2^53)"));
     }
     let steps = steps as u64;
-    Ok(Cell { shape: shape.clone(), steps, warmup_of_steps: steps, budget_flops: None, label })
+    Ok(Cell { shape: shape.clone(), steps, recipe_steps: steps, budget_flops: None, label })
 }
 
 /// The shape of the family nearest to `n`, or why there is none.

@@ -45,7 +45,7 @@ pub fn lr_by_rule(n_total: f64) -> f64 {
 pub(crate) fn rule_point(cell: &Cell, setting: &Setting) -> RulePoint {
     RulePoint {
         n: count::params(&cell.shape).total() as f64,
-        d: cell.steps as f64 * setting.batch_tokens(),
+        d: cell.recipe_steps as f64 * setting.batch_tokens(),
         batch_tokens: setting.batch_tokens(),
     }
 }

@@ -62,7 +62,7 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
     let mut warnings = Vec::new();
     let (kind, budgets, mut cells) = cells(sweep, &choices, facts, &mut warnings)?;
     if choices.trunk {
-        trunk::share_warmup(&mut cells);
+        trunk::share_recipe(&mut cells);
     }
     let mut runs = Vec::new();
     let mut dropped = Vec::new();

@@ -122,10 +122,8 @@ fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe:
                 LrChoice::ByRule(factor) => factor * lr_by_rule(),
             },
             warmup_steps: match choices.warmup {
-                Some(length) => steps_of(length, cell.warmup_of_steps),
-                None => {
-                    steps_of(Length::Fraction(WARMUP_FRACTION), cell.warmup_of_steps).min(WARMUP_STEPS_MAX)
-                }
+                Some(length) => steps_of(length, cell.recipe_steps),
+                None => steps_of(Length::Fraction(WARMUP_FRACTION), cell.recipe_steps).min(WARMUP_STEPS_MAX),
             },
             schedule: match choices.schedule {
                 ScheduleChoice::Constant => Schedule::Constant,

@@ -27,9 +27,10 @@ use crate::resolve::Setting;
 /// itself, however short its cool-down is.
 const TAIL_FRACTION: u64 = 20;
 
-/// Tells each cell the shortest horizon of its shape and setting: a warm-up that is a share of the steps is a share
-/// of these, so that it is the same along a trunk and ends before the first branch.
-pub(crate) fn share_warmup(cells: &mut [(&Setting, MaybeCell)]) {
+/// Tells each cell the shortest horizon of its shape and setting. Its rate by rule and a warm-up that is a share of the
+/// steps are chosen for that one, so that they are the same along a trunk, the warm-up ends before the first branch,
+/// and a longer horizon that is added changes neither.
+pub(crate) fn share_recipe(cells: &mut [(&Setting, MaybeCell)]) {
     let key = |setting: &Setting, shape: &ModelShape| {
         (std::ptr::from_ref(setting), shape.n_layer, shape.d_model, shape.n_head, shape.d_ff)
     };
@@ -42,7 +43,7 @@ pub(crate) fn share_warmup(cells: &mut [(&Setting, MaybeCell)]) {
     }
     for (setting, cell) in cells {
         if let Ok(cell) = cell {
-            cell.warmup_of_steps = shortest[&key(setting, &cell.shape)];
+            cell.recipe_steps = shortest[&key(setting, &cell.shape)];
         }
     }
 }

@@ -217,7 +217,7 @@ pub struct TrainChoice {
     /// Checkpoints per run; 10 where absent.
     pub checkpoints: Option<u64>,
     /// Whether runs that differ in their horizon alone share their training: each goes on from where the next shorter
-    /// one began to cool down. Needs the schedule `wsd`; a warm-up given as a share is one of the shortest horizon.
+    /// one began to cool down. Needs the schedule `wsd`; rate by rule and warm-up are those of the shortest horizon.
     pub trunk: Option<bool>,
     /// When a run is given up as hopeless; never where absent.
     pub early_stop: Option<EarlyStopChoice>,
