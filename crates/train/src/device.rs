@@ -13,7 +13,7 @@ use scalelaw_schema::device::{DeviceChoice, DeviceKind, DeviceReport};
 use scalelaw_schema::recipe::Precision;
 use scalelaw_schema::record::Provenance;
 
-use crate::cpu::product;
+use crate::cpu::{product, simd};
 use crate::cuda::{self, Card};
 use crate::error::TrainError;
 
@@ -79,13 +79,20 @@ impl OpenDevice {
         known.into_iter().find(|(part, _)| name.contains(part)).map_or("wgpu", |(_, backend)| backend)
     }
 
+    /// Features of burn that can change numbers and, for the processor, its instructions: sums of products are rounded
+    /// once or twice by them.
+    fn features(&self) -> Vec<String> {
+        let instructions = (self.report.kind == DeviceKind::Cpu).then(|| simd::level().name());
+        BURN_FEATURES.iter().copied().chain(instructions).map(str::to_string).collect()
+    }
+
     /// Where a number made on this device comes from; times in RFC 3339.
     pub fn provenance(&self, program: &Program, started: &str, ended: &str) -> Provenance {
         Provenance {
             version: program.version.clone(),
             git_commit: program.git_commit.clone(),
             burn: BURN_VERSION.to_string(),
-            features: BURN_FEATURES.iter().map(|feature| feature.to_string()).collect(),
+            features: self.features(),
             backend: self.backend().to_string(),
             device: self.report.name.clone(),
             driver: self.report.driver.clone(),

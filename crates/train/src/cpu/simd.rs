@@ -20,6 +20,18 @@ pub enum Level {
     Avx512Bf16,
 }
 
+impl Level {
+    /// Its name: `simd-baseline`, `simd-avx2`, `simd-avx512`; the last for both levels with AVX-512, which differ in `bf16`
+    /// alone.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Baseline => "simd-baseline",
+            Level::Avx2 => "simd-avx2",
+            Level::Avx512 | Level::Avx512Bf16 => "simd-avx512",
+        }
+    }
+}
+
 /// The best level of this processor, or a lower one for comparison: `SCALELAW_SIMD` = `baseline`, `avx2`,
 /// `avx512`.
 pub fn level() -> Level {
