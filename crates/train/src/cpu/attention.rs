@@ -70,20 +70,7 @@ for_each_level! {
     ) {
         for (row, scores) in scores.chunks_exact_mut(stride).enumerate() {
             let (seen, hidden) = scores[..n_keys].split_at_mut(first + row + 1);
-            let max = simd::max(seen);
-            let mut sums = [0f32; LANES];
-            let (chunks, rest) = seen.as_chunks_mut::<LANES>();
-            for chunk in chunks {
-                for lane in 0..LANES {
-                    chunk[lane] = simd::exp::<FMA>(chunk[lane] - max);
-                    sums[lane] += chunk[lane];
-                }
-            }
-            let mut sum = simd::sum_lanes(sums);
-            for value in rest {
-                *value = simd::exp::<FMA>(*value - max);
-                sum += *value;
-            }
+            let (max, sum) = simd::exponentials::<FMA>(seen);
             hidden.fill(0.0);
             inverse_sums[row] = 1.0 / sum;
             log_sums[row] = max + sum.ln();

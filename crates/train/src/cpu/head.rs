@@ -70,21 +70,8 @@ for_each_level! {
     fn gradient_of_rows(logits: &mut [f32], targets: &[i32], losses: &mut [f32], factor: f32) {
         let v = logits.len() / targets.len();
         for ((logits, &target), loss) in logits.chunks_exact_mut(v).zip(targets).zip(losses) {
-            let max = simd::max(logits);
             let target_logit = logits[target as usize];
-            let mut sums = [0f32; LANES];
-            let (chunks, rest) = logits.as_chunks_mut::<LANES>();
-            for chunk in chunks {
-                for lane in 0..LANES {
-                    chunk[lane] = simd::exp::<FMA>(chunk[lane] - max);
-                    sums[lane] += chunk[lane];
-                }
-            }
-            let mut sum = simd::sum_lanes(sums);
-            for value in rest {
-                *value = simd::exp::<FMA>(*value - max);
-                sum += *value;
-            }
+            let (max, sum) = simd::exponentials::<FMA>(logits);
             *loss = sum.ln() + (max - target_logit);
             let scale = factor / sum;
             for value in logits.iter_mut() {

@@ -2,7 +2,7 @@
 //! they share. Sums have a fixed shape (16 lanes, halved to one), so that a number does not depend on the
 //! vector width.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::OnceLock;
 
 /// Partial sums that every reduction keeps.
 pub const LANES: usize = 16;
@@ -35,24 +35,16 @@ impl Level {
 /// The best level of this processor, or a lower one for comparison: `SCALELAW_SIMD` = `baseline`, `avx2`,
 /// `avx512`.
 pub fn level() -> Level {
-    static LEVEL: AtomicU8 = AtomicU8::new(u8::MAX);
-    match LEVEL.load(Ordering::Relaxed) {
-        0 => Level::Baseline,
-        1 => Level::Avx2,
-        2 => Level::Avx512,
-        3 => Level::Avx512Bf16,
-        _ => {
-            let wanted = match std::env::var("SCALELAW_SIMD").as_deref() {
-                Ok("baseline") => Level::Baseline,
-                Ok("avx2") => Level::Avx2,
-                Ok("avx512") => Level::Avx512,
-                _ => Level::Avx512Bf16,
-            };
-            let level = detected().min(wanted);
-            LEVEL.store(level as u8, Ordering::Relaxed);
-            level
-        }
-    }
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let wanted = match std::env::var("SCALELAW_SIMD").as_deref() {
+            Ok("baseline") => Level::Baseline,
+            Ok("avx2") => Level::Avx2,
+            Ok("avx512") => Level::Avx512,
+            _ => Level::Avx512Bf16,
+        };
+        detected().min(wanted)
+    })
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -197,6 +189,26 @@ pub fn exp<const FMA: bool>(x: f32) -> f32 {
     let mantissa = fma::<FMA>(p, r * r, r) + 1.0;
     let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
     mantissa * f32::from_bits(exponent)
+}
+
+/// Replaces values by their exponentials below the largest one, `e^(x − max)`, and returns that maximum and their sum.
+#[inline(always)]
+pub fn exponentials<const FMA: bool>(values: &mut [f32]) -> (f32, f32) {
+    let max = max(values);
+    let mut sums = [0f32; LANES];
+    let (chunks, rest) = values.as_chunks_mut::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            chunk[lane] = exp::<FMA>(chunk[lane] - max);
+            sums[lane] += chunk[lane];
+        }
+    }
+    let mut sum = sum_lanes(sums);
+    for value in rest {
+        *value = exp::<FMA>(*value - max);
+        sum += *value;
+    }
+    (max, sum)
 }
 
 /// `1 / (1 + e⁻ˣ)`
