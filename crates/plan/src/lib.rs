@@ -103,6 +103,8 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
         budgets,
         warnings,
         lr_rule: choices.lr_rule,
+        uses: sweep.measure.iter().flat_map(|measure| measure.uses.clone()).collect(),
+        targets: sweep.measure.iter().flat_map(|measure| measure.targets.clone()).collect(),
         total,
         packing: facts.packing.clone(),
     };

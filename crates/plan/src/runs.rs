@@ -162,6 +162,7 @@ fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe:
             log_steps: every(LOG_ROWS),
             checkpoint_steps: every(choices.checkpoints),
             eval_steps: every(choices.eval_during.saturating_add(1)),
+            eval_items: None,
         },
         keep: choices.keep,
         keep_steps: Vec::new(),

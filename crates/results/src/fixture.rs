@@ -106,7 +106,7 @@ pub(crate) fn run(n_layer: usize, steps: u64, seed: u64) -> Run {
             cell: Cell { budget_flops: Some(3e9), cluster: None },
             corpora: vec![corpus("code", "c0de"), corpus("prose", "9405e")],
             evals: requests,
-            cadence: Cadence { log_steps: 1, checkpoint_steps: 10, eval_steps: 10 },
+            cadence: Cadence { log_steps: 1, checkpoint_steps: 10, eval_steps: 10, eval_items: None },
             keep: Keep::None,
             keep_steps: Vec::new(),
             early_stop: None,

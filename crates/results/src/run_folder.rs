@@ -160,7 +160,14 @@ fn to_row(name: &str, record: RunRecord, spec: &RunSpec, evals: &[EvalRecord]) -
             missing.name
         ));
     }
-    let by_name = by_name(spec, evals);
+    let of_text = by_name(spec, evals, |eval| eval.skill.is_none());
+    let of_skills = by_name(spec, evals, |eval| eval.skill.is_some());
+    let sources = &record.train.mixture.sources;
+    let weights: f64 = sources.iter().map(|source| source.weight).sum();
+    let shares = sources
+        .iter()
+        .map(|source| (spec.corpus_name(&source.tokens).to_string(), source.weight / weights))
+        .collect();
     let mean = |of: fn(&EvalRecord) -> f64| mixture_mean(&record, spec, evals, of);
     let (loss, bpb) = (mean(|eval| eval.loss), mean(|eval| eval.bpb));
     let shape = record.train.model.shape();
@@ -185,8 +192,13 @@ fn to_row(name: &str, record: RunRecord, spec: &RunSpec, evals: &[EvalRecord]) -
         flops_spent: record.flops_spent.total(),
         loss,
         bpb,
-        losses: by_name.iter().map(|(name, eval)| (name.to_string(), eval.loss)).collect(),
-        bpbs: by_name.iter().map(|(name, eval)| (name.to_string(), eval.bpb)).collect(),
+        losses: of_text.iter().map(|(name, eval)| (name.to_string(), eval.loss)).collect(),
+        bpbs: of_text.iter().map(|(name, eval)| (name.to_string(), eval.bpb)).collect(),
+        skills: of_skills
+            .iter()
+            .filter_map(|(name, eval)| Some((name.to_string(), eval.skill.clone()?)))
+            .collect(),
+        shares,
         train_loss: record.train_loss,
         lr: record.train.recipe.lr_peak,
         batch_tokens: last_phase.batch_tokens(),
@@ -206,9 +218,13 @@ fn to_row(name: &str, record: RunRecord, spec: &RunSpec, evals: &[EvalRecord]) -
 
 /// Of several evaluations with one name, the one that `run.toml` asks for, else the one over the most
 /// tokens: a later, shorter one must not replace what the other runs of the sweep have.
-fn by_name<'a>(spec: &RunSpec, evals: &'a [EvalRecord]) -> BTreeMap<&'a str, &'a EvalRecord> {
+fn by_name<'a>(
+    spec: &RunSpec,
+    evals: &'a [EvalRecord],
+    is_wanted: impl Fn(&EvalRecord) -> bool,
+) -> BTreeMap<&'a str, &'a EvalRecord> {
     let mut by_name = BTreeMap::new();
-    for eval in evals {
+    for eval in evals.iter().filter(|eval| is_wanted(eval)) {
         let kept = by_name.entry(eval.request.name.as_str()).or_insert(eval);
         if rank(spec, eval) > rank(spec, kept) {
             *kept = eval;

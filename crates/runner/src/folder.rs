@@ -269,7 +269,7 @@ pub(crate) mod tests {
             cell: Cell::default(),
             corpora: vec![],
             evals: vec![],
-            cadence: Cadence { log_steps: 10, checkpoint_steps: 50, eval_steps: 100 },
+            cadence: Cadence { log_steps: 10, checkpoint_steps: 50, eval_steps: 100, eval_items: None },
             keep: Keep::Weights,
             keep_steps: vec![],
             early_stop: None,

@@ -1,10 +1,13 @@
 //! A sweep with all choices made: the runs, what each will cost, and the cells that cannot be.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::count::CountRule;
 use crate::lr_rule::LrRule;
 use crate::run::RunSpec;
+use crate::sweep::SkillTarget;
 
 /// The content of `plan.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,7 +20,7 @@ pub struct Plan {
     /// What the sweep asks, where the file says so.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub question: Option<String>,
-    /// Kind of grid: `isoflop`, `ladder`, `product`, `lr`.
+    /// Kind of grid: `isoflop`, `validation`, `mix`, `ladder`, `product`, `lr`.
     pub kind: String,
     /// How N and C of this plan are counted.
     pub count_rule: CountRule,
@@ -32,6 +35,12 @@ pub struct Plan {
     /// The measured rule that the learning rates come from, where the sweep names one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lr_rule: Option<LrRule>,
+    /// Uses that skills are weighed for, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub uses: BTreeMap<String, BTreeMap<String, f64>>,
+    /// What each skill is to reach.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub targets: BTreeMap<String, SkillTarget>,
     /// Sums over `runs`.
     pub total: PlanTotal,
     /// How many runs train at once, where the machine is known.

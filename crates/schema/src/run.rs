@@ -69,6 +69,9 @@ pub struct Cadence {
     pub checkpoint_steps: u64,
     /// An evaluation on the held-out tokens, written to the metrics; the last step always has one.
     pub eval_steps: u64,
+    /// Items per skill of the evaluations before the last step, which asks all that the run's are made of.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub eval_items: Option<u64>,
 }
 
 /// When a run is given up as hopeless: at one point of its training its loss is compared with what a finished run

@@ -96,4 +96,8 @@ pub struct FactSpace {
     pub value_bits: f64,
     /// Answers that one name has. Items ask for each of them equally often.
     pub answers_per_fact: u64,
+    /// Training tokens in which every fact is stated once, on the mean: training tokens of the skill over this are
+    /// the exposures.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pass_tokens: Option<f64>,
 }

@@ -308,6 +308,24 @@ pub struct MeasureChoice {
     pub items: Option<u64>,
     /// Items per skill in the evaluations during a run; 128 where absent.
     pub items_during: Option<u64>,
+    /// Uses by name, each a weight for every skill that counts in it: `tutor = { lookup = 1, mano = 3 }`. The best
+    /// mixture is sought, and the cost of a wrong validation text told, for each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub uses: BTreeMap<String, BTreeMap<String, f64>>,
+    /// What a skill is to reach: `lookup = { nll = 0.5 }` or `mano = { accuracy = 0.9 }`. The least investment that
+    /// reaches it is sought.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub targets: BTreeMap<String, SkillTarget>,
+}
+
+/// What a skill is to reach: exactly one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkillTarget {
+    /// At most so many nats per answer token.
+    Nll(f64),
+    /// At least this share of the items right.
+    Accuracy(f64),
 }
 
 /// Limits of a sweep. Beyond one of them nothing starts (exit code 5).

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::count::{FlopCount, ParamCount};
 use crate::record::Outcome;
 use crate::run_id::RunId;
+use crate::score::SkillScore;
 use crate::shape::Head;
 
 /// One row of `results.parquet`: a run that is over.
@@ -57,6 +58,12 @@ pub struct ResultRow {
     pub losses: BTreeMap<String, f64>,
     /// Held-out loss of each corpus by name, bits per byte.
     pub bpbs: BTreeMap<String, f64>,
+    /// Score of each skill by name, in full.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub skills: BTreeMap<String, SkillScore>,
+    /// Share of each corpus by name in the training mixture; they sum to 1.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub shares: BTreeMap<String, f64>,
     /// Training loss at the end.
     pub train_loss: Option<f64>,
     /// Peak learning rate.

@@ -113,7 +113,7 @@ fn training_rate(
     let mut state = TrainState { model, moments, progress: Progress::new(0, 0) };
     let setup = StepSetup {
         train: &train,
-        cadence: &Cadence { log_steps: 0, checkpoint_steps: 0, eval_steps: 0 },
+        cadence: &Cadence { log_steps: 0, checkpoint_steps: 0, eval_steps: 0, eval_items: None },
         keep_steps: &[],
         micro_batch: PHASE.batch_sequences,
         matmul_peak: None,

@@ -527,7 +527,7 @@ mod tests {
         let Outcome::Diverged { step } = outcome else { panic!("{outcome:?}") };
         assert_eq!((state.progress.step, rows.len() as u64), (step, step - 1));
         assert!(step < 300);
-        let cadence = Cadence { log_steps: 1000, checkpoint_steps: 0, eval_steps: 0 };
+        let cadence = Cadence { log_steps: 1000, checkpoint_steps: 0, eval_steps: 0, eval_items: None };
         let device = Device::flex();
         let setup = StepSetup {
             train: &train,

@@ -62,7 +62,7 @@ pub fn run_spec(steps: u64) -> RunSpec {
         cell: Cell::default(),
         corpora: vec![CorpusRef { name: "letters".to_string(), tokens: "aa".to_string() }],
         evals: Vec::new(),
-        cadence: Cadence { log_steps: 5, checkpoint_steps: 8, eval_steps: 0 },
+        cadence: Cadence { log_steps: 5, checkpoint_steps: 8, eval_steps: 0, eval_items: None },
         keep: Keep::Weights,
         keep_steps: Vec::new(),
         early_stop: None,
@@ -101,7 +101,7 @@ pub fn train_in_memory(
 ) -> (Outcome, TrainState, Vec<MetricsRow>) {
     let mut state = fresh(train, device);
     let mut rows = Vec::new();
-    let cadence = Cadence { log_steps: 1, checkpoint_steps: 0, eval_steps: 0 };
+    let cadence = Cadence { log_steps: 1, checkpoint_steps: 0, eval_steps: 0, eval_items: None };
     let setup =
         StepSetup { train, cadence: &cadence, keep_steps: &[], micro_batch, matmul_peak: None, device };
     let hooks = Hooks {

@@ -64,7 +64,7 @@ pub fn time_steps(device: &OpenDevice, spec: &TimedSpec) -> Result<TimedSteps, T
             let positions = state.model.positions(phase.context_len);
             let setup = StepSetup {
                 train,
-                cadence: &Cadence { log_steps: 0, checkpoint_steps: 0, eval_steps: 0 },
+                cadence: &Cadence { log_steps: 0, checkpoint_steps: 0, eval_steps: 0, eval_items: None },
                 keep_steps: &[],
                 micro_batch: phase.batch_sequences,
                 matmul_peak: None,

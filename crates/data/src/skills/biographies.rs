@@ -291,6 +291,7 @@ impl Generate for Biographies {
             key_bits: (N_NAMES as f64).log2(),
             value_bits,
             answers_per_fact: N_ASKED as u64,
+            pass_tokens: None,
         })
     }
 

@@ -79,6 +79,7 @@ impl Generate for Lookup {
             key_bits: self.key_bits.into(),
             value_bits: self.value_bits.into(),
             answers_per_fact: 1,
+            pass_tokens: None,
         })
     }
 

@@ -72,7 +72,12 @@ pub fn run_spec(seed: u64) -> RunSpec {
         cell: Cell::default(),
         corpora: vec![],
         evals: vec![],
-        cadence: Cadence { log_steps: 5, checkpoint_steps: CHECKPOINT_STEPS, eval_steps: STEPS },
+        cadence: Cadence {
+            log_steps: 5,
+            checkpoint_steps: CHECKPOINT_STEPS,
+            eval_steps: STEPS,
+            eval_items: None,
+        },
         keep: Keep::None,
         keep_steps: vec![],
         early_stop: None,

@@ -32,6 +32,8 @@ pub fn write_plan(sweep_dir: &Path, runs: &[RunSpec]) {
         budgets: vec![],
         warnings: vec![],
         lr_rule: None,
+        uses: Default::default(),
+        targets: Default::default(),
         total: PlanTotal {
             n_runs: runs.len(),
             flops: 0.0,
