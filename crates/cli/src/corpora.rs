@@ -14,13 +14,14 @@ use scalelaw_schema::sweep::TokenizerChoice;
 
 use crate::exit::UsageError;
 use crate::say::Say;
-use crate::skills::{FoundSkill, Names, find_skill, open_spec, read_manifest};
+use crate::skills::{Asked, FoundSkill, Names, find_skill, open_spec, read_manifest, suites_of};
 use crate::sweep_file::SweepFile;
 
 /// The corpora that a sweep names, and its tokenizers.
 pub struct Corpora {
     corpora: BTreeMap<String, Corpus>,
     tokenizers: BTreeMap<TokenizerChoice, Tokenizer>,
+    suites: BTreeMap<(TokenizerChoice, String), EvalSpec>,
     cache: PathBuf,
 }
 
@@ -112,6 +113,21 @@ impl Corpora {
         for choice in &spec.data.tokenizer.0 {
             tokenizers.insert(*choice, tokenizer(*choice, &trained_on, cache, say)?);
         }
+        let mut suites = BTreeMap::new();
+        if let Some(measure) = &spec.measure {
+            let trained_on = trained_on.as_slice();
+            for (skill_idx, name) in measure.skills.iter().enumerate() {
+                let asked =
+                    Asked { name, items: measure.items, is_tagged: spec.data.tag_sources == Some(true) };
+                let of_skill = suites_of(&asked, &names, trained_on, &tokenizers, say).map_err(|error| {
+                    if !error.is::<UsageError>() {
+                        return error;
+                    }
+                    sweep.layers.error_at(&format!("measure.skills[{skill_idx}]"), error.to_string()).into()
+                })?;
+                suites.extend(of_skill);
+            }
+        }
         for name in spec.eval.iter().flat_map(|eval| eval.corpora.iter().flatten()) {
             if !corpora.contains_key(name) {
                 corpora.insert(name.clone(), open(name)?);
@@ -122,7 +138,12 @@ impl Corpora {
                 say.warn(note);
             }
         }
-        Ok(Corpora { corpora, tokenizers, cache: cache.to_path_buf() })
+        Ok(Corpora { corpora, tokenizers, suites, cache: cache.to_path_buf() })
+    }
+
+    /// What runs under each tokenizer are asked about each skill that the sweep measures.
+    pub fn suites(&self) -> BTreeMap<(TokenizerChoice, String), EvalSpec> {
+        self.suites.clone()
     }
 
     /// What the planner must know of each corpus under each tokenizer.

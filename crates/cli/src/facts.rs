@@ -45,6 +45,7 @@ pub fn gather(corpora: &Corpora, placement: &Placement, sweep_dir: &Path) -> Res
             .map(|disk| disk.available_space())
     });
     let mut facts = PlanFacts::new(corpora.facts()?);
+    facts.suites = corpora.suites();
     facts.slots = placement.slots;
     facts.memory_bytes = placement.report.memory_bytes;
     facts.max_binding_bytes = placement.report.max_binding_bytes;

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use scalelaw_data::{Corpus, DataError, Suite};
+use scalelaw_data::suite::overlap::{self, OverlapReport};
+use scalelaw_data::{Corpus, DataError, Suite, TokenSuite, Tokenizer};
 use scalelaw_schema::corpus::CorpusSpec;
+use scalelaw_schema::eval::EvalSpec;
 use scalelaw_schema::skill::SkillManifest;
+use scalelaw_schema::sweep::TokenizerChoice;
 
 use crate::corpora::open_corpus;
 use crate::exit::UsageError;
+use crate::say::Say;
 
 /// Where names are looked up.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +84,54 @@ pub fn open_suite(name: &str, names: &Names) -> Result<(Suite, Option<Corpus>)> 
     };
     let suite = Suite::open(name, &found.manifest, corpus.as_ref(), &found.base)?;
     Ok((suite, corpus))
+}
+
+/// How a skill is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    pub name: &'a str,
+    /// Most items; all where absent.
+    pub items: Option<u64>,
+    /// Whether items begin with their source's tag, as the documents do.
+    pub is_tagged: bool,
+}
+
+/// Makes a skill's suite ready in the cache under each tokenizer, without the items that training text holds.
+pub fn suites_of(
+    asked: &Asked,
+    names: &Names,
+    trained_on: &[&Corpus],
+    tokenizers: &BTreeMap<TokenizerChoice, Tokenizer>,
+    say: Say,
+) -> Result<Vec<((TokenizerChoice, String), EvalSpec)>> {
+    let (mut suite, own) = open_suite(asked.name, names)?;
+    let report = overlap::remove_cached(&mut suite, trained_on, names.cache)?;
+    if let Some(report) = report.filter(|report| report.n_found > 0) {
+        say.line(&format!("skill `{}`: {}", asked.name, overlap_text(&report)));
+    }
+    let tag = match (asked.is_tagged, own) {
+        (true, Some(corpus)) => corpus.with_its_tag().tag().to_string(),
+        _ => String::new(),
+    };
+    let mut specs = Vec::new();
+    for (&choice, tokenizer) in tokenizers {
+        let suite = TokenSuite::new(&suite, tokenizer, &tag)?;
+        suite.save(names.cache)?;
+        specs.push(((choice, asked.name.to_string()), suite.spec(asked.items.unwrap_or(u64::MAX))));
+    }
+    Ok(specs)
+}
+
+/// Which items training text holds.
+pub fn overlap_text(report: &OverlapReport) -> String {
+    let part = match report.in_part.as_slice() {
+        [] => String::new(),
+        endless => format!(" ({} without end: its beginning)", endless.join(", ")),
+    };
+    format!(
+        "{} of {} items share text with the {} bytes searched{part} and are left out; {} are too short to tell",
+        report.n_found, report.n_items, report.bytes, report.n_too_short
+    )
 }
 
 /// A corpus by its spec: relative paths of downloaded files start in the cache.

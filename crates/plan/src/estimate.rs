@@ -117,21 +117,20 @@ pub fn flops_per_second(speed: &DeviceSpeed, n_total: f64) -> Option<f64> {
 fn eval_flops(run: &RunSpec) -> f64 {
     let every = run.cadence.eval_steps.max(1);
     let n_times = (run.train.total_steps().div_ceil(every) - run.train.first_step() / every).max(1);
-    let once: f64 = run
-        .evals
-        .iter()
-        .map(|request| match &request.spec {
-            EvalSpec::HeldOut { n_tokens, context_len, .. } => {
-                let windows = *n_tokens as f64 / *context_len as f64;
-                count::forward_flops_per_sequence(run.train.model.shape(), *context_len).total() * windows
-            }
-            EvalSpec::Skill { n_sequences, context_len, .. } => {
-                count::forward_flops_per_sequence(run.train.model.shape(), *context_len).total()
-                    * *n_sequences as f64
-            }
-        })
-        .sum();
-    once * n_times as f64
+    let flops = |spec: &EvalSpec| match spec {
+        EvalSpec::HeldOut { n_tokens, context_len, .. } => {
+            let windows = *n_tokens as f64 / *context_len as f64;
+            count::forward_flops_per_sequence(run.train.model.shape(), *context_len).total() * windows
+        }
+        EvalSpec::Skill { n_sequences, context_len, .. } => {
+            count::forward_flops_per_sequence(run.train.model.shape(), *context_len).total()
+                * *n_sequences as f64
+        }
+    };
+    let at_end: f64 = run.evals.iter().map(|request| flops(&request.spec)).sum();
+    let during: f64 =
+        run.evals.iter().map(|request| flops(&request.spec.at_most(run.cadence.eval_items))).sum();
+    at_end + during * (n_times - 1) as f64
 }
 
 /// What `run` will cost in one of `slots` slots.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use scalelaw_schema::device::DeviceSpeed;
+use scalelaw_schema::eval::EvalSpec;
 use scalelaw_schema::lr_rule::LrRule;
 use scalelaw_schema::plan::{Packing, Plan};
 use scalelaw_schema::record::Outcome;
@@ -17,6 +18,8 @@ pub(crate) const BYTE_VOCAB: usize = 257;
 pub struct PlanFacts {
     /// Each corpus that the sweep names, under each of its tokenizers.
     pub corpora: BTreeMap<(TokenizerChoice, String), CorpusFacts>,
+    /// What a run under each tokenizer is asked about each skill of `[measure]`; a skill without it is left out.
+    pub suites: BTreeMap<(TokenizerChoice, String), EvalSpec>,
     /// Measured speed of the device; without it no time, energy or money is told.
     pub speed: Option<DeviceSpeed>,
     /// Runs that train at once, at least 1.
@@ -81,6 +84,7 @@ impl PlanFacts {
     pub fn new(corpora: BTreeMap<(TokenizerChoice, String), CorpusFacts>) -> PlanFacts {
         PlanFacts {
             corpora,
+            suites: BTreeMap::new(),
             speed: None,
             slots: 1,
             packing: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use scalelaw_schema::count::CountRule;
+use scalelaw_schema::eval::{EvalRequest, EvalSpec};
 use scalelaw_schema::lr_rule::LrRule;
 use scalelaw_schema::recipe::{Parametrisation, Precision};
 use scalelaw_schema::run::{EarlyStop, Keep};
@@ -43,6 +44,9 @@ pub const CHECKPOINTS: u64 = 10;
 pub const EARLY_STOP_AT: f64 = 0.5;
 /// Held-out tokens per corpus, also the least that may be asked for: fewer leave noise that a fit would see.
 pub const EVAL_TOKENS: u64 = 65536;
+/// Items per skill of an evaluation during a run.
+pub const ITEMS_DURING: u64 = 128;
+
 /// A sweep with its defaults applied.
 #[derive(Debug, Clone)]
 pub(crate) struct Choices {
@@ -65,6 +69,10 @@ pub(crate) struct Choices {
     pub checkpoints: u64,
     pub eval_tokens: u64,
     pub eval_during: u64,
+    /// What runs are asked about skills.
+    pub skill_evals: BTreeMap<TokenizerChoice, Vec<EvalRequest>>,
+    /// Items per skill of the evaluations during a run, where skills are measured.
+    pub items_during: Option<u64>,
     pub trunk: bool,
     pub early_stop: Option<EarlyStop>,
 }
@@ -112,13 +120,19 @@ impl Choices {
         let eval = sweep.eval.clone().unwrap_or_default();
         let rule = sweep.count_rule.unwrap_or(CountRule::Exact);
         check_tokenizers(&sweep.data.tokenizer.0)?;
-        check_measure(sweep)?;
         let blends = blends(sweep, facts)?;
+        let settings = settings(sweep, facts, rule)?;
         let choices = Choices {
+            skill_evals: skill_evals(sweep, facts, &settings)?,
+            items_during: sweep
+                .measure
+                .as_ref()
+                .filter(|measure| !measure.skills.is_empty())
+                .map(|measure| measure.items_during.unwrap_or(ITEMS_DURING)),
             name: name(sweep)?,
             rule,
             keep: sweep.keep.unwrap_or(Keep::Weights),
-            settings: settings(sweep, facts, rule)?,
+            settings,
             recipes: recipes(&train)?,
             blends,
             lr_rule: lr_rule(&train, facts)?,
@@ -296,16 +310,33 @@ fn recipes(train: &TrainChoice) -> Result<Vec<RecipeChoice>, PlanError> {
     Ok(recipes)
 }
 
-/// Suites of items can be made and looked at, and skills trained on; no run is judged by them yet, and a sweep that
-/// asks for it must not end without what it asked for.
-fn check_measure(sweep: &SweepSpec) -> Result<(), PlanError> {
-    match &sweep.measure {
-        None => Ok(()),
-        Some(_) => Err(PlanError::at(
-            "measure",
-            "runs cannot be judged by skills yet (hint: leave `[measure]` out; a skill's name in `data.mixture` trains on its text)".to_string(),
-        )),
+/// What runs under each tokenizer are asked about skills.
+fn skill_evals(
+    sweep: &SweepSpec,
+    facts: &PlanFacts,
+    settings: &[Setting],
+) -> Result<BTreeMap<TokenizerChoice, Vec<EvalRequest>>, PlanError> {
+    let mut evals: BTreeMap<TokenizerChoice, Vec<EvalRequest>> = BTreeMap::new();
+    let skills = sweep.measure.iter().flat_map(|measure| measure.skills.iter().enumerate());
+    for (skill_idx, name) in skills {
+        for &tokenizer in &sweep.data.tokenizer.0 {
+            let Some(spec) = facts.suites.get(&(tokenizer, name.clone())) else { continue };
+            let shortest = settings.iter().map(|setting| setting.context_len).min();
+            if let (EvalSpec::Skill { context_len, .. }, Some(shortest)) = (spec, shortest)
+                && *context_len > shortest
+            {
+                return Err(PlanError::at(
+                    format!("measure.skills[{skill_idx}]"),
+                    format!(
+                        "the longest item of `{name}` has {context_len} tokens, and `model.context-len` is {shortest} (hint: a longer context, or shorter items in the skill's manifest)"
+                    ),
+                ));
+            }
+            let request = EvalRequest { name: name.clone(), spec: spec.clone() };
+            evals.entry(tokenizer).or_default().push(request);
+        }
     }
+    Ok(evals)
 }
 
 /// The rule of `facts`, refused where it was measured under another parametrisation: there its rates mean

@@ -150,6 +150,7 @@ fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe:
             context_len: setting.context_len,
         },
     });
+    let skill_evals = choices.skill_evals.get(&setting.tokenizer).into_iter().flatten().cloned();
     // `n` parts of the run, the last of which may be shorter.
     let every = |n: u64| cell.steps.div_ceil(n.clamp(1, cell.steps));
     RunSpec {
@@ -157,12 +158,12 @@ fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe:
         cell: PlacedCell { budget_flops: cell.budget_flops, cluster: Some(id.clone()) },
         id,
         corpora: blend.corpora.clone(),
-        evals: evals.collect(),
+        evals: evals.chain(skill_evals).collect(),
         cadence: Cadence {
             log_steps: every(LOG_ROWS),
             checkpoint_steps: every(choices.checkpoints),
             eval_steps: every(choices.eval_during.saturating_add(1)),
-            eval_items: None,
+            eval_items: choices.items_during,
         },
         keep: choices.keep,
         keep_steps: Vec::new(),

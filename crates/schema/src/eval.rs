@@ -40,6 +40,21 @@ impl EvalSpec {
     pub fn hash(&self) -> String {
         hash12(self)
     }
+
+    /// The same over `n_items` items where it has more; where none are named, and for text, the same.
+    pub fn at_most(&self, n_items: Option<u64>) -> EvalSpec {
+        match (self, n_items) {
+            (EvalSpec::Skill { suite, n_items: all, n_sequences, context_len }, Some(some))
+                if some < *all =>
+            {
+                let (suite, context_len) = (suite.clone(), *context_len);
+                // Items have about the same number of sequences each.
+                let n_sequences = (*n_sequences as f64 * some as f64 / *all as f64).round() as u64;
+                EvalSpec::Skill { suite, n_items: some, n_sequences, context_len }
+            }
+            _ => self.clone(),
+        }
+    }
 }
 
 /// An evaluation with the name a person gave to it (the corpus' or the skill's).

@@ -1,7 +1,7 @@
 //! The parts of the model made of burn's own operations: they run on every device, and are what the fused
 //! operations are tested against. Letters in shapes are those of [`crate::model`].
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData, activation, module};
+use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor, TensorData, activation, module};
 
 use crate::cpu::rows::Rotary;
 use crate::model::NORM_EPS;
@@ -83,18 +83,45 @@ pub fn mlp(x: Tensor<2>, weights: [&Tensor<2>; 4]) -> Tensor<2> {
 
 /// Negative log-likelihood of each target `[N, 1]` in nats, `[N]`; x `[N, C]`, weight `[C, V]`.
 pub fn token_losses(x: Tensor<2>, gain: &Tensor<2>, weight: Tensor<2>, targets: Tensor<2, Int>) -> Tensor<1> {
-    let x = rms_norm(x, gain);
-    let ([n, _], [_, v]) = (x.dims(), weight.dims());
+    in_parts(rms_norm(x, gain), weight, targets, |logits, targets| {
+        let n = logits.dims()[0];
+        cross_entropy(logits, targets).reshape([n, 1])
+    })
+    .squeeze_dim(1)
+}
+
+/// The same, and by how much the target's logit is above the largest other one, `[2, N]`.
+pub fn token_scores(x: Tensor<2>, gain: &Tensor<2>, weight: Tensor<2>, targets: Tensor<2, Int>) -> Tensor<2> {
+    in_parts(rms_norm(x, gain), weight, targets, |logits, targets| {
+        let n = logits.dims()[0];
+        let target = logits.clone().gather(1, targets.clone()); // [n, 1]
+        let masked = Tensor::full([n, 1], MASKED, &logits.device());
+        let others = logits.clone().scatter(1, targets.clone(), masked, IndexingUpdateOp::Add);
+        let margin = target - others.max_dim(1);
+        Tensor::cat(vec![cross_entropy(logits, targets).reshape([n, 1]), margin], 1)
+    })
+    .transpose()
+}
+
+/// What `of` makes of logits `[n, V]` and targets `[n, 1]`, one row for each, over parts that are small enough to exist
+/// at once; h `[N, C]`, weight `[C, V]`.
+fn in_parts(
+    h: Tensor<2>,
+    weight: Tensor<2>,
+    targets: Tensor<2, Int>,
+    of: impl Fn(Tensor<2>, Tensor<2, Int>) -> Tensor<2>,
+) -> Tensor<2> {
+    let ([n, _], [_, v]) = (h.dims(), weight.dims());
     let rows = (MAX_LOGIT_BYTES / (4 * v)).max(1);
     if n <= rows {
-        return cross_entropy(x.matmul(weight), targets);
+        return of(h.matmul(weight), targets);
     }
-    let losses = (0..n).step_by(rows).map(|first| {
+    let parts = (0..n).step_by(rows).map(|first| {
         let here = rows.min(n - first);
-        let logits = x.clone().narrow(0, first, here).matmul(weight.clone());
-        cross_entropy(logits, targets.clone().narrow(0, first, here))
+        let logits = h.clone().narrow(0, first, here).matmul(weight.clone());
+        of(logits, targets.clone().narrow(0, first, here))
     });
-    Tensor::cat(losses.collect(), 0)
+    Tensor::cat(parts.collect(), 0)
 }
 
 /// `x / √(mean(x²) + eps) · gain`; x `[N, C]`, gain `[1, C]`.

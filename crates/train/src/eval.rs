@@ -1,11 +1,13 @@
-//! Judges weights on held-out text.
+//! Judges weights on held-out text and by the items of skills.
 
 use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::Device;
+use scalelaw_data::SequenceLosses;
 use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
 use scalelaw_schema::run::RunSpec;
+use scalelaw_schema::score::SkillScore;
 use scalelaw_schema::{SCHEMA_VERSION, SchemaError};
 
 use crate::checkpoint;
@@ -20,17 +22,22 @@ use crate::time::now;
 /// the same loss during the run and later, whatever the micro-batch was.
 const TOKENS_AT_ONCE: usize = 4096;
 
+/// Any token that every vocabulary has.
+const FILLER: u16 = 0;
+
 /// What an evaluation found.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
-    /// Nats per token.
+    /// Nats per token; of a skill, per token of the right answers.
     pub loss: f64,
-    /// Bits per byte.
+    /// Bits per byte, likewise.
     pub bpb: f64,
     /// Target tokens.
     pub n_tokens: u64,
     /// Bytes that they stand for.
     pub n_bytes: u64,
+    /// The score in full, of a skill.
+    pub skill: Option<SkillScore>,
     /// Time it took.
     pub wall_seconds: f64,
 }
@@ -86,19 +93,13 @@ pub(crate) fn record(
         bpb: judgement.bpb,
         n_tokens: judgement.n_tokens,
         n_bytes: judgement.n_bytes,
-        skill: None,
+        skill: judgement.skill,
         wall_seconds: judgement.wall_seconds,
         provenance: job.device.provenance(job.program, started, &now()),
     }
 }
 
-/// Where the items of a skill are judged as if they were text.
-pub(crate) fn no_held_out_text() -> SchemaError {
-    SchemaError::BadRun { why: "a skill's suite has no held-out text".to_string() }
-}
-
-/// Mean loss over windows of `context_len` tokens, each without context before it. Token losses are `f32` on
-/// the device and summed in `f64` here, in the order of the text.
+/// Judges weights by what `spec` asks.
 pub(crate) fn judge(
     model: &Model,
     spec: &EvalSpec,
@@ -106,14 +107,30 @@ pub(crate) fn judge(
     device: &Device,
 ) -> Result<Judgement, TrainError> {
     let began = Instant::now();
-    let EvalSpec::HeldOut { context_len, n_tokens, .. } = *spec else {
-        return Err(no_held_out_text().into());
+    let judgement = match spec {
+        EvalSpec::HeldOut { tokens, n_tokens, context_len } => {
+            judge_text(model, text, (tokens, *n_tokens, *context_len), device)?
+        }
+        EvalSpec::Skill { suite, n_items, context_len, .. } => {
+            judge_skill(model, text, (suite, *n_items, *context_len), device)?
+        }
     };
+    Ok(Judgement { wall_seconds: began.elapsed().as_secs_f64(), ..judgement })
+}
+
+/// Mean loss over windows of `context_len` tokens, each without context before it. Token losses are `f32` on
+/// the device and summed in `f64` here, in the order of the text.
+fn judge_text(
+    model: &Model,
+    text: &Text,
+    (tokens, n_tokens, context_len): (&str, u64, usize),
+    device: &Device,
+) -> Result<Judgement, TrainError> {
     if n_tokens == 0 || !n_tokens.is_multiple_of(context_len as u64) {
         let why = format!("its evaluation of {n_tokens} tokens is not made of windows of {context_len}");
         return Err(SchemaError::BadRun { why }.into());
     }
-    let (tokens, n_bytes) = text.held_out(spec)?;
+    let (tokens, n_bytes) = text.held_out(tokens, n_tokens)?;
     let positions = model.positions(context_len);
     let at_once = (TOKENS_AT_ONCE / context_len).max(1) * context_len;
     let (inputs, targets) = (&tokens[..tokens.len() - 1], &tokens[1..]);
@@ -128,6 +145,126 @@ pub(crate) fn judge(
         bpb: sum / (std::f64::consts::LN_2 * n_bytes as f64),
         n_tokens,
         n_bytes,
-        wall_seconds: began.elapsed().as_secs_f64(),
+        skill: None,
+        wall_seconds: 0.0,
     })
+}
+
+/// The score of a suite's first `n_items` items. What a sequence is filled up with comes after it, where nothing of it
+/// can be seen.
+fn judge_skill(
+    model: &Model,
+    text: &Text,
+    (suite, n_items, context_len): (&str, u64, usize),
+    device: &Device,
+) -> Result<Judgement, TrainError> {
+    let suite = text.suite(suite)?;
+    let positions = model.positions(context_len);
+    let sequences: Vec<_> = suite.sequences(n_items).collect();
+    let mut said = Vec::with_capacity(sequences.len());
+    for part in sequences.chunks((TOKENS_AT_ONCE / context_len).max(1)) {
+        let n = part.len() * context_len;
+        let (mut inputs, mut targets) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for (idx, sequence) in part.iter().enumerate() {
+            let n_targets = sequence.tokens.len() - 1;
+            inputs.extend_from_slice(&sequence.tokens[..n_targets]);
+            targets.extend_from_slice(&sequence.tokens[1..]);
+            inputs.resize((idx + 1) * context_len, FILLER);
+            targets.resize((idx + 1) * context_len, FILLER);
+        }
+        let batch = TokenBatch::new(&inputs, &targets, context_len, device);
+        let scores = model::read(model.token_scores(&batch, &positions))?;
+        let (losses, margins) = scores.split_at(n);
+        for (idx, sequence) in part.iter().enumerate() {
+            let at = idx * context_len..idx * context_len + sequence.tokens.len() - 1;
+            said.push(SequenceLosses {
+                losses: losses[at.clone()].to_vec(),
+                is_top: margins[at].iter().map(|&margin| margin > 0.0).collect(),
+            });
+        }
+    }
+    let score = suite.score(n_items, &said)?;
+    Ok(Judgement {
+        loss: score.nll.value,
+        bpb: score.bpb.value,
+        n_tokens: score.n_tokens,
+        n_bytes: score.n_bytes,
+        skill: Some(score),
+        wall_seconds: 0.0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::{self, MetricsFile};
+    use crate::testing::Fixture;
+    use scalelaw_schema::eval::EvalRequest;
+    use std::fs;
+
+    #[test]
+    fn a_skill_has_the_losses_of_each_sequence_alone_cheaply_on_the_way_and_in_full_at_the_end() {
+        let mut fixture = Fixture::new(20);
+        let suite = fixture.quiz(40);
+        fixture.run.evals.push(EvalRequest { name: "quiz".to_string(), spec: suite.spec(u64::MAX) });
+        fixture.run.cadence.eval_steps = 10;
+        fixture.run.cadence.eval_items = Some(7);
+        let run_folder = fixture.folder("a");
+        fixture.train(&run_folder, &mut |_| {}).unwrap();
+        let record = folder::read_eval(&run_folder, &suite.spec(u64::MAX)).unwrap().unwrap();
+        let score = record.skill.clone().unwrap();
+        assert_eq!((score.n_items, record.loss, record.n_tokens), (40, score.nll.value, score.n_tokens));
+
+        let model = fixture.weights(&run_folder);
+        let alone = |n_items: u64| {
+            let said: Vec<SequenceLosses> = suite
+                .sequences(n_items)
+                .map(|sequence| {
+                    let (n, tokens) = (sequence.tokens.len() - 1, &sequence.tokens);
+                    let batch = TokenBatch::new(&tokens[..n], &tokens[1..], n, &model.weights()[0].device());
+                    let scores = model::read(model.token_scores(&batch, &model.positions(n))).unwrap();
+                    let is_top = scores[n..].iter().map(|&margin| margin > 0.0).collect();
+                    SequenceLosses { losses: scores[..n].to_vec(), is_top }
+                })
+                .collect();
+            suite.score(n_items, &said).unwrap()
+        };
+        let expected = alone(40);
+        assert!((score.nll.value - expected.nll.value).abs() < 1e-5, "{score:?} {expected:?}");
+        assert_eq!(score.accuracy, expected.accuracy);
+
+        let (file, _) = MetricsFile::cut_back(&run_folder, u64::MAX).unwrap();
+        let rows: Vec<_> = file
+            .rows()
+            .unwrap()
+            .into_iter()
+            .filter(|row| row.values.contains_key("skill/quiz/nll"))
+            .collect();
+        assert_eq!(rows.iter().map(|row| row.step).collect::<Vec<_>>(), [10, 20]);
+        assert_eq!(rows[1].values["skill/quiz/nll"], score.nll.value);
+        assert_eq!(rows[1].values["skill/quiz/accuracy"], score.accuracy.unwrap().value);
+        assert_ne!(alone(7).nll, expected.nll);
+
+        // Judged again later it is read; made anew it is the same.
+        let again = || fixture.evaluate_by(&run_folder, &fixture.run.evals[1]).unwrap();
+        assert_eq!(again(), record);
+        fs::remove_dir_all(run_folder.join(scalelaw_schema::folder::EVALS_DIR)).unwrap();
+        assert_eq!(again().skill.unwrap(), score);
+    }
+
+    #[test]
+    fn a_suite_that_is_not_there_or_too_long_stops_the_run_before_it_trains() {
+        let mut fixture = Fixture::new(20);
+        let suite = fixture.quiz(4);
+        let ask = |spec: EvalSpec| EvalRequest { name: "quiz".to_string(), spec };
+        let skill =
+            |suite: String, context_len| EvalSpec::Skill { suite, n_items: 4, n_sequences: 8, context_len };
+        fixture.run.evals.push(ask(skill("0".repeat(64), 64)));
+        let folder = fixture.folder("a");
+        let error = fixture.train(&folder, &mut |event| panic!("{event:?}")).unwrap_err();
+        assert!(error.to_string().contains("suite"), "{error}");
+        fixture.run.evals[1] = ask(skill(suite.hash().to_string(), 2));
+        let error = fixture.train(&folder, &mut |event| panic!("{event:?}")).unwrap_err();
+        assert!(error.to_string().contains("sequences of 2 tokens"), "{error}");
+    }
 }

@@ -63,8 +63,8 @@ pub trait FusedOps: Backend {
         precision: Precision,
     ) -> FloatTensor<Self>;
 
-    /// Loss of each target `[N]`, which cannot be differentiated.
-    fn fused_token_losses(
+    /// Loss and margin of each target `[2, N]`, which cannot be differentiated.
+    fn fused_token_scores(
         x: FloatTensor<Self>,
         gain: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -181,7 +181,7 @@ impl FusedOps for Flex {
         tensor(y, inputs[0].shape())
     }
 
-    fn fused_token_losses(
+    fn fused_token_scores(
         x: FloatTensor<Self>,
         gain: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -189,9 +189,9 @@ impl FusedOps for Flex {
         spec: HeadSpec,
     ) -> FloatTensor<Self> {
         let (inputs, targets) = ([x, gain, weight].map(plain), plain(targets));
-        let losses = head_of(&inputs, spec).token_losses(floats(&inputs[0]), ints(&targets));
-        let n = losses.len();
-        tensor(losses, Shape::new([n]))
+        let targets = ints(&targets);
+        let scores = head_of(&inputs, spec).token_scores(floats(&inputs[0]), targets);
+        tensor(scores, Shape::new([2, targets.len()]))
     }
 
     fn fused_mean_loss(
@@ -336,7 +336,7 @@ impl<S: CheckpointStrategy> FusedOps for Autodiff<Flex, S> {
         }
     }
 
-    fn fused_token_losses(
+    fn fused_token_scores(
         x: FloatTensor<Self>,
         gain: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -344,7 +344,7 @@ impl<S: CheckpointStrategy> FusedOps for Autodiff<Flex, S> {
         spec: HeadSpec,
     ) -> FloatTensor<Self> {
         let [x, gain, weight] = [x, gain, weight].map(|tensor| tensor.into_parts().0);
-        Self::from_inner(Flex::fused_token_losses(x, gain, weight, targets, spec))
+        Self::from_inner(Flex::fused_token_scores(x, gain, weight, targets, spec))
     }
 
     fn fused_mean_loss(
@@ -387,17 +387,17 @@ pub fn mlp(x: Tensor<2>, weights: [&Tensor<2>; 4], precision: Precision) -> Tens
     Tensor::from_dispatch(Dispatch::fused_mlp(x.into_dispatch(), gain, gate, up, down, precision))
 }
 
-/// [`FusedOps::fused_token_losses`] on tensors.
-pub fn token_losses(
+/// [`FusedOps::fused_token_scores`] on tensors.
+pub fn token_scores(
     x: Tensor<2>,
     gain: &Tensor<2>,
     weight: &Tensor<2>,
     targets: Tensor<2, Int>,
     spec: HeadSpec,
-) -> Tensor<1> {
+) -> Tensor<2> {
     let [gain, weight] = [gain, weight].map(|weight| weight.clone().into_dispatch());
     let targets = targets.into_dispatch();
-    Tensor::from_dispatch(Dispatch::fused_token_losses(x.into_dispatch(), gain, weight, targets, spec))
+    Tensor::from_dispatch(Dispatch::fused_token_scores(x.into_dispatch(), gain, weight, targets, spec))
 }
 
 /// [`FusedOps::fused_mean_loss`] on tensors.

@@ -187,12 +187,18 @@ impl Model {
     /// Negative log-likelihood of each target in nats, `[N]`, in the order of the batch. Not to be
     /// differentiated: that is [`Model::mean_loss`].
     pub fn token_losses(&self, batch: &TokenBatch, positions: &Positions) -> Tensor<1> {
+        self.token_scores(batch, positions).narrow(0, 0, 1).squeeze_dim(0)
+    }
+
+    /// The same, and by how many nats each target is above the most likely other token, `[2, N]`: where that is
+    /// positive, greedy decoding writes the target.
+    pub fn token_scores(&self, batch: &TokenBatch, positions: &Positions) -> Tensor<2> {
         let x = self.residual_stream(batch, positions, Precision::F32);
         let (gain, weight) = self.head();
         let targets = batch.targets.clone();
         match self.is_fused {
-            true => fused::token_losses(x, gain, weight, targets, self.head_spec(Precision::F32)),
-            false => composed::token_losses(x, gain, self.unembedding(), targets),
+            true => fused::token_scores(x, gain, weight, targets, self.head_spec(Precision::F32)),
+            false => composed::token_scores(x, gain, self.unembedding(), targets),
         }
     }
 
@@ -203,7 +209,9 @@ impl Model {
     pub fn mean_loss(&self, batch: &TokenBatch, positions: &Positions, precision: Precision) -> Tensor<1> {
         if !self.is_fused {
             assert!(precision.is_f32(), "composed parts have no {precision:?}");
-            return self.token_losses(batch, positions).mean();
+            let x = self.residual_stream(batch, positions, Precision::F32);
+            return composed::token_losses(x, self.head().0, self.unembedding(), batch.targets.clone())
+                .mean();
         }
         let x = self.residual_stream(batch, positions, precision);
         let (gain, weight) = self.head();
@@ -402,7 +410,7 @@ mod tests {
                 let model = model.tracked();
                 let positions = model.positions(t);
                 let batch = TokenBatch::new(&text[..b * t], &text[1..], t, &device);
-                let losses = read(model.token_losses(&batch, &positions)).unwrap();
+                let scores = read(model.token_scores(&batch, &positions)).unwrap();
                 let loss = model.mean_loss(&batch, &positions, Precision::F32);
                 let mut grads = loss.clone().mul_scalar(3.0).backward();
                 let grads: Vec<Vec<f32>> = model
@@ -410,12 +418,14 @@ mod tests {
                     .iter()
                     .map(|weight| read(weight.grad_remove(&mut grads).unwrap()).unwrap())
                     .collect();
-                (losses, read(loss).unwrap()[0], grads)
+                (scores, read(loss).unwrap()[0], grads)
             };
             let (fused, composed) = (run(&model), run(&model.composed()));
             assert!(model.is_fused() && !model.composed().is_fused());
+            // Losses, then margins.
+            assert_eq!(fused.0.len(), 2 * b * t);
             for (a, b) in fused.0.iter().zip(&composed.0) {
-                assert!((a - b).abs() < 2e-5 * b.max(1.0), "{shape:?}: {a} {b}");
+                assert!((a - b).abs() < 2e-5 * b.abs().max(1.0), "{shape:?}: {a} {b}");
             }
             assert!(
                 (fused.1 - composed.1).abs() < 1e-5 * composed.1,
@@ -509,12 +519,16 @@ mod tests {
             let model = Model::new(&shape, InitRule::ScaledNormal { std: 0.4 }, 5, &device);
             let text = testing::tokens(3, 7);
             let batch = TokenBatch::new(&text[..6], &text[1..], 6, &device);
-            let expected = testing::plain_forward(&shape, &testing::weights(&model), &text).losses(&text);
+            let plain = testing::plain_forward(&shape, &testing::weights(&model), &text);
+            let expected = [plain.losses(&text), plain.margins(&text)].concat();
             for model in [model.composed(), model] {
-                let found = read(model.token_losses(&batch, &model.positions(6))).unwrap();
+                let found = read(model.token_scores(&batch, &model.positions(6))).unwrap();
+                assert_eq!(read(model.token_losses(&batch, &model.positions(6))).unwrap(), found[..6]);
+                assert_eq!(found.len(), expected.len());
                 for (found, expected) in found.iter().zip(&expected) {
                     // f32 against f64 over sums of up to 24 terms.
-                    assert!((f64::from(*found) - expected).abs() < 2e-5 * expected, "{found} {expected}");
+                    let tolerance = 2e-5 * expected.abs().max(1.0);
+                    assert!((f64::from(*found) - expected).abs() < tolerance, "{found} {expected}");
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use scalelaw_schema::SCHEMA_VERSION;
-use scalelaw_schema::eval::EvalRequest;
+use scalelaw_schema::eval::{EvalRequest, EvalSpec};
 use scalelaw_schema::event::{Bar, Event};
 use scalelaw_schema::metrics::{self, MetricsRow};
 use scalelaw_schema::record::{Outcome, RunRecord};
@@ -128,13 +128,18 @@ fn train_to_record(
     let mut source = Source::new(making, &run.train, &state.progress, batch_at);
     let hooks = Hooks {
         batch: &mut |cursor, phase| source.at(cursor, phase),
-        evaluate: &mut |model| {
+        evaluate: &mut |model, is_last| {
             let mut values = Values::new();
             for request in &run.evals {
-                let here = judge_now(job, request, model, &text)?;
-                values.insert(metrics::eval_loss(&request.name), here.judgement.loss);
-                values.insert(metrics::eval_bpb(&request.name), here.judgement.bpb);
-                judged.insert(request.spec.hash(), here);
+                let spec = match is_last {
+                    true => request.spec.clone(),
+                    false => request.spec.at_most(run.cadence.eval_items),
+                };
+                let here = judge_now(job, &spec, model, &text)?;
+                values.extend(values_of(&request.name, &here.judgement));
+                if spec == request.spec {
+                    judged.insert(request.spec.hash(), here);
+                }
             }
             Ok(values)
         },
@@ -172,7 +177,7 @@ fn train_to_record(
             // The last step has an evaluation, unless it was taken by an earlier attempt.
             let judged = match judged.remove(&request.spec.hash()) {
                 Some(judged) => judged,
-                None => judge_now(job, request, &state.model, &text)?,
+                None => judge_now(job, &request.spec, &state.model, &text)?,
             };
             write_eval(job, request, &judged)?;
         }
@@ -251,15 +256,19 @@ struct Judged {
     started: String,
 }
 
-fn judge_now(
-    job: &TrainJob,
-    request: &EvalRequest,
-    model: &Model,
-    text: &Text,
-) -> Result<Judged, TrainError> {
+fn judge_now(job: &TrainJob, spec: &EvalSpec, model: &Model, text: &Text) -> Result<Judged, TrainError> {
     let started = now();
-    let judgement = eval::judge(model, &request.spec, text, &job.device.device)?;
+    let judgement = eval::judge(model, spec, text, &job.device.device)?;
     Ok(Judged { judgement, started })
+}
+
+/// What a judgement adds to a row of the metrics.
+fn values_of(name: &str, judgement: &Judgement) -> Values {
+    let Some(score) = &judgement.skill else {
+        return [(metrics::eval_loss(name), judgement.loss), (metrics::eval_bpb(name), judgement.bpb)].into();
+    };
+    let accuracy = score.accuracy.map(|accuracy| (metrics::skill_accuracy(name), accuracy.value));
+    std::iter::once((metrics::skill_nll(name), score.nll.value)).chain(accuracy).collect()
 }
 
 fn write_eval(job: &TrainJob, request: &EvalRequest, judged: &Judged) -> Result<(), TrainError> {
@@ -270,7 +279,10 @@ fn write_eval(job: &TrainJob, request: &EvalRequest, judged: &Judged) -> Result<
         device: job.device,
         program: job.program,
     };
-    folder::write_eval(job.folder, &eval::record(&eval_job, request, judged.judgement, &judged.started))
+    folder::write_eval(
+        job.folder,
+        &eval::record(&eval_job, request, judged.judgement.clone(), &judged.started),
+    )
 }
 
 /// Absent where every step of the row was skipped.

@@ -126,8 +126,8 @@ pub type Values = BTreeMap<String, f64>;
 pub struct Hooks<'a> {
     /// The batch at a cursor.
     pub batch: &'a mut dyn FnMut(u64, &Phase) -> Result<Batch, TrainError>,
-    /// Metrics of an evaluation on held-out text by name.
-    pub evaluate: &'a mut dyn FnMut(&Model) -> Result<Values, TrainError>,
+    /// Metrics of an evaluation by name; told whether it is the last.
+    pub evaluate: &'a mut dyn FnMut(&Model, bool) -> Result<Values, TrainError>,
     /// Takes what the loop puts out.
     pub sink: &'a mut dyn FnMut(&TrainState, Output) -> Result<(), TrainError>,
 }
@@ -203,7 +203,7 @@ pub fn run_steps(
                 values.extend(norm.map(|norm| (metrics::TRAIN_GRAD_NORM.to_string(), norm)));
                 values.insert(metrics::TRAIN_LR.to_string(), train.recipe.lr(step - 1, total));
                 if is_last || is_due(step, cadence.eval_steps) {
-                    values.extend((hooks.evaluate)(&state.model)?);
+                    values.extend((hooks.evaluate)(&state.model, is_last)?);
                 }
                 values.extend(
                     memory::peak_bytes().map(|bytes| (metrics::PEAK_BYTES.to_string(), bytes as f64)),
@@ -539,7 +539,7 @@ mod tests {
         };
         let hooks = Hooks {
             batch: &mut testing::batch,
-            evaluate: &mut |_| Ok(Values::new()),
+            evaluate: &mut |_, _| Ok(Values::new()),
             sink: &mut |_, _| Ok(()),
         };
         let again = run_steps(setup, &mut testing::fresh(&train, &device), hooks, &AtomicBool::new(false));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use scalelaw_data::{Batch, Corpus, Needed, Tokenizer, ensure_tokens};
+use scalelaw_data::{Batch, Corpus, Needed, Suite, TokenSuite, Tokenizer, ensure_tokens};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::corpus::{CorpusSource, CorpusSpec};
 use scalelaw_schema::device::DeviceChoice;
@@ -17,9 +17,11 @@ use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run::{Cadence, Cell, CorpusRef, Keep, RunSpec};
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
+use scalelaw_schema::skill::{ChoiceRule, Scoring, SkillFamily, SkillManifest, SuiteSource, SuiteSpec};
 use scalelaw_schema::sweep::TokenizerChoice;
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
+use crate::checkpoint;
 use crate::device::{OpenDevice, Program, open_device};
 use crate::error::TrainError;
 use crate::eval::{EvalJob, evaluate};
@@ -106,7 +108,7 @@ pub fn train_in_memory(
         StepSetup { train, cadence: &cadence, keep_steps: &[], micro_batch, matmul_peak: None, device };
     let hooks = Hooks {
         batch,
-        evaluate: &mut |_| Ok(Values::new()),
+        evaluate: &mut |_, _| Ok(Values::new()),
         sink: &mut |_, output| {
             if let Output::Row(row) = output {
                 rows.push(row);
@@ -146,6 +148,15 @@ impl PlainForward {
                 logits.iter().map(|l| l.exp()).sum::<f64>().ln() - logits[usize::from(target)]
             })
             .collect()
+    }
+
+    /// By how much the logit of each token of `text` after the first is above the largest other one.
+    pub fn margins(&self, text: &[u16]) -> Vec<f64> {
+        let margin = |(logits, &target): (&Vec<f64>, &u16)| {
+            let others = logits.iter().enumerate().filter(|(idx, _)| *idx != usize::from(target));
+            logits[usize::from(target)] - others.map(|(_, l)| *l).fold(f64::NEG_INFINITY, f64::max)
+        };
+        self.logits.iter().zip(&text[1..]).map(margin).collect()
     }
 }
 
@@ -320,6 +331,11 @@ impl Fixture {
         {
             *context_len = 32;
         }
+        self.evaluate_by(folder, &request)
+    }
+
+    /// Judges finished weights.
+    pub fn evaluate_by(&self, folder: &Path, request: &EvalRequest) -> Result<EvalRecord, TrainError> {
         let job = EvalJob {
             run: &self.run,
             folder,
@@ -327,7 +343,40 @@ impl Fixture {
             device: &self.device,
             program: &program(),
         };
-        evaluate(&job, &request)
+        evaluate(&job, request)
+    }
+
+    /// Finished weights.
+    pub fn weights(&self, folder: &Path) -> Model {
+        checkpoint::load_weights(folder, self.run.train.model.shape(), &self.device.device).unwrap()
+    }
+
+    /// A suite of two choices per item, ready in the cache.
+    pub fn quiz(&self, n_items: u64) -> TokenSuite {
+        let lines: String = (0..n_items)
+            .map(|i| {
+                let choices = [format!(" {}", i * i % 97), format!(" or {i}")];
+                format!("{}\n", serde_json::json!({ "prompt": format!("{i} times {i} is"), "choices": choices, "correct": i % 2 }))
+            })
+            .collect();
+        std::fs::write(self.dir.path().join("quiz.jsonl"), lines).unwrap();
+        let manifest = SkillManifest {
+            description: None,
+            family: SkillFamily::Reasoning,
+            corpus: None,
+            suite: SuiteSpec {
+                source: SuiteSource::Jsonl(vec!["quiz.jsonl".to_string()]),
+                scoring: Scoring::Choice(ChoiceRule::PerByte),
+                items: None,
+                overlap: None,
+            },
+        };
+        let cache = self.dir.path().join("cache");
+        let suite = Suite::open("quiz", &manifest, None, self.dir.path()).unwrap();
+        let tokenizer = Tokenizer::prepare(TokenizerChoice::Bytes, &[], &cache).unwrap();
+        let suite = TokenSuite::new(&suite, &tokenizer, "").unwrap();
+        suite.save(&cache).unwrap();
+        suite
     }
 }
 

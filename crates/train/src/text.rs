@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use scalelaw_data::{Batches, TokenSet};
+use scalelaw_data::{Batches, TokenSet, TokenSuite};
+use scalelaw_schema::SchemaError;
 use scalelaw_schema::eval::{EvalRequest, EvalSpec};
 use scalelaw_schema::run::RunSpec;
 
 use crate::error::TrainError;
 
-/// Token sets by content hash.
+/// Token sets and suites of items by content hash.
 #[derive(Debug)]
 pub struct Text {
     sets: BTreeMap<String, TokenSet>,
+    suites: BTreeMap<String, TokenSuite>,
 }
 
 impl Text {
@@ -22,7 +24,7 @@ impl Text {
     /// `Text`, `Vocabulary`.
     pub fn of_run(cache: &Path, run: &RunSpec) -> Result<Text, TrainError> {
         let trained_on = run.train.mixture.sources.iter().map(|source| source.tokens.as_str());
-        let text = Text::open(cache, run, trained_on.chain(run.evals.iter().filter_map(tokens_of)))?;
+        let text = Text::open(cache, run, trained_on, &run.evals)?;
         for request in &run.evals {
             if let EvalSpec::HeldOut { tokens, n_tokens, .. } = &request.spec {
                 text.sets[tokens].held_out(*n_tokens)?;
@@ -36,29 +38,46 @@ impl Text {
     /// # Errors
     /// `Text`, `Vocabulary`.
     pub fn of_eval(cache: &Path, run: &RunSpec, request: &EvalRequest) -> Result<Text, TrainError> {
-        Text::open(cache, run, tokens_of(request).into_iter())
+        Text::open(cache, run, std::iter::empty(), std::slice::from_ref(request))
     }
 
     fn open<'a>(
         cache: &Path,
-        run: &RunSpec,
-        hashes: impl Iterator<Item = &'a str>,
+        run: &'a RunSpec,
+        trained_on: impl Iterator<Item = &'a str>,
+        evals: &'a [EvalRequest],
     ) -> Result<Text, TrainError> {
         let model_vocab = run.train.model.shape().vocab_size;
-        let mut sets = BTreeMap::new();
-        for hash in hashes {
+        let fits = |tokens: &str, vocab_size: u32| match vocab_size as usize {
+            tokens_vocab if tokens_vocab > model_vocab => {
+                Err(TrainError::Vocabulary { tokens: tokens.to_string(), tokens_vocab, model_vocab })
+            }
+            _ => Ok(()),
+        };
+        let (mut sets, mut suites) = (BTreeMap::new(), BTreeMap::new());
+        for hash in trained_on.chain(evals.iter().filter_map(tokens_of)) {
             if sets.contains_key(hash) {
                 continue;
             }
             let set = TokenSet::open(cache, hash)?;
-            let tokens_vocab = set.vocab_size() as usize;
-            if tokens_vocab > model_vocab {
-                let tokens = run.corpus_name(hash).to_string();
-                return Err(TrainError::Vocabulary { tokens, tokens_vocab, model_vocab });
-            }
+            fits(run.corpus_name(hash), set.vocab_size())?;
             sets.insert(hash.to_string(), set);
         }
-        Ok(Text { sets })
+        for request in evals {
+            let EvalSpec::Skill { suite: hash, context_len, .. } = &request.spec else { continue };
+            let suite = TokenSuite::open(cache, hash)?;
+            if *context_len < suite.context_len() {
+                let why = format!(
+                    "its evaluation of skill `{}` is over sequences of {context_len} tokens, and the longest item has {}",
+                    request.name,
+                    suite.context_len()
+                );
+                return Err(SchemaError::BadRun { why }.into());
+            }
+            fits(&request.name, suite.vocab_size())?;
+            suites.insert(hash.clone(), suite);
+        }
+        Ok(Text { sets, suites })
     }
 
     /// The run's batches.
@@ -69,16 +88,22 @@ impl Text {
         Ok(Batches::new(&run.train.mixture, &self.sets, run.train.seed)?)
     }
 
-    /// Held-out tokens, one more than the targets, and the bytes that the targets stand for.
+    /// The held-out part of a token set: `n_tokens` and one more, and the bytes that all but the first stand for.
     ///
     /// # Errors
     /// `Text`.
-    pub fn held_out(&self, spec: &EvalSpec) -> Result<(Vec<u16>, u64), TrainError> {
-        let EvalSpec::HeldOut { tokens, n_tokens, .. } = spec else {
-            return Err(crate::eval::no_held_out_text().into());
-        };
-        let set = self.sets.get(tokens).ok_or_else(|| TrainError::NotOpened { tokens: tokens.clone() })?;
-        Ok((set.held_out(*n_tokens)?, set.held_out_bytes(*n_tokens)?))
+    pub fn held_out(&self, tokens: &str, n_tokens: u64) -> Result<(Vec<u16>, u64), TrainError> {
+        let not_opened = || TrainError::NotOpened { tokens: tokens.to_string() };
+        let set = self.sets.get(tokens).ok_or_else(not_opened)?;
+        Ok((set.held_out(n_tokens)?, set.held_out_bytes(n_tokens)?))
+    }
+
+    /// A suite of items.
+    ///
+    /// # Errors
+    /// `NotOpened`.
+    pub fn suite(&self, hash: &str) -> Result<&TokenSuite, TrainError> {
+        self.suites.get(hash).ok_or_else(|| TrainError::NotOpened { tokens: hash.to_string() })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::args::{DataVerb, DeviceArgs, Shared, SweepArgs};
 use crate::corpora::{Corpora, open_corpus};
 use crate::exit::UsageError;
 use crate::say::Say;
-use crate::skills::{Names, find_skill, open_spec, open_suite, read_manifest};
+use crate::skills::{Names, find_skill, open_spec, open_suite, overlap_text, read_manifest};
 use crate::verbs::plan::expand;
 use crate::{facts, paths, speed, sweep_file};
 
@@ -150,7 +150,7 @@ fn items(shared: &Shared, say: Say, name: &str, against: &[String], json: bool) 
     if against.is_empty() {
         searched.extend(own);
     }
-    let report = overlap::remove(&mut suite, &searched.iter().collect::<Vec<_>>())?;
+    let report = overlap::remove_cached(&mut suite, &searched.iter().collect::<Vec<_>>(), &cache)?;
     if let Some(report) = &report {
         say_overlap(report, say);
     }
@@ -191,14 +191,7 @@ const SHOWN: usize = 5;
 
 /// Says which items training text holds.
 fn say_overlap(report: &OverlapReport, say: Say) {
-    let part = match report.in_part.as_slice() {
-        [] => String::new(),
-        endless => format!(" ({} without end: its beginning)", endless.join(", ")),
-    };
-    say.line(&format!(
-        "{} of {} items share text with the {} bytes searched{part} and are left out; {} are too short to tell",
-        report.n_found, report.n_items, report.bytes, report.n_too_short
-    ));
+    say.line(&overlap_text(report));
     for (corpus, stretch) in &report.examples {
         say.line(&format!("  {corpus}: `{stretch}`"));
     }

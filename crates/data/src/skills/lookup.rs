@@ -83,6 +83,10 @@ impl Generate for Lookup {
         })
     }
 
+    fn facts_per_document(&self) -> u64 {
+        FACTS_PER_DOCUMENT
+    }
+
     fn entropy(&self) -> SkillEntropy {
         let value = f64::from(self.value_bits) * std::f64::consts::LN_2;
         SkillEntropy { facts: self.n as f64 * value, key: (self.n as f64).ln(), answer: value }

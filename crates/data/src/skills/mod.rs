@@ -34,6 +34,11 @@ pub(crate) trait Generate: Debug + Send + Sync {
     /// What is to be known, where the documents state facts.
     fn facts(&self) -> Option<FactSpace>;
 
+    /// Facts that one document states.
+    fn facts_per_document(&self) -> u64 {
+        1
+    }
+
     /// The exact amounts of chance in it.
     fn entropy(&self) -> SkillEntropy;
 }

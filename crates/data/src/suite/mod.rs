@@ -9,6 +9,7 @@ use scalelaw_schema::skill::{Overlap, Scoring, SkillItem, SkillManifest, SuiteSo
 
 use crate::corpus::Corpus;
 use crate::reader::Reader;
+use crate::skills::{Generated, Part};
 use crate::{DataError, files};
 
 mod cloze;
@@ -38,8 +39,37 @@ pub struct Suite {
     pub overlap: Overlap,
     /// What there is to be known, where the items are facts.
     pub facts: Option<FactSpace>,
+    /// Training documents that state these facts, where each of them is stated in its turn.
+    pub stating: Option<Stating>,
     /// The items.
     pub items: Vec<PlacedItem>,
+}
+
+/// How facts are stated in training text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stating {
+    /// Documents that state every fact once.
+    pub n_documents: f64,
+    /// Some of them, for their mean length.
+    pub sample: Vec<String>,
+}
+
+impl Stating {
+    /// Documents that a mean length is taken of: known to a per cent.
+    const SAMPLE: u64 = 200;
+
+    /// None where documents come again before every fact was stated.
+    fn of(generated: &Generated) -> Option<Stating> {
+        let n_facts = generated.task.facts()?.n_facts;
+        if generated.pool.is_some() {
+            return None;
+        }
+        let document = |idx| generated.task.document(Part::Train, idx).text;
+        Some(Stating {
+            n_documents: n_facts as f64 / generated.task.facts_per_document() as f64,
+            sample: (0..Self::SAMPLE).map(document).collect(),
+        })
+    }
 }
 
 /// An item and where it was written.
@@ -73,16 +103,16 @@ impl Suite {
         let spec = &manifest.suite;
         let most = spec.items.unwrap_or(ITEMS);
         let items = gather(skill, spec, corpus, base, most)?;
+        let generated = match spec.source {
+            SuiteSource::Generated => corpus.and_then(Corpus::generated),
+            _ => None,
+        };
         let suite = Suite {
             skill: skill.to_string(),
             scoring: spec.scoring,
             overlap: spec.overlap.unwrap_or(Overlap::Removed),
-            facts: match spec.source {
-                SuiteSource::Generated => {
-                    corpus.and_then(Corpus::generated).and_then(|made| made.task.facts())
-                }
-                _ => None,
-            },
+            facts: generated.and_then(|generated| generated.task.facts()),
+            stating: generated.and_then(Stating::of),
             items,
         };
         suite.check()?;

@@ -10,14 +10,21 @@
 //! them: all runs of a sweep are asked the same items.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 
 use rayon::prelude::*;
 use scalelaw_schema::skill::Overlap;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::DataError;
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, hash_of};
+use crate::disk;
 use crate::reader::Reader;
-use crate::suite::{Suite, shortened};
+use crate::suite::{PlacedItem, Suite, shortened};
+
+/// Version of the search: part of the names of what it found.
+const FORMAT: u32 = 1;
 
 /// Length of a stretch that no two texts share by chance, bytes.
 pub const WINDOW_BYTES: usize = 50;
@@ -35,7 +42,8 @@ const GROUP_BYTES: usize = 8 << 20;
 const N_EXAMPLES: usize = 5;
 
 /// What the search found.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OverlapReport {
     /// Items that share text with a training document.
     pub n_found: u64,
@@ -60,12 +68,76 @@ pub fn remove(suite: &mut Suite, corpora: &[&Corpus]) -> Result<Option<OverlapRe
     if suite.overlap == Overlap::Meant {
         return Ok(None);
     }
-    let texts: Vec<Vec<u8>> = suite
-        .items
-        .iter()
-        .map(|placed| normalised(&format!("{}{}", placed.item.prompt, placed.item.answer())))
-        .collect();
-    let index = Index::new(&texts);
+    let texts = texts_of(suite);
+    let found = search(&texts, corpora)?;
+    take_out(suite, &found.items)?;
+    Ok(Some(found.report))
+}
+
+/// As [`remove`], but what was found is kept in `<cache>/overlaps`, so that the same items and corpora are searched
+/// once.
+///
+/// # Errors
+/// Those of [`remove`], and `Io`.
+pub fn remove_cached(
+    suite: &mut Suite,
+    corpora: &[&Corpus],
+    cache: &Path,
+) -> Result<Option<OverlapReport>, DataError> {
+    if suite.overlap == Overlap::Meant {
+        return Ok(None);
+    }
+    let texts = texts_of(suite);
+    let items: Vec<_> = texts.iter().map(|text| String::from_utf8_lossy(text)).collect();
+    let identities: Vec<_> = corpora.iter().map(|corpus| (corpus.name(), corpus.identity())).collect();
+    let search_is = json!({
+        "format": FORMAT,
+        "bytes": [WINDOW_BYTES, MIN_BYTES, ENDLESS_BYTES as usize],
+        "items": items,
+        "corpora": identities,
+    });
+    let path = cache.join("overlaps").join(format!("{}.json", hash_of(&search_is)));
+    // A file that cannot be read is made anew.
+    let kept = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Found>(&bytes).ok());
+    let found = match kept {
+        Some(found) => found,
+        None => {
+            let found = search(&texts, corpora)?;
+            disk::write(&path, &serde_json::to_vec(&found).expect("positions are plain data"))?;
+            found
+        }
+    };
+    take_out(suite, &found.items)?;
+    Ok(Some(found.report))
+}
+
+/// What a search found: what is said of it, and the items by position.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Found {
+    report: OverlapReport,
+    items: BTreeSet<usize>,
+}
+
+fn texts_of(suite: &Suite) -> Vec<Vec<u8>> {
+    let text = |placed: &PlacedItem| normalised(&format!("{}{}", placed.item.prompt, placed.item.answer()));
+    suite.items.iter().map(text).collect()
+}
+
+fn take_out(suite: &mut Suite, found: &BTreeSet<usize>) -> Result<(), DataError> {
+    if found.len() == suite.items.len() {
+        return Err(DataError::AllOverlap { skill: suite.skill.clone() });
+    }
+    let mut item_idx = 0;
+    suite.items.retain(|_| {
+        item_idx += 1;
+        !found.contains(&(item_idx - 1))
+    });
+    Ok(())
+}
+
+fn search(texts: &[Vec<u8>], corpora: &[&Corpus]) -> Result<Found, DataError> {
+    let index = Index::new(texts);
     let mut report = OverlapReport {
         n_items: texts.len() as u64,
         n_too_short: texts.iter().filter(|text| text.len() < MIN_BYTES).count() as u64,
@@ -104,15 +176,7 @@ pub fn remove(suite: &mut Suite, corpora: &[&Corpus]) -> Result<Option<OverlapRe
         }
     }
     report.n_found = found.len() as u64;
-    if found.len() == suite.items.len() {
-        return Err(DataError::AllOverlap { skill: suite.skill.clone() });
-    }
-    let mut item_idx = 0;
-    suite.items.retain(|_| {
-        item_idx += 1;
-        !found.contains(&(item_idx - 1))
-    });
-    Ok(Some(report))
+    Ok(Found { report, items: found })
 }
 
 /// Letters and digits in lower case, every other run as one space, none at the ends.

@@ -320,6 +320,43 @@ fn what_is_meant_to_be_recalled_is_not_left_out() {
 }
 
 #[test]
+fn what_a_search_found_is_kept() {
+    let base = folder(&[(
+        "items.jsonl",
+        "{\"prompt\": \"2 and 2 make, as everybody knows,\", \"answer\": \" 4\"}\n",
+    )]);
+    let (cache, docs) = (folder(&[]), folder(&[("a", &text(1, 3000)), ("b", &text(2, 3000))]));
+    let corpus = open_files(docs.path(), &["."]).unwrap();
+    let search = || {
+        let mut suite = jsonl(base.path(), "items.jsonl", Scoring::Nll).unwrap();
+        let report = overlap::remove_cached(&mut suite, &[&corpus], cache.path());
+        (report.map(|report| report.unwrap().n_found), suite.items.len())
+    };
+    assert!(matches!(search(), (Ok(0), 1)));
+    let kept = std::fs::read_dir(cache.path().join("overlaps")).unwrap().next().unwrap().unwrap().path();
+    // What is kept is what counts: another finding is believed, one that cannot be read is made anew.
+    let whole = std::fs::read_to_string(&kept).unwrap();
+    std::fs::write(&kept, whole.replace("\"items\":[]", "\"items\":[0]")).unwrap();
+    assert!(matches!(search(), (Err(DataError::AllOverlap { .. }), 1)));
+    std::fs::write(&kept, &whole[..20]).unwrap();
+    assert!(matches!(search(), (Ok(0), 1)));
+}
+
+#[test]
+fn a_pass_over_facts_is_as_long_as_its_documents() {
+    let corpus = lookup(50);
+    let manifest = manifest(SuiteSource::Generated, Scoring::Exact);
+    let suite = Suite::open("lookup", &manifest, Some(&corpus), Path::new("")).unwrap();
+    // A document has 16 lines of 8 bytes, its tag and its end.
+    for (tag, tokens) in [("", 129.0), ("<L>", 132.0)] {
+        let token_suite = TokenSuite::new(&suite, &bytes(), tag).unwrap();
+        let said = said(&token_suite, |_, _| (0.0, true));
+        let facts = token_suite.score(token_suite.n_items(), &said).unwrap().facts.unwrap();
+        assert_eq!(facts.pass_tokens, Some(50.0 / 16.0 * tokens));
+    }
+}
+
+#[test]
 fn a_dictionary_gives_choices_that_length_does_not_tell() {
     let lines: Vec<String> = (0..300)
         .map(|i| {

@@ -77,14 +77,21 @@ impl TokenSuite {
         let items: Result<Vec<TokenItem>, DataError> =
             suite.items.iter().map(|placed| to_tokens(suite, placed, tokenizer, tag)).collect();
         let items = items?;
+        let pass_tokens = suite.stating.as_ref().map(|stating| {
+            // One more for the end of each document.
+            let tokens = |text: &String| tokenizer.encode(&format!("{tag}{text}")).len() + 1;
+            let sampled: usize = stating.sample.iter().map(tokens).sum();
+            stating.n_documents * sampled as f64 / stating.sample.len() as f64
+        });
+        let facts = suite.facts.map(|facts| FactSpace { pass_tokens, ..facts });
         let hash = hash_of(&json!({
             "format": FORMAT,
             "tokenizer": tokenizer.hash(),
             "scoring": suite.scoring,
-            "facts": suite.facts,
+            "facts": facts,
             "items": items,
         }));
-        let (scoring, facts, vocab_size) = (suite.scoring, suite.facts, tokenizer.vocab_size());
+        let (scoring, vocab_size) = (suite.scoring, tokenizer.vocab_size());
         Ok(TokenSuite { hash, scoring, facts, vocab_size, items })
     }
 

@@ -21,7 +21,7 @@ pub struct Head<'a> {
     pub gain: &'a [f32],
     /// Weight of the logits.
     pub weight: HeadWeight<'a>,
-    /// Of the products with the weight in training; [`Head::token_losses`] are always `f32`.
+    /// Of the products with the weight in training; [`Head::token_scores`] are always `f32`.
     pub precision: Precision,
 }
 
@@ -44,11 +44,18 @@ pub struct Grads {
 }
 
 for_each_level! {
-    /// Negative log-likelihood of each row's target; logits `[rows, V]`.
-    fn losses_of_rows(logits: &[f32], targets: &[i32], losses: &mut [f32]) {
+    /// Negative log-likelihood of each row's target, and by how much the target's logit is above the largest other
+    /// one; logits `[rows, V]`, which are spoilt.
+    fn scores_of_rows(logits: &mut [f32], targets: &[i32], losses: &mut [f32], margins: &mut [f32]) {
         let v = logits.len() / targets.len();
-        for ((logits, &target), loss) in logits.chunks_exact(v).zip(targets).zip(losses) {
-            let max = simd::max(logits);
+        let outs = losses.iter_mut().zip(margins);
+        for ((logits, &target), (loss, margin)) in logits.chunks_exact_mut(v).zip(targets).zip(outs) {
+            let target = target as usize;
+            let target_logit = std::mem::replace(&mut logits[target], f32::NEG_INFINITY);
+            let other = simd::max(logits);
+            *margin = target_logit - other;
+            logits[target] = target_logit;
+            let max = if target_logit > other { target_logit } else { other };
             let mut sums = [0f32; LANES];
             let (chunks, rest) = logits.as_chunks::<LANES>();
             for chunk in chunks {
@@ -60,7 +67,7 @@ for_each_level! {
             for logit in rest {
                 sum += simd::exp::<FMA>(logit - max);
             }
-            *loss = sum.ln() + (max - logits[target as usize]);
+            *loss = sum.ln() + (max - target_logit);
         }
     }
 }
@@ -98,24 +105,29 @@ impl Head<'_> {
         }
     }
 
-    /// Negative log-likelihood of each target in nats, `[N]`; x is `[N, C]`.
-    pub fn token_losses(&self, x: &[f32], targets: &[i32]) -> Vec<f32> {
+    /// Negative log-likelihood of each target in nats, and by how much its logit is above the largest other one,
+    /// `[2, N]`; x is `[N, C]`.
+    pub fn token_scores(&self, x: &[f32], targets: &[i32]) -> Vec<f32> {
         let (c, v) = self.dims();
         let weight = Packed::of(&[self.matrix()], Precision::F32);
-        let mut losses = unwritten(targets.len());
-        losses.par_chunks_mut(ROWS).zip(x.par_chunks(ROWS * c)).zip(targets.par_chunks(ROWS)).for_each(
-            |((losses, x), targets)| {
+        let mut scores = unwritten(2 * targets.len());
+        let (losses, margins) = scores.split_at_mut(targets.len());
+        losses
+            .par_chunks_mut(ROWS)
+            .zip(margins.par_chunks_mut(ROWS))
+            .zip(x.par_chunks(ROWS * c))
+            .zip(targets.par_chunks(ROWS))
+            .for_each(|(((losses, margins), x), targets)| {
                 let n = targets.len();
                 with_scratch(n * (c + 1 + v), |mut memory| {
                     let (h, inverse) = (take(&mut memory, n * c), take(&mut memory, n));
                     let logits = take(&mut memory, n * v);
                     rows::norm(x, self.gain, h, inverse);
                     product(Matrix::new(h, n, c), &weight, logits, v, Store::Set);
-                    losses_of_rows(logits, targets, losses);
+                    scores_of_rows(logits, targets, losses, margins);
                 });
-            },
-        );
-        losses
+            });
+        scores
     }
 
     /// Mean loss and its gradients.
