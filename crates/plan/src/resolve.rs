@@ -112,7 +112,6 @@ impl Choices {
         let eval = sweep.eval.clone().unwrap_or_default();
         let rule = sweep.count_rule.unwrap_or(CountRule::Exact);
         check_tokenizers(&sweep.data.tokenizer.0)?;
-        check_measure(sweep)?;
         let blends = blends(sweep, facts)?;
         let choices = Choices {
             name: name(sweep)?,
@@ -294,18 +293,6 @@ fn recipes(train: &TrainChoice) -> Result<Vec<RecipeChoice>, PlanError> {
         }
     }
     Ok(recipes)
-}
-
-/// Suites of items can be made and looked at, and skills trained on; no run is judged by them yet, and a sweep that
-/// asks for it must not end without what it asked for.
-fn check_measure(sweep: &SweepSpec) -> Result<(), PlanError> {
-    match &sweep.measure {
-        None => Ok(()),
-        Some(_) => Err(PlanError::at(
-            "measure",
-            "runs cannot be judged by skills yet (hint: leave `[measure]` out; a skill's name in `data.mixture` trains on its text)".to_string(),
-        )),
-    }
 }
 
 /// The rule of `facts`, refused where it was measured under another parametrisation: there its rates mean

@@ -357,7 +357,6 @@ fn a_bad_value_is_an_error_at_its_line() {
         (train("schedule = { cosine = { final-fraction = 2 } }"), "schedule", "between 0 and 1"),
         (train("schedule = { wsd = { cooldown = { fraction = -1 } } }"), "schedule", "below 1"),
         (train("[eval]\ntokens = 1000"), "tokens = 1000", "at least 65536"),
-        (train("[measure]\nskills = [\"mano\"]"), "[measure]", "cannot be judged by skills yet"),
         (train("[limits]\nhours = -1"), "hours = -1", "at least 0"),
         (train("[cost]\nwatts = nan"), "watts = nan", "at least 0"),
         (
