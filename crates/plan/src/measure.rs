@@ -26,7 +26,11 @@ pub(crate) fn check(sweep: &SweepSpec) -> Result<(), PlanError> {
     }
     for (key, items, instead) in [
         ("items", measure.items, "leave it out for the whole suite"),
-        ("items-during", measure.items_during, "leave `eval.during` out where nothing is judged during a run"),
+        (
+            "items-during",
+            measure.items_during,
+            "leave `eval.during` out where nothing is judged during a run",
+        ),
     ] {
         if items == Some(0) {
             let message = format!("`0` items tell nothing: at least 1 (hint: {instead})");
@@ -69,7 +73,10 @@ fn check_uses(measure: &MeasureChoice) -> Result<(), PlanError> {
         if weights.is_empty() {
             return Err(PlanError::at(
                 path,
-                format!("the use `{name}` weighs no skill (hint: `{name} = {{ {} = 1 }}`)", measure.skills[0]),
+                format!(
+                    "the use `{name}` weighs no skill (hint: `{name} = {{ {} = 1 }}`)",
+                    measure.skills[0]
+                ),
             ));
         }
         for (skill, &weight) in weights {
