@@ -153,7 +153,7 @@ fn a_mix_trains_every_size_on_every_mixture_and_its_power_is_that_of_one() {
     assert_eq!(power["power"]["runs"], 3 * 7 * 2);
     bench.expect(0, &["run", "mix.toml", "--simulate", LAW]);
     assert_eq!(bench.run_folders("mix-simulated").len(), 3 * 7 * 2 * 2);
-    let bad = mix.replace("[\"notes\"]", "[\"note\"]");
+    let bad = mix.replace("swept = [\"notes\"]", "swept = [\"note\"]");
     bench.write("bad.toml", &bad);
     bench.expect(2, &["plan", "bad.toml"]).names(&[
         "bad.toml:",
