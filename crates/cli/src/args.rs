@@ -121,6 +121,10 @@ pub struct PlanArgs {
     /// `run --simulate`, or `fitted` for the law that the sweep's runs show so far.
     #[arg(long, value_name = "LAW", conflicts_with = "resolved")]
     pub power: Option<String>,
+    /// With `--power`, the law that a skill is assumed to have: prints how often it would be labelled. The skills are
+    /// those of `[measure]`.
+    #[arg(long, value_name = "LAW", requires = "power")]
+    pub power_skill: Option<String>,
     /// Sweeps that `--power` simulates.
     #[arg(long, default_value_t = 200, value_name = "N", requires = "power")]
     pub draws: usize,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
 use scalelaw_schema::run::CorpusRef;
-use scalelaw_schema::sweep::{SweepSpec, TokenizerChoice};
+use scalelaw_schema::sweep::{Grid, SweepSpec, TokenizerChoice};
 
 use crate::error::PlanError;
 use crate::facts::PlanFacts;
+use crate::mix;
 
 /// One mixture and the corpora that a run with it is evaluated on.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,9 @@ pub(crate) fn blends(
 ) -> Result<BTreeMap<TokenizerChoice, Vec<Blend>>, PlanError> {
     let is_list = sweep.data.mixture.0.len() > 1;
     let eval_corpora = sweep.eval.iter().flat_map(|eval| eval.corpora.iter().flatten());
+    if let Grid::Mix(grid) = &sweep.grid {
+        mix::check(sweep, grid)?;
+    }
     let mut blends = BTreeMap::new();
     for &tokenizer in &sweep.data.tokenizer.0 {
         let mut of_tokenizer = Vec::new();
@@ -49,6 +53,9 @@ pub(crate) fn blends(
             }
             let mixture = Mixture::new(sources).map_err(|error| PlanError::at(path, error.to_string()))?;
             of_tokenizer.push(Blend { mixture, corpora });
+        }
+        if let (Grid::Mix(grid), [base]) = (&sweep.grid, of_tokenizer.as_slice()) {
+            of_tokenizer = mix::blends(grid, base)?;
         }
         blends.insert(tokenizer, of_tokenizer);
     }

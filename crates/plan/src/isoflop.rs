@@ -7,7 +7,7 @@ use scalelaw_schema::axis::Axis;
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::plan::{CenterSource, PlannedBudget};
 use scalelaw_schema::run_id::si;
-use scalelaw_schema::sweep::CenterChoice;
+use scalelaw_schema::sweep::{CenterChoice, IsoflopGrid};
 
 use crate::cell::{HorizonValue, MaybeCell, cell, dropped, shape_of_size};
 use crate::error::PlanError;
@@ -25,7 +25,7 @@ const SPAN_MAX: f64 = 3.0;
 /// Most sizes per budget.
 const SIZES_MAX: usize = 1000;
 
-/// The fields of `Grid::Isoflop`.
+/// An [`IsoflopGrid`] with its defaults applied.
 pub(crate) struct Isoflop<'a> {
     pub budgets: &'a Axis,
     pub sizes: usize,
@@ -37,6 +37,18 @@ pub(crate) struct Isoflop<'a> {
 }
 
 impl Isoflop<'_> {
+    pub fn of(grid: &IsoflopGrid) -> Isoflop<'_> {
+        Isoflop {
+            budgets: &grid.budgets,
+            sizes: grid.sizes,
+            span_decades: grid.span_decades,
+            tokens_per_param: grid.tokens_per_param,
+            center: grid.center.unwrap_or(CenterChoice::Prior),
+            min_steps: grid.min_steps.unwrap_or(MIN_STEPS),
+            shared_sizes: grid.shared_sizes.unwrap_or(false),
+        }
+    }
+
     /// The sizes asked for around `center_n`, evenly spaced in log N. Shared ones are the nearest `sizes` rungs of a
     /// ladder that does not hang on the budgets, so that a budget added later shares its sizes as well.
     fn targets(&self, center_n: f64) -> Vec<f64> {

@@ -1,20 +1,23 @@
 //! From a sweep to a plan: the grid, steps from budgets, shapes from sizes, rates from sizes, and the cost of it
 //! all. Reads no file, no clock and no device: what it must know comes in as [`facts::PlanFacts`].
 //!
-//! Reading order: what is known ([`facts`]), what was chosen ([`resolve`], `blends`, `values`), which cells there
-//! are ([`shapes`], `cell`, `isoflop`, `ladder`, `product`), their runs (`runs`, [`learning_rate`], `trunk`), their cost
-//! ([`estimate`], [`limits`], [`packing`], `warnings`), and the plan as text ([`table`]).
+//! Reading order: what is known ([`facts`]), what was chosen ([`resolve`], `blends`, `mix`, `measure`, `values`),
+//! which cells there are ([`shapes`], `cell`, `isoflop`, `ladder`, `product`), their runs (`runs`, [`learning_rate`],
+//! `trunk`), their cost ([`estimate`], [`limits`], [`packing`], `warnings`), and the plan as text ([`table`]).
 
 use std::collections::BTreeSet;
 
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::plan::{DroppedCell, Plan, PlannedBudget, PlannedRun};
 use scalelaw_schema::run_id::RunId;
-use scalelaw_schema::sweep::{CenterChoice, Grid, SweepSpec};
+use scalelaw_schema::sweep::{Grid, IsoflopGrid, SweepSpec};
 
 pub mod facts;
 
 mod blends;
+mod mix;
+
+mod measure;
 pub mod resolve;
 mod values;
 
@@ -58,6 +61,7 @@ const REASONS_SHOWN: usize = 5;
 /// `Sweep`, with the dotted path of the value that cannot be; an empty grid lists why its cells were dropped.
 pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
     limits::check_numbers(sweep)?;
+    measure::check(sweep)?;
     let choices = Choices::of(sweep, facts)?;
     let mut warnings = Vec::new();
     let (kind, budgets, mut cells) = cells(sweep, &choices, facts, &mut warnings)?;
@@ -132,35 +136,18 @@ fn cells<'a>(
     let mut budgets = Vec::new();
     let mut cells = Vec::new();
     let kind = match &sweep.grid {
-        Grid::Isoflop {
-            budgets: flops,
-            sizes,
-            span_decades,
-            tokens_per_param,
-            center,
-            min_steps,
-            shared_sizes,
-        } => {
-            product::check_model_has_no_sizes(&sweep.model, "isoflop")?;
-            let shared_sizes = shared_sizes.unwrap_or(false);
-            isoflop::check_trunk(choices.trunk, shared_sizes)?;
-            let grid = isoflop::Isoflop {
-                budgets: flops,
-                sizes: *sizes,
-                span_decades: *span_decades,
-                tokens_per_param: *tokens_per_param,
-                center: center.unwrap_or(CenterChoice::Prior),
-                min_steps: min_steps.unwrap_or(isoflop::MIN_STEPS),
-                shared_sizes,
-            };
-            budgets = isoflop::budgets(&grid, choices, facts, warnings)?;
-            for budget in &budgets {
-                for setting in &choices.settings {
-                    let of_budget = isoflop::cells(&grid, budget, setting);
-                    cells.extend(of_budget.into_iter().map(|cell| (setting, cell)));
-                }
-            }
+        Grid::Isoflop(grid) => {
+            (budgets, cells) = isoflop_cells(sweep, grid, "isoflop", choices, facts, warnings)?;
             "isoflop"
+        }
+        Grid::Validation(grid) => {
+            measure::check_texts(sweep)?;
+            (budgets, cells) = isoflop_cells(sweep, grid, "validation", choices, facts, warnings)?;
+            "validation"
+        }
+        Grid::Mix(grid) => {
+            (budgets, cells) = isoflop_cells(sweep, &grid.isoflop(), "mix", choices, facts, warnings)?;
+            "mix"
         }
         Grid::Ladder { sizes, tokens_per_param } => {
             product::check_model_has_no_sizes(&sweep.model, "ladder")?;
@@ -186,6 +173,31 @@ fn cells<'a>(
         }
     };
     Ok((kind, budgets, cells))
+}
+
+type BudgetCells<'a> = (Vec<PlannedBudget>, Vec<(&'a Setting, MaybeCell)>);
+
+/// Budgets and cells of a grid of this kind.
+fn isoflop_cells<'a>(
+    sweep: &SweepSpec,
+    grid: &IsoflopGrid,
+    kind: &str,
+    choices: &'a Choices,
+    facts: &PlanFacts,
+    warnings: &mut Vec<String>,
+) -> Result<BudgetCells<'a>, PlanError> {
+    product::check_model_has_no_sizes(&sweep.model, kind)?;
+    let grid = isoflop::Isoflop::of(grid);
+    isoflop::check_trunk(choices.trunk, grid.shared_sizes)?;
+    let budgets = isoflop::budgets(&grid, choices, facts, warnings)?;
+    let mut cells = Vec::new();
+    for budget in &budgets {
+        for setting in &choices.settings {
+            let of_budget = isoflop::cells(&grid, budget, setting);
+            cells.extend(of_budget.into_iter().map(|cell| (setting, cell)));
+        }
+    }
+    Ok((budgets, cells))
 }
 
 fn empty_grid(dropped: &[DroppedCell]) -> PlanError {

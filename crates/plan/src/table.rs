@@ -20,14 +20,15 @@ struct Column {
     rank: u8,
 }
 
-/// A row of runs that differ in their seed alone.
+/// A row of runs that differ in their seed alone; in a mix, or in their mixture.
 struct Row {
     first_run_idx: usize,
     n_runs: usize,
 }
 
 /// The plan at most `width` columns wide: a line per cell, sums, dropped cells with their reasons, warnings. Runs
-/// that differ in their seed alone share a line; a quantity that is the same in every run, beyond the usual ones,
+/// that differ in their seed alone share a line, in a mix also those that differ in their mixture, and the mixtures
+/// stand below; a quantity that is the same in every run, beyond the usual ones,
 /// has no column; and a narrow terminal loses the columns that matter least, which is said.
 pub fn table(plan: &Plan, width: usize) -> String {
     let width = width.max(40);
@@ -57,6 +58,10 @@ pub fn table(plan: &Plan, width: usize) -> String {
     push_rows(&mut out, plan, &columns, &rows);
     if !hidden.is_empty() {
         push_wrapped(&mut out, "  ", &format!("(no room for: {})", hidden.join(", ")), width);
+    }
+    if is_mix(plan) {
+        out.push('\n');
+        push_mixtures(&mut out, plan, width);
     }
     out.push('\n');
     push_wrapped(&mut out, "", &format!("total: {}", total(&plan.total)), width);
@@ -157,7 +162,7 @@ fn columns(plan: &Plan) -> Vec<Column> {
         ("betas", &beta),
         ("decay", &decay),
     ] {
-        if varies(text) {
+        if varies(text) && !(title == "mixture" && is_mix(plan)) {
             add(title, 1, text);
         }
     }
@@ -186,36 +191,55 @@ fn columns(plan: &Plan) -> Vec<Column> {
     columns
 }
 
+/// Whether every size is trained on the same many mixtures, so that they are listed once.
+fn is_mix(plan: &Plan) -> bool {
+    plan.kind == "mix"
+}
+
 fn has_branches(plan: &Plan) -> bool {
     plan.runs.iter().any(|run| run.run.train.first_step() > 0)
 }
 
-fn mixture(run: &PlannedRun) -> String {
+/// Names and shares of what a run is trained on, by name.
+fn shares(run: &PlannedRun) -> Vec<(&str, f64)> {
     let sources = &run.run.train.mixture.sources;
     let mut shares: Vec<(&str, f64)> =
         sources.iter().map(|source| (run.run.corpus_name(&source.tokens), source.weight)).collect();
     shares.sort_by(|a, b| a.0.cmp(b.0));
-    match shares.as_slice() {
+    shares
+}
+
+fn mixture(run: &PlannedRun) -> String {
+    match shares(run).as_slice() {
         [(name, _)] => name.to_string(),
-        _ => shares.iter().map(|(name, weight)| format!("{name} {weight:.2}")).collect::<Vec<_>>().join("+"),
+        shares => {
+            shares.iter().map(|(name, weight)| format!("{name} {weight:.2}")).collect::<Vec<_>>().join("+")
+        }
     }
 }
 
 fn rows(plan: &Plan, columns: &[Column]) -> Vec<Row> {
+    // Seeds follow each other; between two mixtures stands what else is swept.
+    let reach = if is_mix(plan) { usize::MAX } else { 1 };
     let mut rows: Vec<Row> = Vec::new();
     for run_idx in 0..plan.runs.len() {
         let budget = |idx: usize| plan.runs[idx].run.cell.budget_flops;
-        match rows.last_mut() {
-            Some(row)
-                if budget(row.first_run_idx) == budget(run_idx)
-                    && plan.runs[row.first_run_idx].run.train.seed != plan.runs[run_idx].run.train.seed
-                    && columns
-                        .iter()
-                        .all(|column| column.texts[row.first_run_idx] == column.texts[run_idx]) =>
-            {
-                row.n_runs += 1;
-            }
-            _ => rows.push(Row { first_run_idx: run_idx, n_runs: 1 }),
+        let is_repeat = |first: usize, other: usize| {
+            let (first, other) = (&plan.runs[first].run.train, &plan.runs[other].run.train);
+            first.seed != other.seed || (is_mix(plan) && first.mixture != other.mixture)
+        };
+        let row = rows
+            .iter_mut()
+            .rev()
+            .take(reach)
+            .take_while(|row| budget(row.first_run_idx) == budget(run_idx))
+            .find(|row| {
+                let is_same = |column: &Column| column.texts[row.first_run_idx] == column.texts[run_idx];
+                is_repeat(row.first_run_idx, run_idx) && columns.iter().all(is_same)
+            });
+        match row {
+            Some(row) => row.n_runs += 1,
+            None => rows.push(Row { first_run_idx: run_idx, n_runs: 1 }),
         }
     }
     rows
@@ -278,6 +302,46 @@ fn push_rows(out: &mut String, plan: &Plan, columns: &[Column], rows: &[Row]) {
     if rows.len() > ROWS_SHOWN {
         *out += &format!("  and {} more lines\n", rows.len() - ROWS_SHOWN);
     }
+}
+
+/// Every mixture of a mix and its runs, in the order of the sweep file.
+fn push_mixtures(out: &mut String, plan: &Plan, width: usize) {
+    let mut mixtures: Vec<(Vec<(&str, f64)>, usize)> = Vec::new();
+    let mut places = BTreeMap::new();
+    for run in &plan.runs {
+        let shares = shares(run);
+        let key: Vec<(&str, u64)> = shares.iter().map(|(name, weight)| (*name, weight.to_bits())).collect();
+        let place = *places.entry(key).or_insert(mixtures.len());
+        match mixtures.get_mut(place) {
+            Some((_, n_runs)) => *n_runs += 1,
+            None => mixtures.push((shares, 1)),
+        }
+    }
+    push_wrapped(
+        out,
+        "",
+        &format!("{} {}, each at all of these sizes:", mixtures.len(), plural("mixture", mixtures.len())),
+        width,
+    );
+    for (shares, n_runs) in mixtures.iter().take(ROWS_SHOWN) {
+        let shares: Vec<String> =
+            shares.iter().map(|(name, weight)| format!("{name} {}", share(*weight))).collect();
+        push_wrapped(
+            out,
+            "  ",
+            &format!("{n_runs} {}: {}", plural("run", *n_runs), shares.join(", ")),
+            width,
+        );
+    }
+    if mixtures.len() > ROWS_SHOWN {
+        *out += &format!("  and {} more\n", mixtures.len() - ROWS_SHOWN);
+    }
+}
+
+/// Three decimals, so that equal sources stand below each other; what these would show as a few thousandths has
+/// two digits.
+fn share(x: f64) -> String {
+    if x < 0.00995 { format!("{x:.1e}") } else { format!("{x:.3}") }
 }
 
 /// Breaks `text` into lines of `width`, each after `indent`, the later ones two further.

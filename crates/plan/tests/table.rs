@@ -123,6 +123,34 @@ weight-decay = [0, 0.1]
 }
 
 #[test]
+fn a_mix_shows_each_size_once_and_its_mixtures_below() {
+    let text = PRICED
+        .replace("kind = \"isoflop\"", "kind = \"mix\"\nswept = [\"lookup\"]\nfractions = [0.005, 0.2, 0.4]")
+        .replace("{ code = 1 }", "{ code = 3, lookup = 1, prose = 1 }")
+        .replace("[1e11, 4e11]", "1e11")
+        .replace("seed = [0, 1]", "seed = [0, 1]\nlr-factor = [1, 2]");
+    let expected = r#"priced: mix grid, N and C counted by `exact`
+  What does it cost to know how the loss of a small transformer falls with its
+    size and its text?
+
+  runs  model       N      D        C   D/N       lr  time     kWh   money
+budget 1.00e11, centred on N 25.7K by the sweep's guess
+     6  L2 d16  10.8K  1.12M  1.00e11   103  1.58e-2   11s  1.5e-4  2.3e-3
+     6  L2 d16  10.8K  1.12M  1.00e11   103  3.16e-2   11s  1.5e-4  2.3e-3
+     6  L2 d28  27.0K   488K  1.00e11  18.1  1.17e-2   11s  1.6e-4  2.4e-3
+     6  L2 d28  27.0K   488K  1.00e11  18.1  2.34e-2   11s  1.6e-4  2.4e-3
+  (no room for: steps, disk, memory)
+
+3 mixtures, each at all of these sizes:
+  8 runs: code 0.746, lookup 5.0e-3, prose 0.249
+  8 runs: code 0.600, lookup 0.200, prose 0.200
+  8 runs: code 0.450, lookup 0.400, prose 0.150
+"#;
+    let shown = table(&plan(&text), 80);
+    assert!(shown.starts_with(expected), "{shown}");
+}
+
+#[test]
 fn no_line_is_wider_than_asked_unless_what_identifies_a_run_is() {
     for text in [PRICED.to_string(), PRICED.replace("context-len = 128", "context-len = [64, 128]")] {
         let plan = plan(&text);

@@ -63,26 +63,13 @@ pub struct SweepSpec {
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Grid {
     /// Budgets of compute, and around the predicted optimum of each some sizes (Hoffmann et al. 2022, approach 2).
-    Isoflop {
-        /// FLOPs of one run under the sweep's count rule.
-        budgets: Axis,
-        /// Sizes per budget, evenly spaced in log N.
-        sizes: usize,
-        /// Decades of N on each side of the centre.
-        span_decades: f64,
-        /// Tokens per parameter at the optimum, the guess that the first centre is made of.
-        tokens_per_param: f64,
-        /// Whether a later budget moves to the optimum that the smaller ones show.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        center: Option<CenterChoice>,
-        /// Cells with fewer optimizer steps are dropped.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        min_steps: Option<u64>,
-        /// Whether the sizes of all budgets lie on one ladder of equal ratios, so that budgets share sizes, and
-        /// `train.trunk` can share their training.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        shared_sizes: Option<bool>,
-    },
+    Isoflop(IsoflopGrid),
+    /// The runs of `isoflop`, and asks how far the optimum moves with the text that runs are judged by: name two or
+    /// more texts, skills in `[measure]` or corpora (Roberts et al. 2025, arXiv:2503.10061).
+    Validation(IsoflopGrid),
+    /// The runs of `isoflop` for each of several mixtures: the share of one source is swept, and the others keep their
+    /// ratios (Roberts et al. 2025).
+    Mix(MixGrid),
     /// Sizes times tokens per parameter.
     Ladder {
         /// N of the models under the sweep's count rule.
@@ -103,6 +90,86 @@ pub enum Grid {
         /// How long each run trains.
         horizon: Horizon,
     },
+}
+
+impl Grid {
+    /// What later budgets are centred on, where the grid has budgets.
+    pub fn center(&self) -> Option<CenterChoice> {
+        match self {
+            Grid::Isoflop(grid) | Grid::Validation(grid) => grid.center,
+            Grid::Mix(grid) => grid.center,
+            Grid::Ladder { .. } | Grid::Product { .. } | Grid::Lr { .. } => None,
+        }
+    }
+}
+
+/// Budgets of compute, and sizes around the optimum of each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IsoflopGrid {
+    /// FLOPs of one run under the sweep's count rule.
+    pub budgets: Axis,
+    /// Sizes per budget, evenly spaced in log N.
+    pub sizes: usize,
+    /// Decades of N on each side of the centre.
+    pub span_decades: f64,
+    /// Tokens per parameter at the optimum, the guess that the first centre is made of.
+    pub tokens_per_param: f64,
+    /// Whether a later budget moves to the optimum that the smaller ones show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub center: Option<CenterChoice>,
+    /// Cells with fewer optimizer steps are dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_steps: Option<u64>,
+    /// Whether the sizes of all budgets lie on one ladder of equal ratios, so that budgets share sizes, and
+    /// `train.trunk` can share their training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_sizes: Option<bool>,
+}
+
+/// Budgets and sizes as in [`IsoflopGrid`], and the shares of the training text that are tried at each of them. All
+/// fields stand here, since a flattened struct would lose the place of an error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MixGrid {
+    /// FLOPs of one run under the sweep's count rule.
+    pub budgets: Axis,
+    /// Sizes per budget, evenly spaced in log N; they do not depend on the mixture.
+    pub sizes: usize,
+    /// Decades of N on each side of the centre.
+    pub span_decades: f64,
+    /// Tokens per parameter at the optimum, the guess that the first centre is made of.
+    pub tokens_per_param: f64,
+    /// Whether a later budget moves to the optimum that the smaller ones show, all mixtures together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub center: Option<CenterChoice>,
+    /// Cells with fewer optimizer steps are dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_steps: Option<u64>,
+    /// Whether the sizes of all budgets lie on one ladder of equal ratios, so that budgets share sizes, and
+    /// `train.trunk` can share their training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_sizes: Option<bool>,
+    /// Names in `data.mixture` whose share is swept, one after the other.
+    pub swept: Vec<String>,
+    /// Shares that each of them takes, above 0 and below 1; the other sources share the rest in the ratios of
+    /// `data.mixture`.
+    pub fractions: Axis,
+}
+
+impl MixGrid {
+    /// The budgets and sizes of each mixture.
+    pub fn isoflop(&self) -> IsoflopGrid {
+        IsoflopGrid {
+            budgets: self.budgets.clone(),
+            sizes: self.sizes,
+            span_decades: self.span_decades,
+            tokens_per_param: self.tokens_per_param,
+            center: self.center,
+            min_steps: self.min_steps,
+            shared_sizes: self.shared_sizes,
+        }
+    }
 }
 
 /// What an IsoFLOP budget is centred on.

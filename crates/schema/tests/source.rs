@@ -182,3 +182,70 @@ fn what_is_written_out_again_reads_as_the_same() {
     let again = crate::layers(&layers.to_toml());
     assert_eq!(layers.parse::<SweepSpec>().unwrap(), again.parse().unwrap());
 }
+
+#[test]
+fn a_slip_in_every_kind_of_grid_is_shown_at_its_line() {
+    for (kind, more) in [
+        ("isoflop", ""),
+        ("validation", ""),
+        ("mix", "swept = [\"code\"]\nfractions = { log = [0.05, 0.8], steps = 5 }\n"),
+    ] {
+        let grid = format!("kind = \"{kind}\"\n{more}");
+        let text = SWEEP.replace("kind = \"isoflop\"\n", &grid);
+        let sweep: SweepSpec = layers(&text).parse().unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert_eq!(sweep.grid.center(), None);
+        let message = error(&layers(&text.replace("span-decades", "span-decade")));
+        assert!(message.contains("| span-decade = 0.5"), "{kind}: {message}");
+        assert!(message.contains("did you mean `span-decades`?"), "{kind}: {message}");
+        let message = error(&layers(&text.replace("sizes = 5", "sizes = \"five\"")));
+        assert!(
+            message.contains("| sizes = \"five\"") && message.contains("invalid type"),
+            "{kind}: {message}"
+        );
+        let message = error(&layers(&text.replace("sizes = 5\n", "")));
+        assert!(
+            message.contains("| [grid]") && message.contains("missing field `sizes`"),
+            "{kind}: {message}"
+        );
+    }
+    let message = error(&layers(&SWEEP.replace("sizes = 5", "sizes = 5\nswept = [\"code\"]")));
+    assert!(message.contains("| swept = ") && message.contains("unknown field `swept`"), "{message}");
+}
+
+#[test]
+fn the_schema_for_editors_knows_the_fields_of_each_kind_of_grid_and_no_others() {
+    let schema = serde_json::to_value(schemars::schema_for!(SweepSpec)).unwrap();
+    let kinds = schema["$defs"]["Grid"]["oneOf"].as_array().unwrap();
+    let isoflop = [
+        "budgets",
+        "center",
+        "kind",
+        "min-steps",
+        "shared-sizes",
+        "sizes",
+        "span-decades",
+        "tokens-per-param",
+    ];
+    let required = ["budgets", "kind", "sizes", "span-decades", "tokens-per-param"];
+    let with = |fields: &[&str], more: &[&str]| {
+        let mut all: Vec<String> = fields.iter().chain(more).map(|field| field.to_string()).collect();
+        all.sort();
+        all
+    };
+    let swept = ["fractions", "swept"];
+    for (kind, fields, required) in [
+        ("isoflop", with(&isoflop, &[]), with(&required, &[])),
+        ("validation", with(&isoflop, &[]), with(&required, &[])),
+        ("mix", with(&isoflop, &swept), with(&required, &swept)),
+    ] {
+        let is_kind = |found: &&serde_json::Value| found["properties"]["kind"]["const"] == kind;
+        let found = kinds.iter().find(is_kind).unwrap_or_else(|| panic!("no `{kind}` in {kinds:?}"));
+        let properties: Vec<String> = found["properties"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(with(&[], &properties.iter().map(String::as_str).collect::<Vec<_>>()), fields, "{kind}");
+        let names: Vec<&str> =
+            found["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        assert_eq!(with(&[], &names), required, "{kind}");
+        // A reference to a definition that refuses unknown fields would refuse `kind`.
+        assert_eq!((&found["additionalProperties"], found.get("$ref")), (&false.into(), None), "{kind}");
+    }
+}

@@ -29,7 +29,8 @@ pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
     // A wrong sweep is told before anything is measured.
     let mut plan = placement.plan(&sweep, &mut facts)?;
     if let Some(law) = &args.power {
-        return power::show(&plan, &shared.runs.join(&sweep.name), args, law, say);
+        let n_skills = sweep.spec.measure.as_ref().map_or(0, |measure| measure.skills.len());
+        return power::show(&plan, &shared.runs.join(&sweep.name), n_skills, args, law, say);
     }
     if !args.no_speed {
         facts.speed = Some(speed::measured(&placement, &cache, say)?);

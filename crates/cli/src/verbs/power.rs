@@ -4,7 +4,9 @@ use std::io::Write;
 
 use anyhow::Result;
 use scalelaw_fit::power::{Power, power};
-use scalelaw_fit::{FitSpec, KnownLaw, PredictAt, parse_law_with_params};
+use scalelaw_fit::skills::power::sweep_labels;
+use scalelaw_fit::skills::{SkillSpec, render_labels};
+use scalelaw_fit::{FitError, FitSpec, KnownLaw, PredictAt, parse_law_with_params};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::{LossRow, LossTable};
@@ -13,30 +15,75 @@ use crate::args::PlanArgs;
 use crate::conclude::{Verdict, read_verdict};
 use crate::exit::UsageError;
 use crate::say::Say;
+use crate::verbs::plan::width;
 
-/// Simulates the plan's runs, fits each draw with the real fitter, and prints the intervals to expect.
-pub fn show(plan: &Plan, sweep_dir: &std::path::Path, args: &PlanArgs, law: &str, say: Say) -> Result<()> {
+/// Simulates the plan's runs, fits each draw with the real fitter, and prints the intervals to expect; and, where
+/// the sweep judges `n_skills` skills, what their labels will tell.
+pub fn show(
+    plan: &Plan,
+    sweep_dir: &std::path::Path,
+    n_skills: usize,
+    args: &PlanArgs,
+    law: &str,
+    say: Say,
+) -> Result<()> {
     let truth = assumed_law(law, sweep_dir)?;
+    let skill = args.power_skill.as_deref().map(parse_law_with_params).transpose()?;
+    if skill.is_some() && n_skills == 0 {
+        let why = "`--power-skill` needs a sweep that judges skills (hint: `skills` under `[measure]`)";
+        return Err(UsageError(why.to_string()).into());
+    }
     let design = design(plan);
     let largest = plan.runs.iter().map(|run| run.c).fold(0.0, f64::max);
     let spec = FitSpec { bootstrap: 200, predict: vec![PredictAt::C(10.0 * largest)], ..FitSpec::new() };
+    if design.rows.len() < plan.runs.len() {
+        say.line(&format!(
+            "a fit is of one mixture: {} of {} runs have that of the first",
+            design.rows.len(),
+            plan.runs.len()
+        ));
+    }
     say.line(&format!("drawing and fitting {} sweeps of {} runs ...", args.draws, design.rows.len()));
     let power = power(&design, &truth, args.draws, &spec)?;
+    let labels = (n_skills > 0)
+        .then(|| sweep_labels(&design, &truth, skill.as_ref(), n_skills, args.draws, &SkillSpec::new()));
+    let (labels, why_no_labels) = match labels {
+        None => (None, None),
+        Some(Ok(labels)) => (Some(labels), None),
+        Some(Err(error @ FitError::Refused { .. })) => (None, Some(error.to_string())),
+        Some(Err(error)) => return Err(error.into()),
+    };
     let mut stdout = anstream::stdout().lock();
     if args.json {
-        let value = serde_json::json!({ "schema_version": SCHEMA_VERSION, "law": law, "power": power });
+        let value = serde_json::json!({
+            "schema_version": SCHEMA_VERSION,
+            "law": law,
+            "power": power,
+            "skill_law": args.power_skill,
+            "labels": labels,
+            "why_no_labels": why_no_labels,
+        });
         writeln!(stdout, "{}", serde_json::to_string_pretty(&value)?)?;
     } else {
         write!(stdout, "{}", table(&power, largest))?;
+        if let Some(labels) = labels {
+            write!(stdout, "\n{}", render_labels(&labels, width()))?;
+        }
+        if let Some(why) = why_no_labels {
+            writeln!(stdout, "\nlabels of skills: {why}")?;
+        }
     }
     Ok(())
 }
 
-/// The runs to come, without losses. Runs of one cluster stay one.
+/// The runs to come, without losses. Runs of one cluster stay one. Of a mix, the runs with the mixture of the first:
+/// each mixture has a fit of its own, and all have the same sizes.
 fn design(plan: &Plan) -> LossTable {
+    let first = plan.runs.first().map(|planned| &planned.run.train.mixture);
     let rows = plan
         .runs
         .iter()
+        .filter(|planned| plan.kind != "mix" || Some(&planned.run.train.mixture) == first)
         .map(|planned| LossRow {
             name: planned.run.id.to_string(),
             n: planned.n,

@@ -22,7 +22,7 @@ use scalelaw_schema::folder;
 use scalelaw_schema::plan::{Plan, PlannedRun};
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::run_id::RunId;
-use scalelaw_schema::sweep::{CenterChoice, Grid};
+use scalelaw_schema::sweep::CenterChoice;
 
 use crate::args::{RunArgs, Shared};
 use crate::bars::Bars;
@@ -181,7 +181,7 @@ fn is_worth_measuring(sweep: &SweepFile, plan: &Plan) -> bool {
 
 /// Budgets that must wait for the smaller ones to be over.
 fn is_staged(sweep: &SweepFile) -> bool {
-    matches!(sweep.spec.grid, Grid::Isoflop { center: Some(CenterChoice::Fit), .. })
+    sweep.spec.grid.center() == Some(CenterChoice::Fit)
 }
 
 fn n_stages(sweep: &SweepFile, plan: &Plan) -> usize {

@@ -23,6 +23,7 @@ mod label;
 mod pair;
 
 pub mod power;
+mod power_text;
 mod regret;
 pub mod simulate;
 mod text;
@@ -43,6 +44,7 @@ pub(crate) use judge::optimum_of;
 use label::Evidence;
 use noise::SharedNoise;
 use pair::Pair;
+pub use power_text::render_labels;
 pub use text::render;
 
 /// How skills are fitted.

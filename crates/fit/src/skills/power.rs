@@ -56,6 +56,40 @@ pub struct LabelPower {
     pub missing: f64,
 }
 
+/// What to expect of the labels of a whole sweep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SweepLabels {
+    /// Skills that will be labelled together.
+    pub n_skills: usize,
+    /// Of a skill whose law is the aggregate's: a tie.
+    pub tie: LabelPower,
+    /// Of a skill whose law is assumed, where one is.
+    pub skill: Option<LabelPower>,
+}
+
+/// What `runs` will tell of `n_skills` skills: of one that is a tie, and of one with the law `skill`.
+///
+/// The errors of a run in skill and aggregate are drawn apart. That is cautious: luck that a run has in both cancels
+/// in the residual.
+///
+/// # Errors
+/// Those of [`label_power`].
+pub fn sweep_labels(
+    runs: &LossTable,
+    aggregate: &KnownLaw,
+    skill: Option<&KnownLaw>,
+    n_skills: usize,
+    draws: usize,
+    spec: &SkillSpec,
+) -> Result<SweepLabels, FitError> {
+    let of = |skill: &KnownLaw| {
+        let assumed =
+            AssumedSkill { skill: skill.clone(), aggregate: aggregate.clone(), correlation: 0.0, n_skills };
+        label_power(runs, &assumed, draws, spec)
+    };
+    Ok(SweepLabels { n_skills, tie: of(aggregate)?, skill: skill.map(of).transpose()? })
+}
+
 /// Draws the losses of `runs` (their own losses are not read) by the assumed laws and judges each draw as the
 /// real one will be.
 ///
