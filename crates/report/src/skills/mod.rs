@@ -40,10 +40,12 @@ pub struct SkillReport<'a> {
     pub best: &'a [BestMixture],
     /// What a wrong validation text costs.
     pub validation: Option<&'a ValidationConclusion>,
-    /// Bits per parameter.
-    pub capacity: Option<&'a CapacityConclusion>,
+    /// Bits per parameter by skill.
+    pub capacity: &'a [(String, CapacityConclusion)],
     /// Minimum viable investments by skill.
     pub viable: &'a [(String, Viable)],
+    /// What the runs do not allow, each with its reason.
+    pub absent: &'a [String],
 }
 
 /// A part of the report.
@@ -67,8 +69,19 @@ pub(crate) fn parts(report: &SkillReport) -> Vec<Part> {
     }
     parts.extend(mix::part(report));
     parts.extend(report.validation.map(validation::part));
-    parts.extend(report.capacity.map(capacity::part));
+    parts.extend(capacity::part(report.capacity));
     parts.extend(viable::part(report.viable));
+    if !report.absent.is_empty() {
+        parts.push(Part {
+            id: "skills-absent",
+            link: "Left out",
+            title: "What these runs do not show of skills",
+            lead: String::new(),
+            charts: Vec::new(),
+            tables: Vec::new(),
+            notes: report.absent.to_vec(),
+        });
+    }
     parts
 }
 
