@@ -224,6 +224,18 @@ pub struct FitArgs {
     /// Predict a run: `N=1e8,D=2e9`, or `C=1e20` at its compute-optimal size.
     #[arg(long, value_name = "POINT")]
     pub predict: Vec<String>,
+    /// Judge the runs of a sweep skill by skill: optima, what each skill wants more of, mixtures, capacity, targets.
+    #[arg(long, conflicts_with_all = ["every_count", "loss", "predict", "holdout_compute"])]
+    pub skill: bool,
+    /// With `--skill`: the column that every skill is compared with, such as `loss`, `loss/prose` or a skill.
+    #[arg(long, value_name = "COL", requires = "skill")]
+    pub aggregate: Option<String>,
+    /// With `--skill`: the least investment that reaches a target, `NAME=nll:0.5` or `NAME=accuracy:0.9`.
+    #[arg(long, value_name = "NAME=TARGET", requires = "skill")]
+    pub target: Vec<String>,
+    /// With `--skill`: what a wrong choice of validation text costs.
+    #[arg(long, requires = "skill")]
+    pub validation: bool,
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,

@@ -11,6 +11,7 @@ mod paths;
 mod provenance;
 mod say;
 mod simulate;
+mod skill_fit;
 mod skills;
 mod speed;
 mod sweep_file;
