@@ -161,12 +161,19 @@ pub struct StatusArgs {
 pub struct EvalArgs {
     /// Sweep file, or the name or folder of a sweep.
     pub sweep: PathBuf,
-    /// Corpus to judge by: a built-in name or a manifest (`*.toml`).
-    #[arg(long, value_name = "NAME|FILE", required = true)]
+    /// Corpus to judge by: a built-in name or a manifest (`*.toml`). Without a corpus or a skill the evaluations
+    /// are made that the runs were to have and lack.
+    #[arg(long, value_name = "NAME|FILE")]
     pub corpus: Vec<String>,
-    /// Held-out tokens.
-    #[arg(long, default_value_t = 65_536, value_name = "N")]
+    /// Skill to judge by: a name of the sweep's own, a built-in one or a manifest.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub skill: Vec<String>,
+    /// Held-out tokens of each corpus.
+    #[arg(long, default_value_t = 65_536, value_name = "N", requires = "corpus")]
     pub tokens: u64,
+    /// Items of each skill; all by default.
+    #[arg(long, value_name = "N", requires = "skill", value_parser = clap::value_parser!(u64).range(1..))]
+    pub items: Option<u64>,
     /// Device to evaluate on.
     #[arg(long, default_value = "auto", value_name = "DEVICE", env = "SCALELAW_DEVICE")]
     pub device: DeviceChoice,

@@ -6,6 +6,7 @@ mod conclude;
 mod corpora;
 mod exit;
 mod facts;
+mod judges;
 mod learning_rate;
 mod paths;
 mod provenance;
