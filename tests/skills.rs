@@ -118,7 +118,8 @@ fn number(value: &Value) -> f64 {
 fn known_skills_give_back_their_optima_their_residuals_and_their_labels() {
     let bench = Workbench::new();
     judged(&bench);
-    let found = bench.json(&["fit", "grid-simulated", "--skill", "--target", "tie=nll:2.0"]);
+    let found =
+        bench.json(&["fit", "grid-simulated", "--skill", "--target", "tie=nll:2.0", "--bootstrap", "400"]);
     let skills = &found["skills"];
     let shift = 1.6f64.ln() / (0.35 + 0.37);
     for (idx, (name, truth, label)) in
@@ -183,7 +184,10 @@ fn the_report_shows_skills_and_leaves_them_as_json_and_what_is_not_there_is_told
     for part in ["What each skill wants more of", "capacity-hungry", "Knowledge capacity", "Minimum viable"] {
         assert!(page.contains(part), "`{part}` is missing");
     }
-    let said = bench.expect(0, &["fit", "grid-simulated", "--skill", "--validation", "--aggregate", "tie"]);
+    let said = bench.expect(
+        0,
+        &["fit", "grid-simulated", "--skill", "--validation", "--aggregate", "tie", "--bootstrap", "200"],
+    );
     for part in [
         "capacity-hungry",
         "against `tie`",

@@ -219,9 +219,9 @@ pub struct FitArgs {
     /// `log-huber:DELTA`, `log-mse` or `huber:DELTA`.
     #[arg(long, default_value = "log-huber:1e-3", value_name = "OBJECTIVE")]
     pub objective: String,
-    /// Resamples of the bootstrap; 0 for none.
-    #[arg(long, default_value_t = 1000, value_name = "N")]
-    pub bootstrap: usize,
+    /// Resamples of the bootstrap: 1000 by default, 2000 with `--skill`; 0 for none, which skills cannot do.
+    #[arg(long, value_name = "N")]
+    pub bootstrap: Option<usize>,
     /// Seed of the bootstrap.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

@@ -13,7 +13,7 @@ use super::rows::Texts;
 use super::{SkillAsk, SkillCapacity, SkillFindings};
 
 /// Significant figures of exposures: horizons are whole steps, so runs meant alike differ in the fourth.
-const EXPOSURE_FIGURES: i32 = 2;
+const EXPOSURE_FIGURES: usize = 2;
 
 pub(super) fn conclude(plan: &Plan, texts: &Texts, ask: &SkillAsk, findings: &mut SkillFindings) {
     for skill in &texts.skills {
@@ -54,8 +54,9 @@ pub(super) fn conclude(plan: &Plan, texts: &Texts, ask: &SkillAsk, findings: &mu
 /// How often each fact was read, on the mean: training tokens of the skill over those that state each once.
 pub(super) fn exposures(row: &ResultRow, skill: &str, space: &FactSpace) -> Option<f64> {
     let exposures = row.tokens as f64 * row.shares.get(skill)? / space.pass_tokens?;
-    let unit = 10f64.powi(exposures.log10().floor() as i32 - EXPOSURE_FIGURES + 1);
-    Some((exposures / unit).round() * unit).filter(|exposures| *exposures > 0.0)
+    // By way of its decimals, so that what is printed is as short as what is meant.
+    let rounded: f64 = format!("{exposures:.*e}", EXPOSURE_FIGURES - 1).parse().ok()?;
+    Some(rounded).filter(|exposures| *exposures > 0.0 && exposures.is_finite())
 }
 
 /// One fact: its values and, where the loss of names was measured, its name.

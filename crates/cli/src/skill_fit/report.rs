@@ -4,9 +4,9 @@ use scalelaw_advise::Viable;
 use scalelaw_fit::capacity::CapacityConclusion;
 use scalelaw_fit::mix::best::BestMixture;
 use scalelaw_report::skills::SkillReport;
+use scalelaw_schema::sweep::SkillTarget;
 
-use super::SkillFindings;
-use super::text::goal;
+use super::{SkillFindings, SkillViable};
 
 /// Findings in the shapes that a [`SkillReport`] borrows.
 pub struct ReportFindings<'a> {
@@ -22,7 +22,7 @@ impl<'a> ReportFindings<'a> {
         ReportFindings {
             best: findings.best.iter().map(|best| best.mixture.clone()).collect(),
             capacity: findings.capacity.iter().map(|one| (one.skill.clone(), one.found.clone())).collect(),
-            viable: findings.viable.iter().map(|one| (goal(one), one.found.clone())).collect(),
+            viable: findings.viable.iter().map(|one| (label(one), one.found.clone())).collect(),
             notes: findings.absent.iter().map(|absent| format!("{}: {}", absent.part, absent.why)).collect(),
             findings,
         }
@@ -40,5 +40,13 @@ impl<'a> ReportFindings<'a> {
             viable: &self.viable,
             absent: &self.notes,
         }
+    }
+}
+
+/// A skill with its target, where that is no likelihood: those stand beside it.
+fn label(viable: &SkillViable) -> String {
+    match viable.goal {
+        SkillTarget::Nll(_) => viable.skill.clone(),
+        SkillTarget::Accuracy(accuracy) => format!("{}, accuracy {accuracy}", viable.skill),
     }
 }

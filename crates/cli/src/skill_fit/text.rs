@@ -73,9 +73,9 @@ fn validation(out: &mut String, findings: &SkillFindings) {
     }
     let costliest = found.regrets.iter().max_by(|x, y| x.nats.total_cmp(&y.nats));
     if let Some(regret) = costliest {
-        let share = regret
-            .flops_share
-            .map_or(String::new(), |share| format!(", {:.0} % of the compute", 100.0 * share));
+        let share = regret.flops_share.map_or(String::new(), |share| {
+            format!("; the right size spares {:.0} % of the compute", 100.0 * share)
+        });
         line(
             out,
             format!(
@@ -178,7 +178,7 @@ fn bits(out: &mut String, capacity: &SkillCapacity) {
         line(
             out,
             format!(
-                "  {:>8} exposures  {bound}{:.3} bits per parameter{}, N {:.3e}, {:.0} % of {:.3e} facts known",
+                "  {:>6} exposures  {bound}{:.3} bits per parameter{}, N {:.3e}, {:.0} % of {:.3e} facts known",
                 at.exposures,
                 at.bits_per_param,
                 ends(at.interval.as_ref()),
@@ -221,7 +221,7 @@ fn investments(out: &mut String, viable: &SkillViable) {
 }
 
 /// A target in words.
-pub(super) fn goal(viable: &SkillViable) -> String {
+fn goal(viable: &SkillViable) -> String {
     let skill = &viable.skill;
     match viable.goal {
         SkillTarget::Nll(nll) => format!("{skill}: nll of {nll} or less"),

@@ -57,7 +57,7 @@ fn spec_of(args: &FitArgs) -> Result<FitSpec> {
     Ok(FitSpec {
         law: LawChoice::parse(&args.law),
         objective: Objective::parse(&args.objective).map_err(UsageError)?,
-        bootstrap: args.bootstrap,
+        bootstrap: args.bootstrap.unwrap_or(FitSpec::new().bootstrap),
         seed: args.seed,
         level: 0.95,
         holdout_compute: args.holdout_compute,
@@ -114,7 +114,11 @@ fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
         count_rule: args.count_rule,
         targets: args.target.iter().map(|target| parse_target(target)).collect::<Result<_>>()?,
         validation: args.validation,
-        spec: SkillSpec { seed: args.seed, ..SkillSpec::new() },
+        spec: SkillSpec {
+            seed: args.seed,
+            draws: args.bootstrap.unwrap_or(SkillSpec::new().draws),
+            ..SkillSpec::new()
+        },
     };
     let Some(findings) = skill_fit::conclude(&plan, &collected, &ask)? else {
         let why = match collected.rows.len() {

@@ -121,16 +121,26 @@ fn chart(idx: usize, skill: &str, found: &CapacityConclusion) -> Option<Chart> {
             .collect();
         series.push(Series::named(format!("N = {}", format::si(*n)), Swatch::Point(color, shape), marks));
     }
-    let best: Vec<[f64; 2]> = found.by_exposures.iter().map(|at| [at.exposures, at.bits_per_param]).collect();
-    series.push(Series::named(
-        "Most at each number of exposures",
-        Swatch::Line(Color::Law, Stroke::Solid),
-        vec![Mark::line(best, Color::Law, Stroke::Solid)],
-    ));
+    // Where every size has exposures of its own, the most at each of them is no choice among sizes.
+    let cells: std::collections::BTreeSet<(u64, u64)> =
+        found.runs.iter().map(|run| (run.exposures.to_bits(), run.n.to_bits())).collect();
+    let mut caption = "Each point is a run.".to_string();
+    if cells.len() > found.by_exposures.len() {
+        let best: Vec<[f64; 2]> =
+            found.by_exposures.iter().map(|at| [at.exposures, at.bits_per_param]).collect();
+        series.push(Series::named(
+            "Most at each number of exposures",
+            Swatch::Line(Color::Law, Stroke::Solid),
+            vec![Mark::line(best, Color::Law, Stroke::Solid)],
+        ));
+        caption.push_str(
+            " The line joins the cells (size and number of facts, mean over seeds) that stored most per parameter.",
+        );
+    }
     Some(Chart {
         name: format!("capacity-{idx}").into(),
         title: format!("{skill}: bits stored per parameter against exposures"),
-        caption: "Each point is a run. The line joins the cells (size and number of facts, mean over seeds) that stored most per parameter.".to_string(),
+        caption,
         x: Axis { title: "Exposures of each fact".to_string(), scale: x, text: TickText::Si },
         y: Axis { title: "Bits per parameter".to_string(), scale: y, text: TickText::Plain },
         series,
