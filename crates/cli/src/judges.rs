@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use scalelaw_data::suite::overlap;
-use scalelaw_data::suite::tokens::TokenSuite;
 use scalelaw_data::{Corpus, Needed, Suite, Tokenizer};
 use scalelaw_schema::corpus::CorpusSpec;
 use scalelaw_schema::eval::{EvalRequest, EvalSpec};
@@ -16,7 +14,7 @@ use scalelaw_schema::skill::SkillManifest;
 use crate::corpora::{ensure_one, open_corpus};
 use crate::exit::UsageError;
 use crate::say::Say;
-use crate::skills::{Names, open_suite};
+use crate::skills::{Asked, Names, clean_suite, suite_spec};
 use crate::sweep_file;
 
 /// What names of corpora and skills mean in a sweep.
@@ -57,26 +55,14 @@ impl SweepNames {
     }
 
     /// The items of a skill without those that the runs were trained on, and what stands before each.
-    fn suite(&self, name: &str, runs: &[RunSpec], say: Say) -> Result<(Suite, String)> {
-        let (mut suite, corpus) = open_suite(name, &self.names())?;
-        let tag = match corpus {
-            Some(corpus) if self.tags => corpus.with_its_tag().tag().to_string(),
-            _ => String::new(),
-        };
+    fn suite(&self, asked: &Asked, runs: &[RunSpec], say: Say) -> Result<(Suite, String)> {
         let trained_on: BTreeSet<&str> = runs
             .iter()
             .flat_map(|run| run.train.mixture.sources.iter().map(|source| run.corpus_name(&source.tokens)))
             .collect();
-        let searched: Vec<Corpus> =
-            trained_on.into_iter().map(|name| open_corpus(name, &self.names())).collect::<Result<_>>()?;
-        let report = overlap::remove(&mut suite, &searched.iter().collect::<Vec<_>>())?;
-        if let Some(report) = report.filter(|report| report.n_found > 0) {
-            say.line(&format!(
-                "{name}: {} of {} items share text with what the runs were trained on, and are left out",
-                report.n_found, report.n_items
-            ));
-        }
-        Ok((suite, tag))
+        let trained_on: Vec<Corpus> =
+            trained_on.into_iter().map(|name| self.corpus(name)).collect::<Result<_>>()?;
+        clean_suite(asked, &self.names(), &trained_on.iter().collect::<Vec<_>>(), say)
     }
 }
 
@@ -85,7 +71,7 @@ pub enum Judge {
     /// Held-out text of a corpus, so many tokens of it.
     HeldOut(Box<Corpus>, u64),
     /// A suite with what stands before each of its items, and how many items are asked at most.
-    Skill(Box<Suite>, String, u64),
+    Skill(Box<Suite>, String, Option<u64>),
 }
 
 impl Judge {
@@ -102,9 +88,9 @@ impl Judge {
         runs: &[RunSpec],
         say: Say,
     ) -> Result<Judge> {
-        let (suite, tag) = names.suite(name, runs, say)?;
-        let all = suite.items.len() as u64;
-        Ok(Judge::Skill(Box::new(suite), tag, n_items.unwrap_or(all)))
+        let asked = Asked { name, items: n_items, is_tagged: names.tags };
+        let (suite, tag) = names.suite(&asked, runs, say)?;
+        Ok(Judge::Skill(Box::new(suite), tag, n_items))
     }
 
     /// What is asked of a run; text and items are put into the cache, in the run's own tokens.
@@ -125,9 +111,8 @@ impl Judge {
                 Ok(EvalRequest { name: corpus.name().to_string(), spec })
             }
             Judge::Skill(suite, tag, n_items) => {
-                let tokens = TokenSuite::new(suite, tokenizer, tag)?;
-                tokens.save(cache)?;
-                Ok(EvalRequest { name: suite.skill.clone(), spec: tokens.spec(*n_items) })
+                let spec = suite_spec(suite, tag, *n_items, tokenizer, cache)?;
+                Ok(EvalRequest { name: suite.skill.clone(), spec })
             }
         }
     }
