@@ -113,8 +113,11 @@ pub(crate) fn to_wide(rows: &[ResultRow]) -> WideTable {
     WideTable { height: rows.len(), columns }
 }
 
+/// A number of a score, where it has one.
+type OfScore = fn(&SkillScore) -> Option<f64>;
+
 /// The columns of a skill, `skill/<name>/...`; the full score lies beside the run.
-const SKILL_COLUMNS: [(&str, fn(&SkillScore) -> Option<f64>); 7] = [
+const SKILL_COLUMNS: [(&str, OfScore); 7] = [
     ("nll", |score| Some(score.nll.value)),
     ("nll_se", |score| score.nll.se),
     ("nll_per_answer", |score| Some(score.nll_per_answer.value)),

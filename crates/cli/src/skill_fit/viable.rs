@@ -62,9 +62,7 @@ pub(super) fn conclude(
                 link,
                 found: found.priced(&rates),
             }),
-            None => {
-                findings.leave_out(part, "its law has no resamples to take a probability from".to_string())
-            }
+            None => findings.leave_out(part, "its law cannot tell what more of N or of D brings".to_string()),
         }
     }
     Ok(())
