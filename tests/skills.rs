@@ -1,4 +1,212 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rand::SeedableRng;
+use scalelaw_fit::parse_law_with_params;
+use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
+use scalelaw_schema::plan::{Plan, PlannedRun};
+use scalelaw_schema::score::{ClassLoss, FactSpace, Measured, SkillScore};
+use scalelaw_schema::skill::TokenClass;
+use scalelaw_schema::sweep::SkillTarget;
+use serde_json::Value;
+
 use crate::workbench::Workbench;
+
+/// A grid whose losses are drawn, with the skills' scores written beside them: no training.
+const GRID: &str = r#"
+[grid]
+kind = "isoflop"
+budgets = [1e14, 1e15, 1e16, 1e17]
+sizes = 7
+span-decades = 0.7
+tokens-per-param = 20
+
+[model]
+context-len = 256
+
+[data]
+tokenizer = "bytes"
+mixture = { facts = 1 }
+
+[train]
+seed = [0, 1]
+
+[corpus.facts]
+source = { files = ["notes"] }
+"#;
+
+const AGGREGATE: &str = "chinchilla:A=480,B=2080,E=1.8,alpha=0.35,beta=0.37,noise=0.005";
+
+/// Skills whose optima lie above, below and at the aggregate's: N* goes as (A/B)^(1/(alpha + beta)).
+const SKILLS: [(&str, &str); 3] = [
+    ("facts", "chinchilla:A=768,B=2080,E=0.5,alpha=0.35,beta=0.37,noise=0.005"),
+    ("sums", "chinchilla:A=480,B=3328,E=0.5,alpha=0.35,beta=0.37,noise=0.005"),
+    ("tie", "chinchilla:A=480,B=2080,E=0.9,alpha=0.35,beta=0.37,noise=0.005"),
+];
+
+/// What the links of all skills are: a quarter right by chance, halfway at 4.5 nats.
+fn accuracy(nll: f64) -> f64 {
+    0.25 + 0.75 / (1.0 + (nll - 4.5).exp())
+}
+
+fn read_plan(sweep: &Path) -> Plan {
+    serde_json::from_slice(&std::fs::read(sweep.join("plan.json")).unwrap()).unwrap()
+}
+
+/// Writes an evaluation by a skill beside those that the run has.
+fn add_score(sweep: &Path, planned: &PlannedRun, name: &str, nll: f64, facts: Option<FactSpace>) {
+    let evals = sweep.join(planned.run.folder_name()).join("evals");
+    let any = std::fs::read_dir(&evals).unwrap().next().unwrap().unwrap().path();
+    let of_text: EvalRecord = serde_json::from_slice(&std::fs::read(any).unwrap()).unwrap();
+    let measured = |value: f64| Measured { value, se: Some(0.01 * value) };
+    let spec = EvalSpec::Skill { suite: name.to_string(), n_items: 512, n_sequences: 512, context_len: 32 };
+    let key = ClassLoss { n_tokens: 512, loss: 10.0, loss_per_item: 10.0 * std::f64::consts::LN_2 };
+    let record = EvalRecord {
+        request: EvalRequest { name: name.to_string(), spec: spec.clone() },
+        loss: nll,
+        skill: Some(SkillScore {
+            n_items: 512,
+            n_tokens: 1024,
+            n_bytes: 1024,
+            nll_per_answer: measured(2.0 * nll),
+            nll: measured(nll),
+            bpb: measured(nll / std::f64::consts::LN_2),
+            accuracy: Some(measured(accuracy(nll))),
+            chance: Some(0.25),
+            classes: facts.iter().map(|_| (TokenClass::Key, key)).collect(),
+            groups: BTreeMap::new(),
+            facts,
+        }),
+        ..of_text
+    };
+    std::fs::write(evals.join(format!("{}.json", spec.hash())), serde_json::to_vec(&record).unwrap())
+        .unwrap();
+}
+
+/// A simulated sweep whose runs are judged by [`SKILLS`]; its plan asks for a use and a target.
+fn judged(bench: &Workbench) {
+    bench.write("grid.toml", GRID);
+    bench.expect(0, &["run", "grid.toml", "--simulate", AGGREGATE]);
+    let sweep = bench.path().join("runs/grid-simulated");
+    let mut plan = read_plan(&sweep);
+    plan.targets.insert("sums".to_string(), SkillTarget::Accuracy(0.5));
+    plan.uses
+        .insert("tutor".to_string(), BTreeMap::from([("facts".to_string(), 1.0), ("sums".to_string(), 3.0)]));
+    std::fs::write(sweep.join("plan.json"), serde_json::to_vec(&plan).unwrap()).unwrap();
+    let facts = FactSpace {
+        n_facts: 1024,
+        key_bits: 16.0,
+        value_bits: 16.0,
+        answers_per_fact: 1,
+        pass_tokens: Some(1e5),
+    };
+    for (idx, planned) in plan.runs.iter().enumerate() {
+        for (place, (name, law)) in SKILLS.iter().enumerate() {
+            let law = parse_law_with_params(law).unwrap();
+            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64((10 * idx + place) as u64);
+            let nll = law.draw(planned.n, planned.d, &mut rng);
+            add_score(&sweep, planned, name, nll, (*name == "facts").then_some(facts));
+        }
+    }
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn known_skills_give_back_their_optima_their_residuals_and_their_labels() {
+    let bench = Workbench::new();
+    judged(&bench);
+    let found =
+        bench.json(&["fit", "grid-simulated", "--skill", "--target", "tie=nll:2.0", "--bootstrap", "400"]);
+    let skills = &found["skills"];
+    let shift = 1.6f64.ln() / (0.35 + 0.37);
+    for (idx, (name, truth, label)) in
+        [("facts", shift, "capacity-hungry"), ("sums", -shift, "data-hungry"), ("tie", 0.0, "undecided")]
+            .into_iter()
+            .enumerate()
+    {
+        let residual = &skills["residuals"][idx];
+        assert_eq!((&residual["skill"], &residual["label"]), (&name.into(), &label.into()), "{residual}");
+        let pooled = &residual["by_surface"]["pooled"];
+        let [low, high] = ["low", "high"].map(|end| number(&pooled["interval"][end]));
+        // A 95 % interval misses once in twenty; twice its width practically never does.
+        let (middle, half) = ((low + high) / 2.0, (high - low) / 2.0);
+        assert!((truth - middle).abs() < 2.0 * half && half < 0.3, "{name}: {truth}, [{low}, {high}]");
+        let text = &skills["skills"][idx];
+        let at = &text["by_surface"][2];
+        let (n, d) = (number(&at["n"]), number(&at["d"]));
+        let [a, b] = [[768.0, 2080.0], [480.0, 3328.0], [480.0, 2080.0]][idx];
+        // N and D of the whole budget trade by dN/N = −dD/D: alpha·A/N^alpha = beta·B/D^beta.
+        let balance = (0.35 * a / n.powf(0.35)) / (0.37 * b / d.powf(0.37));
+        assert!(balance.ln().abs() < 0.15, "{name}: N* {n}, D* {d}, terms {balance} apart");
+    }
+    // The accuracy of one half lies at a known likelihood, and the cheapest model has about it.
+    let viable = found["viable"].as_array().unwrap();
+    let sums = viable.iter().find(|one| one["skill"] == "sums").unwrap();
+    let nll = number(&sums["found"]["target"]["loss"]);
+    assert!((accuracy(nll) - 0.5).abs() < 1e-3, "{nll}");
+    let (n, d) = (number(&sums["found"]["cheapest"]["n"]), number(&sums["found"]["cheapest"]["d"]));
+    let loss = 0.5 + 480.0 / n.powf(0.35) + 3328.0 / d.powf(0.37);
+    assert!(loss < nll && loss > 0.95 * nll, "{loss} where {nll} is asked");
+    assert!(viable.iter().any(|one| one["skill"] == "tie" && one["goal"]["nll"] == 2.0));
+    // Bits by hand: 16 of the value and 6 of the name, less nats of the answer and 10 − 10 bits of the name.
+    let run = &found["capacity"][0]["found"]["runs"][0];
+    assert_eq!(found["capacity"][0]["skill"], "facts");
+    let learned = number(&run["learned_bits"]);
+    let rest = 22.0 - learned / 1024.0;
+    let nlls: Vec<f64> = skills["skills"][0]["fit"]["residuals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["name"] == run["name"])
+        .map(|row| 2.0 * number(&row["loss"]) / std::f64::consts::LN_2)
+        .collect();
+    assert!((rest - nlls[0]).abs() < 1e-9, "{rest} and {nlls:?}");
+    // A use needs mixtures, and there is one.
+    let absent = found["absent"].as_array().unwrap();
+    assert!(absent.iter().any(|one| one["part"] == "best: tutor"), "{absent:?}");
+}
+
+#[test]
+fn the_report_shows_skills_and_leaves_them_as_json_and_what_is_not_there_is_told() {
+    let bench = Workbench::new();
+    bench.write("grid.toml", GRID);
+    bench.expect(0, &["run", "grid.toml", "--simulate", AGGREGATE]);
+    bench
+        .expect(6, &["fit", "grid-simulated", "--skill"])
+        .names(&["56 runs", "scalelaw eval grid-simulated --skill"]);
+    judged(&bench);
+    bench.expect(0, &["report", "grid-simulated"]);
+    let folder = bench.path().join("runs/grid-simulated");
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    for part in ["What each skill wants more of", "capacity-hungry", "Knowledge capacity", "Minimum viable"] {
+        assert!(page.contains(part), "`{part}` is missing");
+    }
+    let said = bench.expect(
+        0,
+        &["fit", "grid-simulated", "--skill", "--validation", "--aggregate", "tie", "--bootstrap", "200"],
+    );
+    for part in [
+        "capacity-hungry",
+        "against `tie`",
+        "choice of validation text",
+        "bits per parameter",
+        "sums: accuracy",
+    ] {
+        assert!(said.stdout.contains(part), "`{part}` is missing in\n{}", said.stdout);
+    }
+    bench
+        .expect(1, &["fit", "grid-simulated", "--skill", "--aggregate", "verse"])
+        .names(&["verse", "skill/tie/nll"]);
+    bench.expect(2, &["fit", "grid-simulated", "--skill", "--target", "tie=0.5"]).names(&["tie=0.5", "nll:"]);
+    bench
+        .expect(2, &["fit", "grid-simulated", "--skill", "--target", "rhyme=nll:1"])
+        .names(&["rhyme", "tie"]);
+    let law = bench.json(&["fit", "grid-simulated", "--loss", "skill/facts", "--bootstrap", "0"]);
+    assert!((number(&law["fits"][0]["params"]["E"]) - 0.5).abs() < 0.2, "{law}");
+}
 
 /// A skill of the notes, with a file of items.
 fn add_skill(bench: &Workbench, items: &str) {

@@ -92,6 +92,45 @@ fn finished_runs_can_be_judged_by_other_text() {
 }
 
 #[test]
+fn finished_runs_can_be_judged_by_skills_and_get_the_evaluations_they_lack() {
+    let bench = Workbench::new();
+    let sweep = std::fs::read_to_string(bench.tiny_sweep("tiny")).unwrap();
+    let sweep = sweep.replace("notes = 1 }", "notes = 1, mano = 1 }\ntag-sources = true");
+    let measure = "[measure]\nskills = [\"mano\"]\nitems = 16\n\n[corpus.notes]";
+    bench.write("tiny.toml", &sweep.replace("[corpus.notes]", measure));
+    bench.expect(0, &["run", "tiny.toml", "--set", "grid.horizon.steps=20", "--set", "model.d-model=16"]);
+    let evals = bench.run_folders("tiny")[0].join("evals");
+    let mano = || {
+        let files = std::fs::read_dir(&evals).unwrap().map(|entry| entry.unwrap().path());
+        let read = |path: &std::path::PathBuf| -> Value {
+            serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+        };
+        files
+            .map(|path| (read(&path), path))
+            .find(|(eval, _)| eval["request"]["name"] == "mano" && !eval["skill"].is_null())
+    };
+    let (during, path) = mano().unwrap();
+    // The same items with the same tag: what is there already is not made again.
+    for sweep in ["tiny", "tiny.toml"] {
+        let made = bench.json(&["eval", sweep, "--skill", "mano", "--items", "16"]);
+        assert_eq!(made["evaluations"], serde_json::json!([during]));
+    }
+    std::fs::remove_file(&path).unwrap();
+    bench.expect(0, &["export", "tiny"]).names(&["evaluation of `mano`", "scalelaw eval"]);
+    bench.expect(0, &["eval", "tiny"]);
+    assert_eq!(mano().unwrap().0["skill"], during["skill"]);
+    let said = bench.expect(0, &["eval", "tiny", "--skill", "lookup", "--items", "8"]);
+    assert!(said.stdout.contains("lookup  nll ") && said.stdout.contains("accuracy "), "{}", said.stdout);
+    bench.expect(2, &["eval", "tiny", "--skill", "juggling"]).names(&["juggling", "lookup", "mano"]);
+    let row = &rows(&bench, "tiny")[0];
+    assert_eq!(row["skill/mano/nll"], during["skill"]["nll"]["value"], "{row}");
+    assert!(
+        (row["share/mano"].as_f64().unwrap() - 0.5).abs() < 1e-12 && row["skill/lookup/nll"].is_f64(),
+        "{row}"
+    );
+}
+
+#[test]
 fn a_manifest_beside_the_sweep_is_a_corpus_by_its_name() {
     let bench = Workbench::new();
     let sweep = std::fs::read_to_string(bench.tiny_sweep("tiny")).unwrap();

@@ -9,7 +9,10 @@ pub mod center;
 
 pub mod viable;
 
+pub mod price;
+
 pub use center::center_of_next_budget;
 pub use optimum::{Estimate, Optimum};
+pub use price::{Price, Rates};
 pub use surface::Surface;
 pub use viable::{Investment, Target, Viable};

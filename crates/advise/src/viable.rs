@@ -4,6 +4,7 @@
 use scalelaw_fit::quantile;
 use serde::{Deserialize, Serialize};
 
+use crate::price::Price;
 use crate::surface::{LEAST_RESAMPLES, Surface};
 
 /// Nothing further than this factor beyond the largest measured N, and its square beyond D, is looked at.
@@ -35,6 +36,9 @@ pub struct Investment {
     pub decades_beyond: f64,
     /// Whether N or D lies outside of what was measured.
     pub is_beyond_sizes: bool,
+    /// Time and money, where the rates are known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub price: Option<Price>,
 }
 
 /// The least that reaches a target.
@@ -103,6 +107,7 @@ impl Surface<'_> {
                 probability: self.probability(n, d, target.loss)?,
                 decades_beyond: (flops / measured.c).log10().max(0.0),
                 is_beyond_sizes: outside(n, measured.n) || outside(d, measured.d),
+                price: None,
             })
         };
         let least_d_at = |n: f64, highest: f64| -> Option<Investment> {

@@ -161,12 +161,19 @@ pub struct StatusArgs {
 pub struct EvalArgs {
     /// Sweep file, or the name or folder of a sweep.
     pub sweep: PathBuf,
-    /// Corpus to judge by: a built-in name or a manifest (`*.toml`).
-    #[arg(long, value_name = "NAME|FILE", required = true)]
+    /// Corpus to judge by: a built-in name or a manifest (`*.toml`). Without a corpus or a skill the evaluations
+    /// are made that the runs were to have and lack.
+    #[arg(long, value_name = "NAME|FILE")]
     pub corpus: Vec<String>,
-    /// Held-out tokens.
-    #[arg(long, default_value_t = 65_536, value_name = "N")]
+    /// Skill to judge by: a name of the sweep's own, a built-in one or a manifest.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub skill: Vec<String>,
+    /// Held-out tokens of each corpus.
+    #[arg(long, default_value_t = 65_536, value_name = "N", requires = "corpus")]
     pub tokens: u64,
+    /// Items of each skill; all by default.
+    #[arg(long, value_name = "N", requires = "skill", value_parser = clap::value_parser!(u64).range(1..))]
+    pub items: Option<u64>,
     /// Device to evaluate on.
     #[arg(long, default_value = "auto", value_name = "DEVICE", env = "SCALELAW_DEVICE")]
     pub device: DeviceChoice,
@@ -212,9 +219,9 @@ pub struct FitArgs {
     /// `log-huber:DELTA`, `log-mse` or `huber:DELTA`.
     #[arg(long, default_value = "log-huber:1e-3", value_name = "OBJECTIVE")]
     pub objective: String,
-    /// Resamples of the bootstrap; 0 for none.
-    #[arg(long, default_value_t = 1000, value_name = "N")]
-    pub bootstrap: usize,
+    /// Resamples of the bootstrap: 1000 by default, 2000 with `--skill`; 0 for none, which skills cannot do.
+    #[arg(long, value_name = "N")]
+    pub bootstrap: Option<usize>,
     /// Seed of the bootstrap.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -224,6 +231,18 @@ pub struct FitArgs {
     /// Predict a run: `N=1e8,D=2e9`, or `C=1e20` at its compute-optimal size.
     #[arg(long, value_name = "POINT")]
     pub predict: Vec<String>,
+    /// Judge the runs of a sweep skill by skill: optima, what each skill wants more of, mixtures, capacity, targets.
+    #[arg(long, conflicts_with_all = ["every_count", "loss", "predict", "holdout_compute"])]
+    pub skill: bool,
+    /// With `--skill`: the column that every skill is compared with, such as `loss`, `loss/prose` or a skill.
+    #[arg(long, value_name = "COL", requires = "skill")]
+    pub aggregate: Option<String>,
+    /// With `--skill`: the least investment that reaches a target, `NAME=nll:0.5` or `NAME=accuracy:0.9`.
+    #[arg(long, value_name = "NAME=TARGET", requires = "skill")]
+    pub target: Vec<String>,
+    /// With `--skill`: what a wrong choice of validation text costs.
+    #[arg(long, requires = "skill")]
+    pub validation: bool,
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,

@@ -17,7 +17,11 @@ use serde::{Deserialize, Serialize};
 use crate::learning_rate;
 use crate::provenance::{now, program_name};
 use crate::say::Say;
+use crate::skill_fit::{self, ReportFindings, SkillAsk, SkillFindings};
 use crate::write::write_whole;
+
+/// Kind of a sweep over mixtures, as its plan names it.
+const MIX: &str = "mix";
 
 /// What the rows of a sweep say: a law, or why none can be had.
 #[derive(Debug, Serialize, Deserialize)]
@@ -80,6 +84,8 @@ pub struct Concluded {
     pub verdict: Verdict,
     /// Best learning rates, of an `lr` sweep.
     pub learning_rate: Option<LrConclusion>,
+    /// What its skills show, where the runs were judged by any.
+    pub skills: Option<SkillFindings>,
 }
 
 /// Fits `table`; a refusal is a verdict, any other error an error.
@@ -112,9 +118,16 @@ pub fn conclude(sweep_dir: &Path, plan: Plan, say: Say) -> Result<Concluded> {
             why: "an `lr` sweep asks for the best learning rates".to_string(),
             settle: Vec::new(),
         },
+        // Its runs differ in what their loss is measured on.
+        None if plan.kind == MIX => Verdict::Refused {
+            why: "the runs of a `mix` sweep were trained on different mixtures: they have no law in common"
+                .to_string(),
+            settle: Vec::new(),
+        },
         None => judge(&noted.table, &FitSpec::new())?,
     };
-    Ok(Concluded { plan, collected, table: noted.table, verdict, learning_rate })
+    let skills = skill_fit::conclude(&plan, &collected, &SkillAsk::default())?;
+    Ok(Concluded { plan, collected, table: noted.table, verdict, learning_rate, skills })
 }
 
 impl Concluded {
@@ -132,6 +145,13 @@ impl Concluded {
                 None => {}
             }
         }
+        let path = sweep_dir.join(folder::SKILLS_JSON);
+        match &self.skills {
+            Some(findings) => write_whole(&path, &serde_json::to_vec_pretty(findings)?)?,
+            // Of runs that are no longer the sweep's.
+            None if path.exists() => std::fs::remove_file(&path)?,
+            None => {}
+        }
         let page = sweep_dir.join(folder::REPORT_HTML);
         write_whole(&page, self.html().as_bytes())?;
         Ok(page)
@@ -139,10 +159,7 @@ impl Concluded {
 
     /// For the terminal.
     pub fn text(&self, width: usize) -> String {
-        match &self.learning_rate {
-            Some(conclusion) => learning_rate_text::render(conclusion),
-            None => self.verdict.text(width),
-        }
+        text_of(&self.verdict, self.learning_rate.as_ref(), self.skills.as_ref(), width)
     }
 
     /// The page.
@@ -159,6 +176,8 @@ impl Concluded {
         let verdict = self.verdict.for_report();
         let points = self.collected.points(|metric| metric == TRAIN_LOSS || metric.ends_with("/loss"));
         let (generated, program) = (now(), program_name());
+        let findings = self.skills.as_ref().map(ReportFindings::of);
+        let skills = findings.as_ref().map(ReportFindings::report);
         make(&ReportInput {
             plan: Some(&self.plan),
             rows: &self.collected.rows,
@@ -167,7 +186,7 @@ impl Concluded {
             table: &self.table,
             learning_rate: self.learning_rate.as_ref(),
             conclusion: verdict.as_deref().map_err(|why| why.as_str()),
-            skills: None,
+            skills: skills.as_ref(),
             generated: &generated,
             program: &program,
         })
@@ -185,10 +204,22 @@ pub fn read_text(sweep_dir: &Path, width: usize) -> Option<String> {
     let verdict = read_verdict(sweep_dir)?;
     let bytes = std::fs::read(sweep_dir.join(folder::LR_JSON)).ok();
     let learning_rate = bytes.and_then(|bytes| serde_json::from_slice::<LrConclusion>(&bytes).ok());
-    Some(
-        learning_rate
-            .map_or_else(|| verdict.text(width), |conclusion| learning_rate_text::render(&conclusion)),
-    )
+    let bytes = std::fs::read(sweep_dir.join(folder::SKILLS_JSON)).ok();
+    let skills = bytes.and_then(|bytes| serde_json::from_slice::<SkillFindings>(&bytes).ok());
+    Some(text_of(&verdict, learning_rate.as_ref(), skills.as_ref(), width))
+}
+
+fn text_of(
+    verdict: &Verdict,
+    learning_rate: Option<&LrConclusion>,
+    skills: Option<&SkillFindings>,
+    width: usize,
+) -> String {
+    let text = learning_rate.map_or_else(|| verdict.text(width), learning_rate_text::render);
+    match skills {
+        Some(findings) => format!("{text}\n{}", skill_fit::render(findings, width)),
+        None => text,
+    }
 }
 
 fn fit_json(verdict: &Verdict) -> Result<Vec<u8>> {

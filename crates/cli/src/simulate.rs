@@ -9,10 +9,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use scalelaw_fit::KnownLaw;
 use scalelaw_schema::count::{self, CountRule};
-use scalelaw_schema::eval::{EvalRecord, EvalSpec};
+use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
 use scalelaw_schema::metrics::{self, MetricsRow};
 use scalelaw_schema::record::{Outcome, RunRecord};
 use scalelaw_schema::run::RunSpec;
+use scalelaw_schema::score::{Measured, SkillScore};
 use scalelaw_schema::{SCHEMA_VERSION, folder};
 
 use crate::provenance::{now, of_simulation};
@@ -21,7 +22,8 @@ use crate::write::write_whole;
 /// Points of a simulated learning curve.
 const CURVE_POINTS: u64 = 60;
 
-/// Writes into `folder` what training would have: metrics, evaluations, the record. N is counted by `rule`.
+/// Writes into `folder` what training would have: metrics, evaluations, the record. N is counted by `rule`. A skill
+/// follows the same law, with its own corpus' share of the tokens for D.
 pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -> Result<Outcome> {
     let started = now();
     let train = &run.train;
@@ -59,20 +61,14 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
     std::fs::create_dir_all(folder.join(folder::EVALS_DIR))
         .with_context(|| format!("cannot create `{}`", folder.join(folder::EVALS_DIR).display()))?;
     for request in &run.evals {
-        // A law draws losses of text, not scores.
-        let EvalSpec::HeldOut { n_tokens, .. } = &request.spec else { continue };
-        let record = EvalRecord {
-            schema_version: SCHEMA_VERSION,
-            run: run.id.clone(),
-            request: request.clone(),
-            loss,
-            // A simulated token stands for one byte.
-            bpb: loss / std::f64::consts::LN_2,
-            n_tokens: *n_tokens,
-            n_bytes: *n_tokens,
-            skill: None,
-            wall_seconds: 0.0,
-            provenance: of_simulation(&started),
+        let record = match &request.spec {
+            EvalSpec::HeldOut { n_tokens, .. } => eval_record(run, request, loss, *n_tokens, None, &started),
+            EvalSpec::Skill { n_items, .. } => {
+                let d = train.tokens() as f64 * share(run, &request.name);
+                let nll = law.draw(n, d, &mut rng);
+                let score = score(nll, *n_items);
+                eval_record(run, request, nll, *n_items, Some(score), &started)
+            }
         };
         let path = folder.join(folder::EVALS_DIR).join(format!("{}.json", request.spec.hash()));
         write_whole(&path, &serde_json::to_vec_pretty(&record)?)?;
@@ -109,4 +105,53 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
     };
     write_whole(&folder.join(folder::RECORD_JSON), &serde_json::to_vec_pretty(&record)?)?;
     Ok(Outcome::Finished)
+}
+
+/// Share of a skill's own corpus in the training mixture; all of it where the skill has none: then whatever is read
+/// teaches it.
+fn share(run: &RunSpec, skill: &str) -> f64 {
+    let sources = &run.train.mixture.sources;
+    let own = sources.iter().find(|source| run.corpus_name(&source.tokens) == skill);
+    own.map_or(1.0, |source| source.weight / sources.iter().map(|source| source.weight).sum::<f64>())
+}
+
+/// A score of answers of one token and one byte each: a law draws likelihoods, not what is right.
+fn score(nll: f64, n_items: u64) -> SkillScore {
+    let measured = |value: f64| Measured { value, se: None };
+    SkillScore {
+        n_items,
+        n_tokens: n_items,
+        n_bytes: n_items,
+        nll_per_answer: measured(nll),
+        nll: measured(nll),
+        bpb: measured(nll / std::f64::consts::LN_2),
+        accuracy: None,
+        chance: None,
+        classes: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        facts: None,
+    }
+}
+
+fn eval_record(
+    run: &RunSpec,
+    request: &EvalRequest,
+    loss: f64,
+    n_tokens: u64,
+    skill: Option<SkillScore>,
+    started: &str,
+) -> EvalRecord {
+    EvalRecord {
+        schema_version: SCHEMA_VERSION,
+        run: run.id.clone(),
+        request: request.clone(),
+        loss,
+        // A simulated token stands for one byte.
+        bpb: loss / std::f64::consts::LN_2,
+        n_tokens,
+        n_bytes: n_tokens,
+        skill,
+        wall_seconds: 0.0,
+        provenance: of_simulation(started),
+    }
 }

@@ -96,14 +96,13 @@ pub struct Asked<'a> {
     pub is_tagged: bool,
 }
 
-/// Makes a skill's suite ready in the cache under each tokenizer, without the items that training text holds.
-pub fn suites_of(
+/// A skill's items without those that training text holds, and what stands before each.
+pub fn clean_suite(
     asked: &Asked,
     names: &Names,
     trained_on: &[&Corpus],
-    tokenizers: &BTreeMap<TokenizerChoice, Tokenizer>,
     say: Say,
-) -> Result<Vec<((TokenizerChoice, String), EvalSpec)>> {
+) -> Result<(Suite, String)> {
     let (mut suite, own) = open_suite(asked.name, names)?;
     let report = overlap::remove_cached(&mut suite, trained_on, names.cache)?;
     if let Some(report) = report.filter(|report| report.n_found > 0) {
@@ -113,13 +112,38 @@ pub fn suites_of(
         (true, Some(corpus)) => corpus.with_its_tag().tag().to_string(),
         _ => String::new(),
     };
-    let mut specs = Vec::new();
-    for (&choice, tokenizer) in tokenizers {
-        let suite = TokenSuite::new(&suite, tokenizer, &tag)?;
-        suite.save(names.cache)?;
-        specs.push(((choice, asked.name.to_string()), suite.spec(asked.items.unwrap_or(u64::MAX))));
-    }
-    Ok(specs)
+    Ok((suite, tag))
+}
+
+/// What is asked about a skill under a tokenizer; its items are put into the cache.
+pub fn suite_spec(
+    suite: &Suite,
+    tag: &str,
+    items: Option<u64>,
+    tokenizer: &Tokenizer,
+    cache: &Path,
+) -> Result<EvalSpec> {
+    let suite = TokenSuite::new(suite, tokenizer, tag)?;
+    suite.save(cache)?;
+    Ok(suite.spec(items.unwrap_or(u64::MAX)))
+}
+
+/// Makes a skill's suite ready in the cache under each tokenizer, without the items that training text holds.
+pub fn suites_of(
+    asked: &Asked,
+    names: &Names,
+    trained_on: &[&Corpus],
+    tokenizers: &BTreeMap<TokenizerChoice, Tokenizer>,
+    say: Say,
+) -> Result<Vec<((TokenizerChoice, String), EvalSpec)>> {
+    let (suite, tag) = clean_suite(asked, names, trained_on, say)?;
+    tokenizers
+        .iter()
+        .map(|(&choice, tokenizer)| {
+            let spec = suite_spec(&suite, &tag, asked.items, tokenizer, names.cache)?;
+            Ok(((choice, asked.name.to_string()), spec))
+        })
+        .collect()
 }
 
 /// Which items training text holds.

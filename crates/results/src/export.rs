@@ -148,7 +148,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::fixture::run;
+    use crate::fixture::{run, skill_eval};
     use crate::{ColumnNames, LossColumn, collect, read_table};
     use scalelaw_schema::count::CountRule;
 
@@ -159,6 +159,7 @@ mod tests {
             let mut run = run(n_layer, 10, seed);
             // A third has no short decimal form.
             run.evals[0].loss = 7.0 / 3.0;
+            run.evals.push(skill_eval(&run, "mano", 0.1 * f64::from(u32::try_from(n_layer).unwrap()), None));
             run.write(dir.path());
         }
         let collected = collect(dir.path()).unwrap();
@@ -168,6 +169,16 @@ mod tests {
         let from_rows =
             collected.loss_table(CountRule::Exact, &LossColumn::Mean, "results.csv").unwrap().table;
         assert_eq!(from_file, from_rows);
+        // A skill's column is fitted from a file as from the folders.
+        let names = ColumnNames {
+            loss: Some("skill/mano/nll".to_string()),
+            keep_where: Some("share/code > 0.5 and skill/mano/nll > 0.15".to_string()),
+            ..ColumnNames::default()
+        };
+        let from_file = read_table(&path, &names).unwrap().table;
+        let skill = LossColumn::Skill("mano".to_string());
+        let from_rows = collected.loss_table(CountRule::Exact, &skill, "results.csv").unwrap().table;
+        assert_eq!(from_file.rows, from_rows.rows[1..]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, R
 use scalelaw_schema::record::{Outcome, Provenance, RunRecord};
 use scalelaw_schema::run::{Cadence, Cell, CorpusRef, Keep, RunSpec};
 use scalelaw_schema::run_id::RunId;
+use scalelaw_schema::score::{Measured, SkillScore};
 use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
@@ -111,6 +112,35 @@ pub(crate) fn run(n_layer: usize, steps: u64, seed: u64) -> Run {
             keep_steps: Vec::new(),
             early_stop: None,
         },
+    }
+}
+
+/// An evaluation of a skill with `nll` nats per token and answers of two tokens; judged right or not where an
+/// accuracy is given.
+pub(crate) fn skill_eval(run: &Run, name: &str, nll: f64, accuracy: Option<f64>) -> EvalRecord {
+    let spec =
+        EvalSpec::Skill { suite: format!("suite-{name}"), n_items: 64, n_sequences: 64, context_len: 32 };
+    let measured = |value: f64, se: f64| Measured { value, se: Some(se) };
+    EvalRecord {
+        request: EvalRequest { name: name.to_string(), spec },
+        loss: nll,
+        bpb: nll / 2.0,
+        n_tokens: 128,
+        n_bytes: 128,
+        skill: Some(SkillScore {
+            n_items: 64,
+            n_tokens: 128,
+            n_bytes: 128,
+            nll_per_answer: measured(2.0 * nll, 0.25),
+            nll: measured(nll, 0.125),
+            bpb: measured(nll / 2.0, 0.0625),
+            accuracy: accuracy.map(|accuracy| measured(accuracy, 0.0625)),
+            chance: accuracy.map(|_| 0.25),
+            classes: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            facts: None,
+        }),
+        ..run.evals[0].clone()
     }
 }
 

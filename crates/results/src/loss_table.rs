@@ -12,7 +12,7 @@ use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable, ResultRow};
 
 use crate::cell::positive;
 use crate::error::{ResultsError, list};
-use crate::wide::corpora;
+use crate::wide::{corpora, skills};
 
 /// Which measurement is fitted; its text is the name of its column in `results.parquet`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum LossColumn {
     Corpus(String),
     /// `bpb/<corpus>`: the same in bits per byte.
     CorpusBpb(String),
+    /// `skill/<name>/nll`: nats per answer token of a skill's suite.
+    Skill(String),
     /// `train_loss`: training loss at the end.
     Train,
 }
@@ -36,6 +38,7 @@ impl fmt::Display for LossColumn {
             LossColumn::Bpb => f.write_str("bpb"),
             LossColumn::Corpus(name) => write!(f, "loss/{name}"),
             LossColumn::CorpusBpb(name) => write!(f, "bpb/{name}"),
+            LossColumn::Skill(name) => write!(f, "skill/{name}/nll"),
             LossColumn::Train => f.write_str("train_loss"),
         }
     }
@@ -44,7 +47,7 @@ impl fmt::Display for LossColumn {
 impl FromStr for LossColumn {
     type Err = Infallible;
 
-    /// The name of a column, or of a corpus alone.
+    /// The name of a column, or of a corpus alone; of a skill also without the `/nll`.
     fn from_str(text: &str) -> Result<LossColumn, Infallible> {
         Ok(match (text, text.split_once('/')) {
             ("loss", _) => LossColumn::Mean,
@@ -52,8 +55,29 @@ impl FromStr for LossColumn {
             ("train_loss", _) => LossColumn::Train,
             (_, Some(("loss", corpus))) => LossColumn::Corpus(corpus.to_string()),
             (_, Some(("bpb", corpus))) => LossColumn::CorpusBpb(corpus.to_string()),
+            (_, Some(("skill", skill))) => {
+                LossColumn::Skill(skill.strip_suffix("/nll").unwrap_or(skill).to_string())
+            }
             _ => LossColumn::Corpus(text.to_string()),
         })
+    }
+}
+
+impl LossColumn {
+    /// What people read beside the numbers: a skill's name alone, else the column's.
+    pub fn title(&self) -> String {
+        match self {
+            LossColumn::Skill(name) => name.clone(),
+            other => other.to_string(),
+        }
+    }
+
+    fn is_known(&self, rows: &[ResultRow]) -> bool {
+        match self {
+            LossColumn::Corpus(name) | LossColumn::CorpusBpb(name) => corpora(rows).contains(name.as_str()),
+            LossColumn::Skill(name) => skills(rows).contains(name.as_str()),
+            LossColumn::Mean | LossColumn::Bpb | LossColumn::Train => true,
+        }
     }
 }
 
@@ -73,26 +97,24 @@ pub struct NotedTable {
 /// phase by phase), not a product of final shape and tokens.
 ///
 /// # Errors
-/// `NoLoss` where `loss` names a corpus that no run was evaluated on.
+/// `NoLoss` where `loss` names a corpus or a skill that no run was evaluated on.
 pub fn loss_table(
     rows: &[ResultRow],
     rule: CountRule,
     loss: &LossColumn,
     source: &str,
 ) -> Result<NotedTable, ResultsError> {
-    if let LossColumn::Corpus(name) | LossColumn::CorpusBpb(name) = loss
-        && !rows.is_empty()
-        && !corpora(rows).contains(name.as_str())
-    {
+    if !rows.is_empty() && !loss.is_known(rows) {
         let mut known: Vec<String> = ["loss", "bpb", "train_loss"].map(str::to_string).to_vec();
         known.extend(corpora(rows).iter().map(|corpus| format!("loss/{corpus}")));
+        known.extend(skills(rows).iter().map(|skill| format!("skill/{skill}/nll")));
         return Err(ResultsError::NoLoss { name: loss.to_string(), known: list(&known) });
     }
     let loss_name = loss.to_string();
     let mut table = LossTable {
         source: source.to_string(),
         count_rule: rule.name().to_string(),
-        loss_name: loss_name.clone(),
+        loss_name: loss.title(),
         rows: Vec::new(),
         excluded: Vec::new(),
     };
@@ -142,6 +164,7 @@ fn to_loss_row(
         LossColumn::Bpb => row.bpb,
         LossColumn::Corpus(name) => row.losses.get(name).copied(),
         LossColumn::CorpusBpb(name) => row.bpbs.get(name).copied(),
+        LossColumn::Skill(name) => row.skills.get(name).map(|score| score.nll.value),
         LossColumn::Train => row.train_loss,
     };
     let shape = ModelShape {
@@ -194,12 +217,15 @@ pub(crate) fn stopped(step: Option<u64>) -> String {
 mod tests {
     use super::*;
     use crate::collect;
-    use crate::fixture::run;
+    use crate::fixture::{run, skill_eval};
 
     fn rows() -> Vec<ResultRow> {
         let dir = tempfile::tempdir().unwrap();
-        run(1, 10, 0).write(dir.path());
-        run(2, 20, 1).write(dir.path());
+        for (n_layer, steps, seed) in [(1, 10, 0), (2, 20, 1)] {
+            let mut run = run(n_layer, steps, seed);
+            run.evals.push(skill_eval(&run, "mano", 0.5, Some(0.75)));
+            run.write(dir.path());
+        }
         collect(dir.path()).unwrap().rows
     }
 
@@ -234,17 +260,25 @@ mod tests {
             ("prose", 4.0),
             ("bpb/prose", 2.0),
             ("train_loss", 2.5),
+            ("skill/mano/nll", 0.5),
+            ("skill/mano", 0.5),
         ] {
             let Ok(loss) = text.parse::<LossColumn>();
             let table = loss_table(&rows, CountRule::Exact, &loss, "s").unwrap().table;
             assert_eq!(table.rows[0].loss, expected, "{text}");
+            assert_eq!(table.loss_name, loss.title(), "{text}");
         }
-        let Ok(loss) = "verse".parse::<LossColumn>();
-        let error = loss_table(&rows, CountRule::Exact, &loss, "s").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "no run has the loss `loss/verse` (known: `loss`, `bpb`, `train_loss`, `loss/code`, `loss/prose`)"
-        );
+        for (text, column) in [("verse", "loss/verse"), ("skill/verse", "skill/verse/nll")] {
+            let Ok(loss) = text.parse::<LossColumn>();
+            let error = loss_table(&rows, CountRule::Exact, &loss, "s").unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "no run has the loss `{column}` (known: `loss`, `bpb`, `train_loss`, `loss/code`, \
+                     `loss/prose`, `skill/mano/nll`)"
+                )
+            );
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use scalelaw_schema::record::Outcome;
+use scalelaw_schema::score::SkillScore;
 use scalelaw_schema::shape::Head;
 use scalelaw_schema::table::ResultRow;
 
@@ -24,7 +25,8 @@ pub(crate) enum WideColumn {
 }
 
 /// A run is on one row; each corpus that some run was evaluated on has a `loss/<corpus>` and a
-/// `bpb/<corpus>`.
+/// `bpb/<corpus>`, each skill the columns of [`SKILL_COLUMNS`] that some run has a value for, each corpus that some
+/// run was trained on a `share/<corpus>`.
 pub(crate) fn to_wide(rows: &[ResultRow]) -> WideTable {
     let mut columns = Vec::new();
     let mut text = |name: &str, of: fn(&ResultRow) -> String| {
@@ -84,6 +86,19 @@ pub(crate) fn to_wide(rows: &[ResultRow]) -> WideTable {
         columns.push(real(&format!("loss/{corpus}"), &|row| row.losses.get(corpus).copied()));
         columns.push(real(&format!("bpb/{corpus}"), &|row| row.bpbs.get(corpus).copied()));
     }
+    for skill in skills(rows) {
+        for (measure, of) in SKILL_COLUMNS {
+            let column: Vec<Option<f64>> =
+                rows.iter().map(|row| row.skills.get(skill).and_then(of)).collect();
+            if column.iter().any(Option::is_some) {
+                columns.push((format!("skill/{skill}/{measure}"), WideColumn::Real(column)));
+            }
+        }
+    }
+    let trained_on: BTreeSet<&String> = rows.iter().flat_map(|row| row.shares.keys()).collect();
+    for corpus in trained_on {
+        columns.push(real(&format!("share/{corpus}"), &|row| row.shares.get(corpus).copied()));
+    }
     columns.extend([
         real("train_loss", &|row| row.train_loss),
         real("lr", &|row| Some(row.lr)),
@@ -96,6 +111,25 @@ pub(crate) fn to_wide(rows: &[ResultRow]) -> WideTable {
         ("program".to_string(), WideColumn::Text(rows.iter().map(|row| row.program.clone()).collect())),
     ]);
     WideTable { height: rows.len(), columns }
+}
+
+/// A number of a score, where it has one.
+type OfScore = fn(&SkillScore) -> Option<f64>;
+
+/// The columns of a skill, `skill/<name>/...`; the full score lies beside the run.
+const SKILL_COLUMNS: [(&str, OfScore); 7] = [
+    ("nll", |score| Some(score.nll.value)),
+    ("nll_se", |score| score.nll.se),
+    ("nll_per_answer", |score| Some(score.nll_per_answer.value)),
+    ("bpb", |score| Some(score.bpb.value)),
+    ("accuracy", |score| score.accuracy.map(|accuracy| accuracy.value)),
+    ("accuracy_se", |score| score.accuracy.and_then(|accuracy| accuracy.se)),
+    ("chance", |score| score.chance),
+];
+
+/// Names of the skills that any run was judged by.
+pub(crate) fn skills(rows: &[ResultRow]) -> BTreeSet<&str> {
+    rows.iter().flat_map(|row| row.skills.keys().map(String::as_str)).collect()
 }
 
 /// Names of the corpora that any run was evaluated on.
@@ -147,7 +181,7 @@ impl WideColumn {
 mod tests {
     use super::*;
     use crate::collect;
-    use crate::fixture::run;
+    use crate::fixture::{run, skill_eval};
 
     #[test]
     fn every_column_has_its_name_and_its_number() {
@@ -155,6 +189,8 @@ mod tests {
         let mut run = run(2, 10, 7);
         run.record.flops_spent = run.record.flops_spent.scaled(2.0);
         run.record.outcome = Outcome::Diverged { step: 9 };
+        run.evals.push(skill_eval(&run, "mano", 0.5, Some(0.75)));
+        run.evals.push(skill_eval(&run, "verse", 1.5, None));
         let folder = run.write(dir.path());
         let folder = folder.file_name().unwrap().to_str().unwrap();
         let rows = collect(dir.path()).unwrap().rows;
@@ -205,6 +241,19 @@ mod tests {
             ("bpb/code", Cell::Real(1.0)),
             ("loss/prose", Cell::Real(4.0)),
             ("bpb/prose", Cell::Real(2.0)),
+            ("skill/mano/nll", Cell::Real(0.5)),
+            ("skill/mano/nll_se", Cell::Real(0.125)),
+            ("skill/mano/nll_per_answer", Cell::Real(1.0)),
+            ("skill/mano/bpb", Cell::Real(0.25)),
+            ("skill/mano/accuracy", Cell::Real(0.75)),
+            ("skill/mano/accuracy_se", Cell::Real(0.0625)),
+            ("skill/mano/chance", Cell::Real(0.25)),
+            ("skill/verse/nll", Cell::Real(1.5)),
+            ("skill/verse/nll_se", Cell::Real(0.125)),
+            ("skill/verse/nll_per_answer", Cell::Real(3.0)),
+            ("skill/verse/bpb", Cell::Real(0.75)),
+            ("share/code", Cell::Real(0.75)),
+            ("share/prose", Cell::Real(0.25)),
             ("train_loss", Cell::Real(2.5)),
             ("lr", Cell::Real(0.003)),
             ("batch_tokens", Cell::Whole(128)),

@@ -11,6 +11,8 @@ pub const RESULTS_PARQUET: &str = "results.parquet";
 pub const METRICS_PARQUET: &str = "metrics.parquet";
 /// The fit of the sweep.
 pub const FIT_JSON: &str = "fit.json";
+/// What the sweep's skills show, where its runs were judged by any.
+pub const SKILLS_JSON: &str = "skills.json";
 /// The learning rates of an `lr` sweep: optima, law, what they rest on.
 pub const LR_JSON: &str = "lr.json";
 /// The rule that an `lr` sweep measured, for later sweeps.

@@ -6,10 +6,12 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use scalelaw_fit::conclusion::Interval;
 use scalelaw_fit::learning_rate::LrConclusion;
+use scalelaw_fit::skills::SkillSpec;
 use scalelaw_fit::{FitError, FitSpec, LawChoice, Objective, PredictAt, learning_rate_text};
 use scalelaw_results::{ColumnNames, LossColumn, NotedTable};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::CountRule;
+use scalelaw_schema::sweep::SkillTarget;
 
 use crate::args::{FitArgs, Shared};
 use crate::conclude::{Verdict, judge};
@@ -18,8 +20,12 @@ use crate::facts::read_plan;
 use crate::learning_rate;
 use crate::paths;
 use crate::say::Say;
+use crate::skill_fit::{self, SkillAsk};
 
 pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
+    if args.skill {
+        return skills(shared, say, args);
+    }
     if args.every_count {
         return every_count(shared, args);
     }
@@ -51,7 +57,7 @@ fn spec_of(args: &FitArgs) -> Result<FitSpec> {
     Ok(FitSpec {
         law: LawChoice::parse(&args.law),
         objective: Objective::parse(&args.objective).map_err(UsageError)?,
-        bootstrap: args.bootstrap,
+        bootstrap: args.bootstrap.unwrap_or(FitSpec::new().bootstrap),
         seed: args.seed,
         level: 0.95,
         holdout_compute: args.holdout_compute,
@@ -87,6 +93,69 @@ fn every_count(shared: &Shared, args: &FitArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the runs of a sweep say of their skills.
+fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
+    if is_table(&args.table) {
+        return Err(UsageError("`--skill` takes a sweep, not a table".to_string()).into());
+    }
+    let folder = paths::sweep_folder(shared, &args.table)?;
+    let plan = read_plan(&folder)?.ok_or_else(|| anyhow!("`{}` has no plan.json", folder.display()))?;
+    let mut collected = scalelaw_results::collect(&folder)?;
+    if let Some(expr) = &args.filter {
+        collected.keep_where(expr)?;
+    }
+    for note in &collected.notes {
+        say.warn(note);
+    }
+    let ask = SkillAsk {
+        aggregate: args.aggregate.clone(),
+        count_rule: args.count_rule,
+        targets: args.target.iter().map(|target| parse_target(target)).collect::<Result<_>>()?,
+        validation: args.validation,
+        spec: SkillSpec {
+            seed: args.seed,
+            draws: args.bootstrap.unwrap_or(SkillSpec::new().draws),
+            ..SkillSpec::new()
+        },
+    };
+    let Some(findings) = skill_fit::conclude(&plan, &collected, &ask)? else {
+        let why = match collected.rows.len() {
+            0 => "no run of it is over".to_string(),
+            n => format!("none of its {n} runs was judged by a skill"),
+        };
+        let settle = format!(
+            "name skills under `[measure]`, or judge the runs that are there by `scalelaw eval {} --skill NAME`",
+            args.table.display()
+        );
+        return Err(
+            FitError::Refused { why: format!("`{}`: {why}", plan.sweep), settle: vec![settle] }.into()
+        );
+    };
+    let mut stdout = anstream::stdout().lock();
+    if args.json {
+        writeln!(stdout, "{}", serde_json::to_string_pretty(&findings)?)?;
+    } else {
+        write!(stdout, "{}", skill_fit::render(&findings, 80))?;
+    }
+    Ok(())
+}
+
+/// `mano=nll:0.5` or `mano=accuracy:0.9`.
+fn parse_target(text: &str) -> Result<(String, SkillTarget)> {
+    let bad = || {
+        UsageError(format!("`--target {text}` is no target (hint: `NAME=nll:0.5` or `NAME=accuracy:0.9`)"))
+    };
+    let (skill, goal) = text.rsplit_once('=').ok_or_else(bad)?;
+    let (measure, value) = goal.split_once(':').ok_or_else(bad)?;
+    let value: f64 = value.trim().parse().map_err(|_| bad())?;
+    let goal = match measure.trim() {
+        "nll" if value > 0.0 && value.is_finite() => SkillTarget::Nll(value),
+        "accuracy" if value > 0.0 && value <= 1.0 => SkillTarget::Accuracy(value),
+        _ => return Err(bad().into()),
+    };
+    Ok((skill.trim().to_string(), goal))
 }
 
 /// The best learning rates, where the argument is an `lr` sweep.

@@ -7,7 +7,7 @@
 //! their edge is absent, and in a residual it counts as the edge, which makes that residual a bound.
 //!
 //! Reading order: what comes out ([`conclusion`]); the draws (`noise`, `draws`); the two approaches (`surface`,
-//! `budget`); one text (`judge`), a skill beside the aggregate (`pair`), the labels (`label`); what a wrong choice of text costs ([`validation`]); what a design will tell
+//! `budget`); one text (`judge`), a skill beside the aggregate (`pair`), the labels (`label`); accuracy as a function of likelihood ([`link`]); what a wrong choice of text costs ([`validation`]); what a design will tell
 //! ([`power`]); sweeps with known skills ([`simulate`]).
 
 pub mod conclusion;
@@ -20,6 +20,7 @@ pub(crate) mod surface;
 
 mod judge;
 mod label;
+pub mod link;
 mod pair;
 
 pub mod power;

@@ -30,7 +30,7 @@ pub struct SimulatedSkills {
     mixing: MixingConclusion,
     best: Vec<BestMixture>,
     validation: ValidationConclusion,
-    capacity: CapacityConclusion,
+    capacity: Vec<(String, CapacityConclusion)>,
     viable: Vec<(String, Viable)>,
 }
 
@@ -44,8 +44,9 @@ impl SimulatedSkills {
             mixing: Some(&self.mixing),
             best: &self.best,
             validation: Some(&self.validation),
-            capacity: Some(&self.capacity),
+            capacity: &self.capacity,
             viable: &self.viable,
+            absent: &[],
         }
     }
 }
@@ -79,7 +80,7 @@ pub fn simulate(draws: usize, name: &str) -> SimulatedSkills {
         mixing,
         best,
         validation: found,
-        capacity: bits(),
+        capacity: vec![(first.clone(), bits())],
         viable,
     }
 }

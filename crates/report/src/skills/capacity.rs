@@ -12,8 +12,36 @@ use crate::scale::{Scale, ScaleKind, TickText};
 /// Published capacity in bits per parameter by exposures (Allen-Zhu and Li 2024, arXiv:2404.05405).
 const PUBLISHED: [[f64; 2]; 2] = [[100.0, 1.0], [1000.0, 2.0]];
 
-/// The part.
-pub fn part(found: &CapacityConclusion) -> Part {
+/// The part, where any skill is a set of facts.
+pub fn part(all: &[(String, CapacityConclusion)]) -> Option<Part> {
+    if all.is_empty() {
+        return None;
+    }
+    let leads: Vec<String> = all
+        .iter()
+        .filter_map(|(skill, found)| {
+            let at = found.by_exposures.last()?;
+            Some(format!(
+                "{skill}: {}{} bits per parameter at {} exposures.",
+                if at.is_bound { "at least " } else { "" },
+                format::estimate(at.bits_per_param, at.interval.as_ref()),
+                format::significant(at.exposures, 3)
+            ))
+        })
+        .collect();
+    let notes: std::collections::BTreeSet<&String> = all.iter().flat_map(|(_, found)| &found.notes).collect();
+    Some(Part {
+        id: "capacity",
+        link: "Capacity",
+        title: "Knowledge capacity",
+        lead: leads.join(" "),
+        charts: all.iter().enumerate().filter_map(|(idx, (skill, found))| chart(idx, skill, found)).collect(),
+        tables: all.iter().map(|(skill, found)| table(skill, found)).collect(),
+        notes: notes.into_iter().cloned().collect(),
+    })
+}
+
+fn table(skill: &str, found: &CapacityConclusion) -> Table {
     let rows = found
         .by_exposures
         .iter()
@@ -33,42 +61,19 @@ pub fn part(found: &CapacityConclusion) -> Part {
             ]
         })
         .collect();
-    Part {
-        id: "capacity",
-        link: "Capacity",
-        title: "Knowledge capacity",
-        lead: found.by_exposures.last().map_or(String::new(), |at| {
-            format!(
-                "{}{} bits per parameter at {} exposures.",
-                if at.is_bound { "At least " } else { "" },
-                format::estimate(at.bits_per_param, at.interval.as_ref()),
-                format::significant(at.exposures, 3)
-            )
-        }),
-        charts: chart(found).into_iter().collect(),
-        tables: vec![Table {
-            title: "The most that was stored at each number of exposures".to_string(),
-            head: head(&[
-                "#Exposures",
-                "#Bits per parameter",
-                "#Interval",
-                "#N",
-                "#Facts",
-                "#Known",
-                "#Seeds",
-            ]),
-            rows,
-            note: format!(
-                "Bits per parameter: facts times (entropy less loss), over N counted as {}. {} % intervals over seeds; that the best cell was chosen is not in them.",
-                found.count_rule,
-                format::percent_level(found.level)
-            ),
-        }],
-        notes: found.notes.clone(),
+    Table {
+        title: format!("{skill}: the most that was stored at each number of exposures"),
+        head: head(&["#Exposures", "#Bits per parameter", "#Interval", "#N", "#Facts", "#Known", "#Seeds"]),
+        rows,
+        note: format!(
+            "Bits per parameter: facts times (entropy less loss), over N counted as {}. {} % intervals over seeds; that the best cell was chosen is not in them.",
+            found.count_rule,
+            format::percent_level(found.level)
+        ),
     }
 }
 
-fn chart(found: &CapacityConclusion) -> Option<Chart> {
+fn chart(idx: usize, skill: &str, found: &CapacityConclusion) -> Option<Chart> {
     let exposures = found.runs.iter().map(|run| run.exposures);
     let x = Scale::over(ScaleKind::Log, exposures.clone())?;
     let inside = |at: &[f64; 2]| at[0] >= x.low && at[0] <= x.high;
@@ -116,16 +121,26 @@ fn chart(found: &CapacityConclusion) -> Option<Chart> {
             .collect();
         series.push(Series::named(format!("N = {}", format::si(*n)), Swatch::Point(color, shape), marks));
     }
-    let best: Vec<[f64; 2]> = found.by_exposures.iter().map(|at| [at.exposures, at.bits_per_param]).collect();
-    series.push(Series::named(
-        "Most at each number of exposures",
-        Swatch::Line(Color::Law, Stroke::Solid),
-        vec![Mark::line(best, Color::Law, Stroke::Solid)],
-    ));
+    // Where every size has exposures of its own, the most at each of them is no choice among sizes.
+    let cells: std::collections::BTreeSet<(u64, u64)> =
+        found.runs.iter().map(|run| (run.exposures.to_bits(), run.n.to_bits())).collect();
+    let mut caption = "Each point is a run.".to_string();
+    if cells.len() > found.by_exposures.len() {
+        let best: Vec<[f64; 2]> =
+            found.by_exposures.iter().map(|at| [at.exposures, at.bits_per_param]).collect();
+        series.push(Series::named(
+            "Most at each number of exposures",
+            Swatch::Line(Color::Law, Stroke::Solid),
+            vec![Mark::line(best, Color::Law, Stroke::Solid)],
+        ));
+        caption.push_str(
+            " The line joins the cells (size and number of facts, mean over seeds) that stored most per parameter.",
+        );
+    }
     Some(Chart {
-        name: "capacity".into(),
-        title: "Bits stored per parameter against exposures".to_string(),
-        caption: "Each point is a run. The line joins the cells (size and number of facts, mean over seeds) that stored most per parameter.".to_string(),
+        name: format!("capacity-{idx}").into(),
+        title: format!("{skill}: bits stored per parameter against exposures"),
+        caption,
         x: Axis { title: "Exposures of each fact".to_string(), scale: x, text: TickText::Si },
         y: Axis { title: "Bits per parameter".to_string(), scale: y, text: TickText::Plain },
         series,

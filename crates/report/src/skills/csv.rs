@@ -136,9 +136,11 @@ pub fn csv(report: &SkillReport) -> String {
             ));
         }
     }
-    for run in report.capacity.iter().flat_map(|found| &found.runs) {
-        let note = format!("N {} exposures {} facts {}", run.n, run.exposures, run.n_facts);
-        rows.push(row("bits_per_param", &run.name, None, "", Some(run.bits_per_param), None, &note));
+    for (skill, run) in
+        report.capacity.iter().flat_map(|(skill, found)| found.runs.iter().map(move |run| (skill, run)))
+    {
+        let note = format!("run {} N {} exposures {} facts {}", run.name, run.n, run.exposures, run.n_facts);
+        rows.push(row("bits_per_param", skill, None, "", Some(run.bits_per_param), None, &note));
     }
     for (skill, found) in report.viable {
         if let Some(one) = &found.cheapest {

@@ -25,6 +25,9 @@ use crate::html::prose;
 pub use csv::csv;
 pub(crate) use table::Table;
 
+/// Columns of a table that stands beside a chart.
+const MOST_COLUMNS_BESIDE: usize = 5;
+
 /// What is known of skills; whatever is absent is left out of the report.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SkillReport<'a> {
@@ -40,10 +43,12 @@ pub struct SkillReport<'a> {
     pub best: &'a [BestMixture],
     /// What a wrong validation text costs.
     pub validation: Option<&'a ValidationConclusion>,
-    /// Bits per parameter.
-    pub capacity: Option<&'a CapacityConclusion>,
+    /// Bits per parameter by skill.
+    pub capacity: &'a [(String, CapacityConclusion)],
     /// Minimum viable investments by skill.
     pub viable: &'a [(String, Viable)],
+    /// What the runs do not allow, each with its reason.
+    pub absent: &'a [String],
 }
 
 /// A part of the report.
@@ -67,8 +72,19 @@ pub(crate) fn parts(report: &SkillReport) -> Vec<Part> {
     }
     parts.extend(mix::part(report));
     parts.extend(report.validation.map(validation::part));
-    parts.extend(report.capacity.map(capacity::part));
+    parts.extend(capacity::part(report.capacity));
     parts.extend(viable::part(report.viable));
+    if !report.absent.is_empty() {
+        parts.push(Part {
+            id: "skills-absent",
+            link: "Left out",
+            title: "What these runs do not show of skills",
+            lead: String::new(),
+            charts: Vec::new(),
+            tables: Vec::new(),
+            notes: report.absent.to_vec(),
+        });
+    }
     parts
 }
 
@@ -129,8 +145,9 @@ pub(crate) fn html(part: &Part, figure: impl Fn(&Chart) -> String) -> String {
     }
     let figures: String = part.charts.iter().map(figure).collect();
     let mut tables = part.tables.iter();
-    // A single chart would fill the page: its first table stands beside it.
-    let beside = if part.charts.len() == 1 { tables.next() } else { None };
+    // A single chart would fill the page: its first table stands beside it, where half a page is wide enough.
+    let is_narrow = part.tables.first().is_some_and(|table| table.head.len() <= MOST_COLUMNS_BESIDE);
+    let beside = if part.charts.len() == 1 && is_narrow { tables.next() } else { None };
     if !part.charts.is_empty() {
         let beside = beside.map_or(String::new(), |table| format!("<div>{}</div>", table.html()));
         html.push_str(&format!("<div class=\"charts\">{figures}{beside}</div>"));

@@ -1,6 +1,6 @@
 //! Minimum viable investment: the least that reaches each skill's target.
 
-use scalelaw_advise::{Investment, Viable};
+use scalelaw_advise::{Investment, Price, Viable};
 
 use super::Part;
 use super::table::{Table, head};
@@ -15,29 +15,41 @@ pub fn part(all: &[(String, Viable)]) -> Option<Part> {
         return None;
     }
     let mut rows = Vec::new();
+    let investments = || all.iter().flat_map(|(_, found)| ways(found)).filter_map(|(_, one)| one.as_ref());
+    let prices = || investments().filter_map(|one| one.price.as_ref());
+    let (has_time, has_money) = (prices().count() > 0, prices().any(|price| price.money.is_some()));
     for (skill, found) in all {
-        let ways = [
-            ("cheapest", &found.cheapest),
-            ("compute-optimal path", &found.on_path),
-            ("least N", &found.least_n),
-            ("least D", &found.least_d),
-        ];
-        for (way, investment) in ways {
+        for (way, investment) in ways(found) {
             let mut cells = vec![
                 skill.clone(),
                 format::loss(found.target.loss),
                 format!("{} %", format::fixed(100.0 * found.target.probability, 0)),
                 way.to_string(),
             ];
-            cells.extend(match investment {
-                None => vec![String::new(), String::new(), String::new(), "not reached".to_string()],
-                Some(one) => {
-                    vec![format::si(one.n), format::si(one.d), format::flops(one.flops), place(one)]
-                }
-            });
+            let number = |of: &dyn Fn(&Investment) -> String| investment.as_ref().map_or(String::new(), of);
+            cells.push(number(&|one| format::si(one.n)));
+            cells.push(number(&|one| format::si(one.d)));
+            cells.push(number(&|one| format::flops(one.flops)));
+            let price = investment.as_ref().and_then(|one| one.price.as_ref());
+            if has_time {
+                cells.push(price.map_or(String::new(), |price| format::duration(price.seconds)));
+            }
+            if has_money {
+                cells.push(price.and_then(money).unwrap_or_default());
+            }
+            cells.push(investment.as_ref().map_or("not reached".to_string(), place));
             rows.push(cells);
         }
     }
+    let mut titles =
+        vec!["Skill", "#Target loss", "#Probability", "Way", "#N, parameters", "#D, tokens", "#FLOPs"];
+    titles.extend(has_time.then_some("#Time"));
+    titles.extend(has_money.then_some("#Money"));
+    titles.push("Place");
+    let rate = match has_time {
+        true => " Time: of one run, at the FLOPs per second that this sweep's runs of the nearest size had.",
+        false => "",
+    };
     Some(Part {
         id: "viable",
         link: "Viable",
@@ -46,21 +58,32 @@ pub fn part(all: &[(String, Viable)]) -> Option<Part> {
         charts: chart(all).into_iter().collect(),
         tables: vec![Table {
             title: "The least that reaches each target".to_string(),
-            head: head(&[
-                "Skill",
-                "#Target loss",
-                "#Probability",
-                "Way",
-                "#N, parameters",
-                "#D, tokens",
-                "#FLOPs",
-                "Place",
-            ]),
+            head: head(&titles),
             rows,
-            note: "For a single run: the fitted law's doubt and the noise of a run are both in the probability. Least N keeps to the data that was tried, least D to the sizes that were.".to_string(),
+            note: format!(
+                "For a single run: the fitted law's doubt and the noise of a run are both in the probability. Least N keeps to the data that was tried, least D to the sizes that were.{rate}"
+            ),
         }],
-        notes: all.iter().filter_map(|(skill, found)| Some(format!("{skill}: {}.", found.why_none.as_ref()?))).collect(),
+        notes: all
+            .iter()
+            .filter_map(|(skill, found)| Some(format!("{skill}: {}.", found.why_none.as_ref()?)))
+            .collect(),
     })
+}
+
+/// The ways to reach a target.
+fn ways(found: &Viable) -> [(&'static str, &Option<Investment>); 4] {
+    [
+        ("cheapest", &found.cheapest),
+        ("compute-optimal path", &found.on_path),
+        ("least N", &found.least_n),
+        ("least D", &found.least_d),
+    ]
+}
+
+fn money(price: &Price) -> Option<String> {
+    let amount = format::significant(price.money?, 3);
+    Some(price.currency.as_ref().map_or(amount.clone(), |currency| format!("{amount} {currency}")))
 }
 
 fn place(one: &Investment) -> String {

@@ -1,0 +1,176 @@
+//! Sweeps over mixtures: N* against the fraction of each corpus, mixing laws at one size, and the best mixture for
+//! each use.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use scalelaw_fit::mix::best::best_mixture;
+use scalelaw_fit::mix::fraction::{AtFraction, against_fraction};
+use scalelaw_fit::mix::mixing_law::{MixtureRun, MixtureRuns, mixing_laws};
+use scalelaw_results::LossColumn;
+use scalelaw_schema::plan::Plan;
+use scalelaw_schema::table::{LossTable, ResultRow};
+
+use super::rows::{Texts, is_of, is_same, value, without};
+use super::{SkillAsk, SkillFindings, UseMixture};
+
+pub(super) fn conclude(
+    plan: &Plan,
+    texts: &Texts,
+    ask: &SkillAsk,
+    findings: &mut SkillFindings,
+) -> Result<()> {
+    if texts.mixed().is_none() {
+        let why = "the runs were trained on one mixture (hint: a grid of kind `mix`)";
+        for name in plan.uses.keys() {
+            findings.leave_out(format!("best: {name}"), why.to_string());
+        }
+        return Ok(());
+    }
+    for corpus in sources(texts) {
+        fractions(&corpus, texts, ask, findings)?;
+    }
+    let (runs, trained) = at_one_size(texts);
+    findings.mixing = findings.unless_refused("mixing", mixing_laws(&runs, &ask.spec))?;
+    let Some(mixing) = findings.mixing.clone() else { return Ok(()) };
+    for (name, weights) in &plan.uses {
+        let weights: Vec<(String, f64)> = weights
+            .iter()
+            .map(|(text, weight)| {
+                let known = runs.texts.iter().find(|known| is_of(known, text));
+                (known.unwrap_or(text).clone(), *weight)
+            })
+            .collect();
+        let found = best_mixture(&mixing, &trained, &weights);
+        if let Some(mixture) = findings.unless_refused(&format!("best: {name}"), found)? {
+            findings.best.push(UseMixture { name: name.clone(), mixture });
+        }
+    }
+    Ok(())
+}
+
+/// Corpora that any run was trained on.
+fn sources(texts: &Texts) -> BTreeSet<String> {
+    texts.finished().flat_map(|row| row.shares.keys().cloned()).collect()
+}
+
+/// N* against the fraction of one corpus, where it was swept with the others in fixed proportion.
+fn fractions(corpus: &str, texts: &Texts, ask: &SkillAsk, findings: &mut SkillFindings) -> Result<()> {
+    let Some(sweep) = sweep_of(corpus, texts.finished()) else { return Ok(()) };
+    let column = match texts.skills.iter().any(|skill| skill == corpus) {
+        true => LossColumn::Skill(corpus.to_string()),
+        false if texts.corpora.iter().any(|known| known == corpus) => LossColumn::Corpus(corpus.to_string()),
+        false => return Ok(()),
+    };
+    let all = texts.table(&column)?;
+    let tables: Vec<(f64, LossTable)> = sweep
+        .into_iter()
+        .map(|(fraction, names)| {
+            let rows = all.rows.iter().filter(|row| names.contains(row.name.as_str())).cloned().collect();
+            (fraction, LossTable { rows, excluded: Vec::new(), ..all.clone() })
+        })
+        .collect();
+    let runs: Vec<AtFraction> =
+        tables.iter().map(|(fraction, table)| AtFraction { fraction: *fraction, table }).collect();
+    let found = against_fraction(&column.title(), &runs, None, &ask.spec);
+    let found = findings.unless_refused(&format!("fractions: {corpus}"), found)?;
+    findings.fractions.extend(found);
+    Ok(())
+}
+
+/// The runs in which a corpus alone was swept, by its fraction: of all proportions of the other corpora the one
+/// with the most fractions. A run on the corpus alone belongs to any. `None` with fewer than two fractions.
+pub(super) fn sweep_of<'a>(
+    corpus: &str,
+    rows: impl Iterator<Item = &'a ResultRow>,
+) -> Option<Vec<(f64, BTreeSet<&'a str>)>> {
+    let mut groups: Vec<(BTreeMap<String, f64>, Fractions)> = Vec::new();
+    let mut alone = Fractions::default();
+    for row in rows {
+        let Some(&fraction) = row.shares.get(corpus) else { continue };
+        let others = without(&row.shares, corpus);
+        if others.is_empty() {
+            alone.add(fraction, row);
+            continue;
+        }
+        match groups.iter_mut().find(|(known, _)| is_same(known, &others)) {
+            Some((_, group)) => group.add(fraction, row),
+            None => {
+                let mut group = Fractions::default();
+                group.add(fraction, row);
+                groups.push((others, group));
+            }
+        }
+    }
+    // The first of the largest, so that the order of the runs decides and not chance.
+    let largest = groups.iter().map(|(_, group)| group.0.len()).max()?;
+    let (_, mut group) = groups.into_iter().find(|(_, group)| group.0.len() == largest)?;
+    group.0.extend(alone.0);
+    group.0.sort_by(|one, other| one.0.total_cmp(&other.0));
+    (group.0.len() >= 2).then_some(group.0)
+}
+
+/// Runs by fraction.
+#[derive(Default)]
+struct Fractions<'a>(Vec<(f64, BTreeSet<&'a str>)>);
+
+impl<'a> Fractions<'a> {
+    fn add(&mut self, fraction: f64, row: &'a ResultRow) {
+        let name = row.run_id.as_str();
+        match self.0.iter_mut().find(|(known, _)| (known - fraction).abs() < 1e-6) {
+            Some((_, names)) => _ = names.insert(name),
+            None => self.0.push((fraction, BTreeSet::from([name]))),
+        }
+    }
+}
+
+/// Runs that differ in their mixture alone, with the mixtures: of all shapes and horizons the one with the most
+/// mixtures; of several such, of the largest horizon the middle size.
+pub(super) fn at_one_size(texts: &Texts) -> (MixtureRuns, Vec<Vec<f64>>) {
+    let mut cells: BTreeMap<(u64, u64, usize, usize), Vec<&ResultRow>> = BTreeMap::new();
+    for row in texts.finished() {
+        // Budgets fix D for a size; without them D itself does.
+        let horizon = row.budget_flops.map_or(row.tokens, |budget| budget as u64);
+        cells.entry((horizon, row.params.total(), row.n_layer, row.d_model)).or_default().push(row);
+    }
+    let n_mixtures = |rows: &[&ResultRow]| distinct(rows).len();
+    let most = cells.values().map(|rows| n_mixtures(rows)).max().unwrap_or(0);
+    cells.retain(|_, rows| n_mixtures(rows) == most);
+    let longest = cells.keys().map(|key| key.0).max();
+    let mut longest: Vec<Vec<&ResultRow>> =
+        cells.into_iter().filter(|(key, _)| Some(key.0) == longest).map(|(_, rows)| rows).collect();
+    let middle = longest.len() / 2;
+    let rows = if longest.is_empty() { Vec::new() } else { longest.swap_remove(middle) };
+    let sources: BTreeSet<&String> = rows.iter().flat_map(|row| row.shares.keys()).collect();
+    let sources: Vec<String> = sources.into_iter().cloned().collect();
+    let shares_of = |shares: &BTreeMap<String, f64>| -> Vec<f64> {
+        sources.iter().map(|source| shares.get(source).copied().unwrap_or(0.0)).collect()
+    };
+    let columns = texts.columns();
+    let runs = MixtureRuns {
+        source: texts.source.to_string(),
+        texts: columns.iter().map(LossColumn::title).collect(),
+        runs: rows
+            .iter()
+            .map(|row| MixtureRun {
+                name: row.run_id.to_string(),
+                shares: shares_of(&row.shares),
+                losses: columns.iter().map(|column| value(row, column)).collect(),
+            })
+            .collect(),
+        sources: sources.clone(),
+    };
+    let trained = distinct(&rows).into_iter().map(shares_of).collect();
+    (runs, trained)
+}
+
+/// The mixtures of some runs, each once.
+fn distinct<'a>(rows: &[&'a ResultRow]) -> Vec<&'a BTreeMap<String, f64>> {
+    let mut mixtures: Vec<&BTreeMap<String, f64>> = Vec::new();
+    for row in rows {
+        if !mixtures.iter().any(|known| is_same(known, &row.shares)) {
+            mixtures.push(&row.shares);
+        }
+    }
+    mixtures
+}

@@ -1,0 +1,275 @@
+//! Rows whose skills follow known laws of size, data and share.
+
+use std::collections::BTreeMap;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use scalelaw_fit::parse_law_with_params;
+use scalelaw_schema::count::{self, FlopCount};
+use scalelaw_schema::plan::PlanTotal;
+use scalelaw_schema::run_id::RunId;
+use scalelaw_schema::score::{ClassLoss, FactSpace, Measured, SkillScore};
+use scalelaw_schema::shape::{Head, ModelShape};
+use scalelaw_schema::skill::TokenClass;
+use scalelaw_schema::table::ResultRow;
+
+use super::*;
+
+const BUDGET: f64 = 1e14;
+const RULE: CountRule = CountRule::SixNTotal;
+const ALPHA: f64 = 0.35;
+const BETA: f64 = 0.4;
+
+fn score(nll: f64) -> SkillScore {
+    let measured = Measured { value: nll, se: None };
+    SkillScore {
+        n_items: 512,
+        n_tokens: 512,
+        n_bytes: 512,
+        nll_per_answer: measured,
+        nll: measured,
+        bpb: measured,
+        accuracy: None,
+        chance: None,
+        classes: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        facts: None,
+    }
+}
+
+fn shares(of: &[(&str, f64)]) -> BTreeMap<String, f64> {
+    let sum: f64 = of.iter().map(|(_, weight)| weight).sum();
+    of.iter().map(|(name, weight)| (name.to_string(), weight / sum)).collect()
+}
+
+/// A finished run of this width on this mixture; a skill's loss follows its own share of the tokens.
+fn row(width: usize, shares: BTreeMap<String, f64>, idx: usize) -> ResultRow {
+    let shape = ModelShape {
+        n_layer: 4,
+        d_model: width,
+        n_head: 1,
+        d_ff: 4 * width,
+        vocab_size: 257,
+        head: Head::Untied,
+    };
+    let n = RULE.n(&shape);
+    let d = BUDGET / (6.0 * n);
+    let id: RunId = format!("{idx:012x}").parse().unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(idx as u64);
+    let mut law = |e: f64, a: f64, share: f64| {
+        let b = 900.0 / share.powf(BETA);
+        let law = format!("chinchilla:A={a},B={b},E={e},alpha={ALPHA},beta={BETA},noise=0.002");
+        parse_law_with_params(&law).unwrap().draw(n, d, &mut rng)
+    };
+    let skills = ["facts", "sums"]
+        .into_iter()
+        .zip([640.0, 400.0])
+        .map(|(skill, a)| (skill.to_string(), score(law(0.5, a, shares.get(skill).copied().unwrap_or(0.01)))))
+        .collect();
+    let losses: BTreeMap<String, f64> =
+        shares.iter().map(|(corpus, share)| (corpus.clone(), law(1.0, 120.0, *share))).collect();
+    ResultRow {
+        run_id: id.clone(),
+        folder: id.to_string(),
+        cluster: id,
+        outcome: scalelaw_schema::record::Outcome::Finished,
+        seed: 0,
+        budget_flops: Some(BUDGET),
+        params: count::params(&shape),
+        n_layer: shape.n_layer,
+        d_model: shape.d_model,
+        n_head: shape.n_head,
+        d_ff: shape.d_ff,
+        vocab_size: shape.vocab_size,
+        head: shape.head,
+        context_len: 128,
+        steps: 100,
+        tokens: d as u64,
+        flops_path: FlopCount { attention: 0.0, scores: 0.0, mlp: BUDGET, head: 0.0 },
+        flops_spent: BUDGET,
+        loss: Some(losses.values().sum::<f64>() / losses.len() as f64),
+        bpb: None,
+        bpbs: BTreeMap::new(),
+        losses,
+        skills,
+        shares,
+        train_loss: None,
+        lr: 1e-3,
+        batch_tokens: 1024,
+        max_epochs: None,
+        wall_seconds: 10.0,
+        tokens_per_second: None,
+        peak_bytes: None,
+        device: "cpu".to_string(),
+        program: "0".to_string(),
+    }
+}
+
+fn plan() -> Plan {
+    Plan {
+        schema_version: SCHEMA_VERSION,
+        sweep: "known".to_string(),
+        question: None,
+        kind: "mix".to_string(),
+        count_rule: RULE,
+        runs: Vec::new(),
+        dropped: Vec::new(),
+        budgets: Vec::new(),
+        warnings: Vec::new(),
+        lr_rule: None,
+        uses: BTreeMap::from([
+            ("tutor".to_string(), shares(&[("facts", 1.0), ("sums", 1.0)])),
+            ("poet".to_string(), shares(&[("verse", 1.0)])),
+        ]),
+        targets: BTreeMap::from([("sums".to_string(), SkillTarget::Nll(3.0))]),
+        total: PlanTotal {
+            n_runs: 0,
+            flops: 0.0,
+            flops_separate: None,
+            tokens: 0.0,
+            wall_seconds: None,
+            disk_bytes: 0.0,
+            kwh: None,
+            money: None,
+            currency: None,
+        },
+        packing: None,
+    }
+}
+
+fn ask() -> SkillAsk {
+    SkillAsk { spec: SkillSpec { draws: 200, ..SkillSpec::new() }, ..SkillAsk::default() }
+}
+
+/// Two skills swept, the others in equal parts.
+fn mixtures() -> Vec<BTreeMap<String, f64>> {
+    let fractions = [0.05, 0.1, 0.2, 0.4, 0.8];
+    let rest = |f: f64| (1.0 - f) / 2.0;
+    let facts = fractions.map(|f| shares(&[("facts", f), ("sums", rest(f)), ("prose", rest(f))]));
+    let sums = fractions.map(|f| shares(&[("facts", rest(f)), ("sums", f), ("prose", rest(f))]));
+    facts.into_iter().chain(sums).collect()
+}
+
+fn mix_sweep() -> Collected {
+    let widths = [64, 96, 128, 176, 240, 320, 448];
+    let runs = mixtures().into_iter().flat_map(|shares| widths.map(|width| (width, shares.clone())));
+    let rows = runs.enumerate().map(|(idx, (width, shares))| row(width, shares, idx)).collect();
+    Collected { rows, ..Collected::default() }
+}
+
+#[test]
+fn a_mix_sweep_gives_back_slopes_laws_and_a_mixture_and_says_what_it_cannot() {
+    let found = conclude(&plan(), &mix_sweep(), &ask()).unwrap().unwrap();
+    let truth = BETA / (ALPHA + BETA);
+    for skill in ["facts", "sums"] {
+        let curve = found.fractions.iter().find(|curve| curve.skill == skill).unwrap();
+        assert_eq!(curve.points.len(), 5, "{skill}: {:?}", curve.points);
+        assert_eq!(curve.why_no_law, None, "{skill}");
+        let (slope, interval) = (curve.slope_by_law.unwrap(), curve.slope_by_law_interval.clone().unwrap());
+        let half = 0.5 * (interval.high - interval.low);
+        assert!((slope - truth).abs() < 2.0 * half && half < 0.2, "{skill}: {slope} {interval:?}");
+        assert!(curve.slope.unwrap() > 0.2, "{skill}: {:?}", curve.slope);
+    }
+    let mixing = found.mixing.as_ref().unwrap();
+    assert_eq!((mixing.n_mixtures, mixing.sources.len()), (10, 3));
+    // More of its own data lowers the loss of a skill, more than of anything else.
+    for skill in ["facts", "sums"] {
+        let law = mixing.laws.iter().find(|law| law.text == skill).unwrap();
+        let own = mixing.sources.iter().position(|source| source == skill).unwrap();
+        assert!(law.t.iter().enumerate().all(|(idx, t)| idx == own || law.t[own] < *t), "{law:?}");
+    }
+    let [tutor] = &found.best[..] else { panic!("{:?}", found.best) };
+    let share = |name: &str| {
+        tutor.mixture.shares.iter().find(|share| share.source == name).map(|share| share.share).unwrap()
+    };
+    // Nobody asks for prose: as little of it as was tried.
+    assert!(share("prose") < 0.12 && share("facts") > 0.2 && share("sums") > 0.2, "{:?}", tutor.mixture);
+    let parts: Vec<&str> = found.absent.iter().map(|absent| absent.part.as_str()).collect();
+    assert_eq!(parts, ["skills", "best: poet", "viable: sums"], "{:?}", found.absent);
+    assert!(found.absent[0].why.contains("10 mixtures") && found.absent[1].why.contains("verse"));
+    let text = render(&found, 80);
+    assert!(text.contains("best mixture for `tutor`") && text.contains("d ln N* / d ln f"), "{text}");
+}
+
+#[test]
+fn findings_read_back_from_their_json() {
+    let mut collected = mix_sweep();
+    collected.keep_where("share/facts > 0.39 and share/facts < 0.41 and share/sums > 0.29").unwrap();
+    let ask = SkillAsk { validation: true, ..ask() };
+    let found = conclude(&plan(), &collected, &ask).unwrap().unwrap();
+    assert!(found.skills.is_some() && found.validation.is_some(), "{:?}", found.absent);
+    for findings in [found, conclude(&plan(), &mix_sweep(), &ask).unwrap().unwrap()] {
+        let json = serde_json::to_value(&findings).unwrap();
+        let read: SkillFindings = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), json);
+    }
+}
+
+#[test]
+fn a_corpus_is_swept_where_the_others_keep_their_proportions() {
+    let of = |facts: f64, sums: f64, prose: f64| {
+        let written = [("facts", facts), ("sums", sums), ("prose", prose)];
+        shares(&written.into_iter().filter(|(_, weight)| *weight > 0.0).collect::<Vec<_>>())
+    };
+    let mixtures = [
+        of(1.0, 3.0, 3.0),
+        of(2.0, 1.0, 1.0),
+        // Other proportions of the rest, twice at one fraction.
+        of(1.0, 1.0, 2.0),
+        of(1.0, 1.0, 2.0),
+        // Alone, it belongs to any.
+        of(1.0, 0.0, 0.0),
+    ];
+    let rows: Vec<ResultRow> =
+        mixtures.into_iter().enumerate().map(|(idx, shares)| row(64, shares, idx)).collect();
+    let found = mix::sweep_of("facts", rows.iter()).unwrap();
+    let fractions: Vec<(f64, usize)> = found.iter().map(|(f, names)| (*f, names.len())).collect();
+    assert_eq!(fractions, [(1.0 / 7.0, 1), (0.5, 1), (1.0, 1)]);
+    assert!(mix::sweep_of("prose", rows[2..4].iter()).is_none());
+    assert!(mix::sweep_of("verse", rows.iter()).is_none());
+}
+
+#[test]
+fn mixing_laws_take_the_size_with_the_most_mixtures_and_of_several_the_middle_one() {
+    let mut collected = mix_sweep();
+    let plan = plan();
+    let width_of = |collected: &Collected| {
+        let texts = Texts::of(&plan, collected, &ask()).unwrap().unwrap();
+        let (runs, trained) = mix::at_one_size(&texts);
+        let row = collected.rows.iter().find(|row| row.run_id.as_str() == runs.runs[0].name).unwrap();
+        (row.d_model, trained.len())
+    };
+    assert_eq!(width_of(&collected), (176, 10));
+    collected.rows.retain(|row| row.d_model == 96 || row.shares["facts"] > 0.06);
+    assert_eq!(width_of(&collected), (96, 10));
+}
+
+#[test]
+fn a_memoriser_has_the_bits_of_its_values_and_of_the_names_it_knows() {
+    let space = FactSpace {
+        n_facts: 1024,
+        key_bits: 16.0,
+        value_bits: 8.0,
+        answers_per_fact: 2,
+        pass_tokens: Some(1000.0),
+    };
+    let ln2 = std::f64::consts::LN_2;
+    let with_names = |name_nats: f64| {
+        let key = ClassLoss { n_tokens: 1, loss: name_nats, loss_per_item: name_nats };
+        SkillScore { classes: BTreeMap::from([(TokenClass::Key, key)]), ..score(ln2) }
+    };
+    // Two answers of one bit each are missing of eight; of the name 16 bits, 6 of which can be known.
+    for (score, bits) in [
+        (score(ln2), 6.0),
+        (with_names(16.0 * ln2), 6.0),
+        (with_names(10.0 * ln2), 12.0),
+        (with_names(13.0 * ln2), 9.0),
+    ] {
+        let learned = capacity::fact(&score, &space).learned_bits();
+        assert!((learned / 1024.0 - bits).abs() < 1e-9, "{learned}, by hand {bits} each");
+    }
+    assert!((capacity::fact(&with_names(10.0 * ln2), &space).total_bits() - 1024.0 * 14.0).abs() < 1e-6);
+    let run = ResultRow { tokens: 1_000_000, ..row(64, shares(&[("facts", 0.1234), ("prose", 0.8766)]), 0) };
+    assert_eq!(capacity::exposures(&run, "facts", &space), Some(120.0));
+    assert_eq!(capacity::exposures(&run, "sums", &space), None);
+}
