@@ -297,3 +297,120 @@ fn the_list_says_what_is_missing_and_how_to_get_it() {
     bench.expect(1, &["data", "get", "metamath", "--path", "notes"]).names(&["set.mm"]);
     assert_eq!(bench.json(&["data", "items", "mano"])["items"].as_array().unwrap().len(), 1024);
 }
+
+/// Six small models at two budgets, judged by items and by text of one's own.
+const OWN: &str = r#"
+[grid]
+kind = "isoflop"
+budgets = [1e9, 3e9]
+sizes = 3
+span-decades = 0.3
+tokens-per-param = 1
+min-steps = 2
+
+[model]
+context-len = 64
+
+[data]
+tokenizer = "bytes"
+mixture = { notes = 3, sums = 1 }
+tag-sources = true
+
+[train]
+batch-sequences = 2
+
+[eval]
+during = 2
+
+[measure]
+skills = ["sums", "letters"]
+items-during = 5
+
+[corpus.notes]
+source = { files = ["notes"] }
+
+[skill.sums]
+family = "reasoning"
+corpus = { tag = "S", source = { generated = { task = { mano = { max-operations = 1 } } } } }
+suite = { source = { jsonl = ["quiz.jsonl"] }, scoring = { choice = "sum" } }
+
+[skill.letters]
+family = "prose"
+suite = { source = { text = { files = ["letters"], bytes = 40 } }, scoring = "nll" }
+"#;
+
+fn quiz(n: usize) -> String {
+    let item = |i: usize| {
+        format!("{{\"prompt\": \"item {i}: \", \"choices\": [\"x{i}\", \"y{i}\"], \"correct\": {}}}\n", i % 2)
+    };
+    (0..n).map(item).collect()
+}
+
+#[test]
+fn items_and_text_of_ones_own_judge_what_is_trained_without_rust() {
+    let bench = Workbench::new();
+    bench.write("own.toml", OWN);
+    let planted = "{\"prompt\": \"forty white herons stood beside the frozen \", \"choices\": [\"canal at dusk\", \"x\"], \"correct\": 0}\n";
+    bench.write("quiz.jsonl", &(quiz(49) + planted));
+    std::fs::create_dir(bench.path().join("letters")).unwrap();
+    let letter = "Dear reader, nobody has written these words in this order before. ".repeat(9);
+    bench.write("letters/one.txt", &letter);
+    for copy in 0..20 {
+        let text = format!("{copy}. Forty white herons stood beside the frozen canal at dusk.");
+        std::fs::write(bench.path().join(format!("notes/heron-{copy}.txt")), text).unwrap();
+    }
+    bench.expect(0, &["run", "own.toml"]).names(&["skill `sums`: 1 of 50 items"]);
+    let folders = bench.run_folders("own");
+    assert!(folders.len() >= 5, "{folders:?}");
+    for run_folder in &folders {
+        let metrics = std::fs::read_to_string(run_folder.join("metrics.jsonl")).unwrap();
+        assert!(metrics.contains("skill/sums/accuracy") && metrics.contains("skill/letters/nll"), "{metrics}");
+        assert!(!metrics.contains("skill/letters/accuracy"), "text has no accuracy: {metrics}");
+    }
+    let said = bench.expect(0, &["export", "own", "--format", "json"]);
+    let table: Value = serde_json::from_str(&said.stdout).unwrap();
+    for row in table["rows"].as_array().unwrap() {
+        assert_eq!(row["skill/sums/chance"], 0.5, "{row}");
+        assert!(number(&row["skill/letters/nll"]) > 0.5, "{row}");
+    }
+    let found = bench.json(&["fit", "own", "--skill", "--bootstrap", "200"]);
+    let names: Vec<&Value> =
+        found["skills"]["skills"].as_array().unwrap().iter().map(|text| &text["name"]).collect();
+    assert_eq!(names, ["letters", "sums"]);
+    let page = std::fs::read_to_string(bench.path().join("runs/own/report.html")).unwrap();
+    assert!(page.contains("What each skill wants more of"));
+}
+
+#[test]
+fn what_a_sweep_cannot_be_judged_by_is_named_with_its_place() {
+    let bench = Workbench::new();
+    std::fs::create_dir(bench.path().join("letters")).unwrap();
+    bench.write("letters/one.txt", &"Nobody has written these words in this order. ".repeat(9));
+    let refuse = |sweep: &str, items: &str, parts: &[&str]| {
+        bench.write("own.toml", sweep);
+        bench.write("quiz.jsonl", items);
+        let output = bench.scalelaw(&["plan", "own.toml", "--no-speed"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{items}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{parts:?} in {said}");
+    };
+    let one = quiz(1);
+    refuse(OWN, &format!("{one}{{\"prompt\": \"a\"\n"), &["quiz.jsonl:2"]);
+    refuse(
+        OWN,
+        &format!("{one}{{\"prompt\": \"a\", \"choices\": [\"b\", \"c\"]}}\n"),
+        &["quiz.jsonl:2", "none of them is `correct`"],
+    );
+    refuse(OWN, &format!("{one}{{\"prompt\": \"a\", \"answer\": \"b\"}}\n"), &["quiz.jsonl:2", "no choices"]);
+    refuse(OWN, "", &["sums", "no item"]);
+    refuse(&OWN.replace("\"letters\"]", "\"juggling\"]"), &one, &["own.toml:", "juggling", "letters", "lookup"]);
+    refuse(&OWN.replace("context-len = 64", "context-len = 16"), &one, &["own.toml:", "letters", "hint: a longer"]);
+    refuse(&OWN.replace("notes = 3, sums = 1", "notes = 0.5, sums = 0.2"), &one, &["own.toml:", "sum to"]);
+    // A tokenizer that has learned `the` joins the end of a prompt with the beginning of its answer.
+    let bpe = OWN.replace("\"bytes\"", "{ bpe = 300 }");
+    let answer = "{\"prompt\": \"the t\", \"choices\": [\"he\", \"o\"], \"correct\": 0}\n";
+    for copy in 0..20 {
+        std::fs::write(bench.path().join(format!("notes/the-{copy}.txt")), "the the the the ".repeat(50)).unwrap();
+    }
+    refuse(&bpe, &format!("{one}{answer}"), &["quiz.jsonl:2", "cannot be tokenised by itself"]);
+}

@@ -43,7 +43,9 @@ fn a_software_adapter_is_taken_only_by_name() {
 fn a_sweep_on_the_gpu_path_survives_a_kill_and_agrees_with_the_cpu() {
     let bench = Workbench::new();
     let Some(adapter) = software_adapter(&bench) else { return };
-    bench.tiny_sweep("tiny");
+    let sweep = std::fs::read_to_string(bench.tiny_sweep("tiny")).unwrap();
+    let measure = "[measure]\nskills = [\"lookup\"]\nitems = 48\n\n[corpus.notes]";
+    bench.write("tiny.toml", &sweep.replace("[corpus.notes]", measure));
     // Twenty steps: float32 sums in another order have not grown apart yet.
     let args = |device: &'static str, runs: &'static str| {
         vec!["run", "tiny.toml", "--set", "grid.horizon.steps=20", "--device", device, "--runs", runs]
@@ -70,21 +72,26 @@ fn a_sweep_on_the_gpu_path_survives_a_kill_and_agrees_with_the_cpu() {
     child.wait().unwrap();
     bench.expect(0, &args(adapter, "on-gpu"));
 
-    let losses = |runs: &str| -> Vec<(String, f64)> {
+    let losses = |runs: &str| -> Vec<(String, [f64; 2])> {
         let said = bench.expect(0, &["export", "tiny", "--runs", runs, "--format", "json"]);
         let table: Value = serde_json::from_str(&said.stdout).unwrap();
         table["rows"]
             .as_array()
             .unwrap()
             .iter()
-            .map(|row| (row["run_id"].as_str().unwrap().to_string(), row["loss"].as_f64().unwrap()))
+            .map(|row| {
+                let losses = ["loss", "skill/lookup/nll"].map(|column| row[column].as_f64().unwrap());
+                (row["run_id"].as_str().unwrap().to_string(), losses)
+            })
             .collect()
     };
     let (cpu, gpu) = (losses("on-cpu"), losses("on-gpu"));
     assert_eq!(cpu.len(), 2);
     for ((run, on_cpu), (same_run, on_gpu)) in cpu.iter().zip(&gpu) {
         assert_eq!(run, same_run);
-        assert!((on_cpu - on_gpu).abs() < 1e-3, "{run}: {on_cpu} on the CPU, {on_gpu} through WGPU");
+        for (on_cpu, on_gpu) in on_cpu.iter().zip(on_gpu) {
+            assert!((on_cpu - on_gpu).abs() < 1e-3, "{run}: {on_cpu} on the CPU, {on_gpu} through WGPU");
+        }
     }
 }
 
