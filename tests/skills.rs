@@ -364,7 +364,10 @@ fn items_and_text_of_ones_own_judge_what_is_trained_without_rust() {
     assert!(folders.len() >= 5, "{folders:?}");
     for run_folder in &folders {
         let metrics = std::fs::read_to_string(run_folder.join("metrics.jsonl")).unwrap();
-        assert!(metrics.contains("skill/sums/accuracy") && metrics.contains("skill/letters/nll"), "{metrics}");
+        assert!(
+            metrics.contains("skill/sums/accuracy") && metrics.contains("skill/letters/nll"),
+            "{metrics}"
+        );
         assert!(!metrics.contains("skill/letters/accuracy"), "text has no accuracy: {metrics}");
     }
     let said = bench.expect(0, &["export", "own", "--format", "json"]);
@@ -403,14 +406,122 @@ fn what_a_sweep_cannot_be_judged_by_is_named_with_its_place() {
     );
     refuse(OWN, &format!("{one}{{\"prompt\": \"a\", \"answer\": \"b\"}}\n"), &["quiz.jsonl:2", "no choices"]);
     refuse(OWN, "", &["sums", "no item"]);
-    refuse(&OWN.replace("\"letters\"]", "\"juggling\"]"), &one, &["own.toml:", "juggling", "letters", "lookup"]);
-    refuse(&OWN.replace("context-len = 64", "context-len = 16"), &one, &["own.toml:", "letters", "hint: a longer"]);
+    refuse(
+        &OWN.replace("\"letters\"]", "\"juggling\"]"),
+        &one,
+        &["own.toml:", "juggling", "letters", "lookup"],
+    );
+    refuse(
+        &OWN.replace("context-len = 64", "context-len = 16"),
+        &one,
+        &["own.toml:", "letters", "hint: a longer"],
+    );
     refuse(&OWN.replace("notes = 3, sums = 1", "notes = 0.5, sums = 0.2"), &one, &["own.toml:", "sum to"]);
     // A tokenizer that has learned `the` joins the end of a prompt with the beginning of its answer.
     let bpe = OWN.replace("\"bytes\"", "{ bpe = 300 }");
     let answer = "{\"prompt\": \"the t\", \"choices\": [\"he\", \"o\"], \"correct\": 0}\n";
     for copy in 0..20 {
-        std::fs::write(bench.path().join(format!("notes/the-{copy}.txt")), "the the the the ".repeat(50)).unwrap();
+        std::fs::write(bench.path().join(format!("notes/the-{copy}.txt")), "the the the the ".repeat(50))
+            .unwrap();
     }
     refuse(&bpe, &format!("{one}{answer}"), &["quiz.jsonl:2", "cannot be tokenised by itself"]);
+}
+
+/// Two skills and prose; simulated, each skill follows the law with its own share of the tokens.
+const MEASURED: &str = r#"
+[grid]
+kind = "mix"
+budgets = [1e15]
+sizes = 7
+span-decades = 0.9
+tokens-per-param = 20
+swept = ["lookup", "mano"]
+fractions = [0.1, 0.2, 0.4, 0.7]
+
+[model]
+context-len = 256
+
+[data]
+tokenizer = "bytes"
+mixture = { lookup = 1, mano = 1, notes = 2 }
+
+[measure]
+skills = ["lookup", "mano"]
+items = 64
+uses = { tutor = { lookup = 1, mano = 1 } }
+targets = { mano = { nll = 5.0 } }
+
+[corpus.notes]
+source = { files = ["notes"] }
+"#;
+
+#[test]
+fn a_mix_sweep_finds_the_slope_of_its_law_and_the_mixture_for_a_use() {
+    let bench = Workbench::new();
+    bench.write("mix.toml", MEASURED);
+    let said = bench.expect(0, &["run", "mix.toml", "--simulate", AGGREGATE]);
+    assert!(
+        said.stdout.contains("different mixtures") && said.stdout.contains("best mixture for `tutor`"),
+        "{said:?}"
+    );
+    let folder = bench.path().join("runs/mix-simulated");
+    let found: Value = serde_json::from_slice(&std::fs::read(folder.join("skills.json")).unwrap()).unwrap();
+    let slope = 0.37 / (0.35 + 0.37);
+    for skill in ["lookup", "mano"] {
+        let curves = found["fractions"].as_array().unwrap();
+        let curve = curves.iter().find(|curve| curve["skill"] == skill).unwrap();
+        assert_eq!(curve["points"].as_array().unwrap().len(), 4, "{curve}");
+        for by in ["slope", "slope_by_law"] {
+            let interval = &curve[format!("{by}_interval")];
+            let [low, high] = ["low", "high"].map(|end| number(&interval[end]));
+            let (middle, half) = ((low + high) / 2.0, (high - low) / 2.0);
+            assert!(
+                (slope - middle).abs() < 2.0 * half && half < 0.3,
+                "{skill} {by}: {slope}, [{low}, {high}]"
+            );
+        }
+    }
+    // Both count alike, and nobody asks for the notes.
+    let shares = found["best"][0]["mixture"]["shares"].as_array().unwrap();
+    let share = |name: &str| number(&shares.iter().find(|share| share["source"] == name).unwrap()["share"]);
+    assert!(share("notes") < 0.25 && (share("lookup") - share("mano")).abs() < 0.15, "{shares:?}");
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains("Mixtures of training data") && page.contains("Best mixture for"));
+    // All of it again, from what lies in the folder.
+    let again = bench.expect(0, &["run", "mix.toml", "--simulate", AGGREGATE]);
+    assert!(
+        again.stderr.contains("are over") && again.stdout.contains("best mixture for `tutor`"),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn a_validation_sweep_says_what_a_wrong_text_costs() {
+    let bench = Workbench::new();
+    let sweep = MEASURED
+        .replace("kind = \"mix\"", "kind = \"validation\"")
+        .replace("budgets = [1e15]", "budgets = [1e14, 1e15, 1e16]")
+        .replace("swept = [\"lookup\", \"mano\"]\nfractions = [0.1, 0.2, 0.4, 0.7]\n", "")
+        .replace("lookup = 1, mano = 1, notes = 2 }", "lookup = 1, mano = 3, notes = 16 }");
+    bench.write("wrong.toml", &sweep);
+    bench.expect(0, &["run", "wrong.toml", "--simulate", AGGREGATE]);
+    let args = ["fit", "wrong-simulated", "--skill", "--bootstrap", "200"];
+    let found = bench.json(&args);
+    let validation = &found["validation"];
+    let names: Vec<&str> =
+        validation["mixtures"].as_array().unwrap().iter().map(|mix| mix["name"].as_str().unwrap()).collect();
+    assert!(["lookup", "mano", "loss/notes", "tutor"].iter().all(|name| names.contains(name)), "{names:?}");
+    // A skill with a twentieth of the tokens wants (1/20)^(beta/(alpha+beta)) of the size that all of them want.
+    let truth = 20f64.powf(0.37 / 0.72) - 1.0;
+    let spread = &validation["spreads"][1];
+    assert_eq!(spread["smallest"], "lookup", "{spread}");
+    assert!((number(&spread["spread"]) / truth - 1.0).abs() < 0.25, "{spread}, truth {truth}");
+    // Any one text that follows the law by itself is right for another one that does.
+    let regret = |target: &str, chosen: &str| {
+        let regrets = validation["regrets"].as_array().unwrap();
+        let found = regrets.iter().find(|one| one["target"] == target && one["chosen"] == chosen).unwrap();
+        number(&found["nats"])
+    };
+    assert!(regret("lookup", "loss/notes") > 10.0 * regret("loss/mano", "loss/notes"), "{validation}");
+    assert_eq!(found["viable"][0]["skill"], "mano");
 }
