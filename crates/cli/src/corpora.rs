@@ -14,7 +14,9 @@ use scalelaw_schema::sweep::TokenizerChoice;
 
 use crate::exit::UsageError;
 use crate::say::Say;
-use crate::skills::{Asked, FoundSkill, Names, find_skill, open_spec, read_manifest, suites_of};
+use crate::skills::{
+    Asked, FoundSkill, Names, clean_suite, find_skill, open_spec, read_manifest, suite_spec,
+};
 use crate::sweep_file::SweepFile;
 
 /// The corpora that a sweep names, and its tokenizers.
@@ -22,6 +24,7 @@ pub struct Corpora {
     corpora: BTreeMap<String, Corpus>,
     tokenizers: BTreeMap<TokenizerChoice, Tokenizer>,
     suites: BTreeMap<(TokenizerChoice, String), EvalSpec>,
+    notes: Vec<String>,
     cache: PathBuf,
 }
 
@@ -113,19 +116,20 @@ impl Corpora {
         for choice in &spec.data.tokenizer.0 {
             tokenizers.insert(*choice, tokenizer(*choice, &trained_on, cache, say)?);
         }
-        let mut suites = BTreeMap::new();
-        if let Some(measure) = &spec.measure {
-            let trained_on = trained_on.as_slice();
-            for (skill_idx, name) in measure.skills.iter().enumerate() {
-                let asked =
-                    Asked { name, items: measure.items, is_tagged: spec.data.tag_sources == Some(true) };
-                let of_skill = suites_of(&asked, &names, trained_on, &tokenizers, say).map_err(|error| {
-                    if !error.is::<UsageError>() {
-                        return error;
-                    }
-                    sweep.layers.error_at(&format!("measure.skills[{skill_idx}]"), error.to_string()).into()
-                })?;
-                suites.extend(of_skill);
+        let (mut suites, mut notes) = (BTreeMap::new(), Vec::new());
+        for (skill_idx, name) in spec.measure.iter().flat_map(|measure| measure.skills.iter().enumerate()) {
+            let items = spec.measure.as_ref().and_then(|measure| measure.items);
+            let asked = Asked { name, is_tagged: spec.data.tag_sources == Some(true) };
+            let clean = clean_suite(&asked, &names, &trained_on).map_err(|error| {
+                if !error.is::<UsageError>() {
+                    return error;
+                }
+                sweep.layers.error_at(&format!("measure.skills[{skill_idx}]"), error.to_string()).into()
+            })?;
+            notes.extend(clean.note);
+            for (&choice, tokenizer) in &tokenizers {
+                let spec = suite_spec(&clean.suite, &clean.tag, items, tokenizer, cache)?;
+                suites.insert((choice, name.clone()), spec);
             }
         }
         for name in spec.eval.iter().flat_map(|eval| eval.corpora.iter().flatten()) {
@@ -138,12 +142,17 @@ impl Corpora {
                 say.warn(note);
             }
         }
-        Ok(Corpora { corpora, tokenizers, suites, cache: cache.to_path_buf() })
+        Ok(Corpora { corpora, tokenizers, suites, notes, cache: cache.to_path_buf() })
     }
 
     /// What runs under each tokenizer are asked about each skill that the sweep measures.
     pub fn suites(&self) -> BTreeMap<(TokenizerChoice, String), EvalSpec> {
         self.suites.clone()
+    }
+
+    /// Items that were left out since training text holds them, one sentence for a skill.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.clone()
     }
 
     /// What the planner must know of each corpus under each tokenizer.

@@ -46,6 +46,7 @@ pub fn gather(corpora: &Corpora, placement: &Placement, sweep_dir: &Path) -> Res
     });
     let mut facts = PlanFacts::new(corpora.facts()?);
     facts.suites = corpora.suites();
+    facts.notes = corpora.notes();
     facts.slots = placement.slots;
     facts.memory_bytes = placement.report.memory_bytes;
     facts.max_binding_bytes = placement.report.max_binding_bytes;

@@ -62,7 +62,11 @@ impl SweepNames {
             .collect();
         let trained_on: Vec<Corpus> =
             trained_on.into_iter().map(|name| self.corpus(name)).collect::<Result<_>>()?;
-        clean_suite(asked, &self.names(), &trained_on.iter().collect::<Vec<_>>(), say)
+        let clean = clean_suite(asked, &self.names(), &trained_on.iter().collect::<Vec<_>>())?;
+        if let Some(note) = &clean.note {
+            say.warn(note);
+        }
+        Ok((clean.suite, clean.tag))
     }
 }
 
@@ -88,7 +92,7 @@ impl Judge {
         runs: &[RunSpec],
         say: Say,
     ) -> Result<Judge> {
-        let asked = Asked { name, items: n_items, is_tagged: names.tags };
+        let asked = Asked { name, is_tagged: names.tags };
         let (suite, tag) = names.suite(&asked, runs, say)?;
         Ok(Judge::Skill(Box::new(suite), tag, n_items))
     }

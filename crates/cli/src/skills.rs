@@ -9,11 +9,9 @@ use scalelaw_data::{Corpus, DataError, Suite, TokenSuite, Tokenizer};
 use scalelaw_schema::corpus::CorpusSpec;
 use scalelaw_schema::eval::EvalSpec;
 use scalelaw_schema::skill::SkillManifest;
-use scalelaw_schema::sweep::TokenizerChoice;
 
 use crate::corpora::open_corpus;
 use crate::exit::UsageError;
-use crate::say::Say;
 
 /// Where names are looked up.
 #[derive(Debug, Clone, Copy)]
@@ -90,29 +88,31 @@ pub fn open_suite(name: &str, names: &Names) -> Result<(Suite, Option<Corpus>)> 
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     pub name: &'a str,
-    /// Most items; all where absent.
-    pub items: Option<u64>,
     /// Whether items begin with their source's tag, as the documents do.
     pub is_tagged: bool,
 }
 
-/// A skill's items without those that training text holds, and what stands before each.
-pub fn clean_suite(
-    asked: &Asked,
-    names: &Names,
-    trained_on: &[&Corpus],
-    say: Say,
-) -> Result<(Suite, String)> {
+/// A skill's items without those that training text holds.
+pub struct CleanSuite {
+    pub suite: Suite,
+    /// What stands before each item.
+    pub tag: String,
+    /// What was left out, where anything was.
+    pub note: Option<String>,
+}
+
+/// A skill's items without those that training text holds.
+pub fn clean_suite(asked: &Asked, names: &Names, trained_on: &[&Corpus]) -> Result<CleanSuite> {
     let (mut suite, own) = open_suite(asked.name, names)?;
     let report = overlap::remove_cached(&mut suite, trained_on, names.cache)?;
-    if let Some(report) = report.filter(|report| report.n_found > 0) {
-        say.line(&format!("skill `{}`: {}", asked.name, overlap_text(&report)));
-    }
+    let note = report
+        .filter(|report| report.n_found > 0)
+        .map(|report| format!("skill `{}`: {}", asked.name, overlap_text(&report)));
     let tag = match (asked.is_tagged, own) {
         (true, Some(corpus)) => corpus.with_its_tag().tag().to_string(),
         _ => String::new(),
     };
-    Ok((suite, tag))
+    Ok(CleanSuite { suite, tag, note })
 }
 
 /// What is asked about a skill under a tokenizer; its items are put into the cache.
@@ -126,24 +126,6 @@ pub fn suite_spec(
     let suite = TokenSuite::new(suite, tokenizer, tag)?;
     suite.save(cache)?;
     Ok(suite.spec(items.unwrap_or(u64::MAX)))
-}
-
-/// Makes a skill's suite ready in the cache under each tokenizer, without the items that training text holds.
-pub fn suites_of(
-    asked: &Asked,
-    names: &Names,
-    trained_on: &[&Corpus],
-    tokenizers: &BTreeMap<TokenizerChoice, Tokenizer>,
-    say: Say,
-) -> Result<Vec<((TokenizerChoice, String), EvalSpec)>> {
-    let (suite, tag) = clean_suite(asked, names, trained_on, say)?;
-    tokenizers
-        .iter()
-        .map(|(&choice, tokenizer)| {
-            let spec = suite_spec(&suite, &tag, asked.items, tokenizer, names.cache)?;
-            Ok(((choice, asked.name.to_string()), spec))
-        })
-        .collect()
 }
 
 /// Which items training text holds.

@@ -20,6 +20,8 @@ pub struct PlanFacts {
     pub corpora: BTreeMap<(TokenizerChoice, String), CorpusFacts>,
     /// What a run under each tokenizer is asked about each skill of `[measure]`; a skill without it is left out.
     pub suites: BTreeMap<(TokenizerChoice, String), EvalSpec>,
+    /// What the plan's reader should know of the text, one sentence each.
+    pub notes: Vec<String>,
     /// Measured speed of the device; without it no time, energy or money is told.
     pub speed: Option<DeviceSpeed>,
     /// Runs that train at once, at least 1.
@@ -85,6 +87,7 @@ impl PlanFacts {
         PlanFacts {
             corpora,
             suites: BTreeMap::new(),
+            notes: Vec::new(),
             speed: None,
             slots: 1,
             packing: None,

@@ -112,6 +112,7 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
         total,
         packing: facts.packing.clone(),
     };
+    plan.warnings.extend(facts.notes.iter().cloned());
     plan.warnings.extend(warnings::beyond_rule(&plan));
     plan.warnings.extend(warnings::repeats(&plan, facts));
     plan.warnings.extend(warnings::resources(&plan, sweep, facts));

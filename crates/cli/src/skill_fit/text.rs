@@ -178,7 +178,7 @@ fn bits(out: &mut String, capacity: &SkillCapacity) {
         line(
             out,
             format!(
-                "  {:>6} exposures  {bound}{:.3} bits per parameter{}, N {:.3e}, {:.0} % of {:.3e} facts known",
+                "  {:>6} exposures  {bound}{:.3} bits per parameter{}, N {:.3e}, {:.0} % of {} facts known",
                 at.exposures,
                 at.bits_per_param,
                 ends(at.interval.as_ref()),

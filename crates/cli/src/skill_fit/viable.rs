@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use scalelaw_advise::{Rates, Surface, Target};
+use scalelaw_advise::{Rates, Surface, Target, Viable};
 use scalelaw_fit::conclusion::Fit;
 use scalelaw_fit::skills::link::{Link, LinkPoint, link};
 use scalelaw_fit::{FitError, FitSpec};
@@ -50,17 +50,20 @@ pub(super) fn conclude(
             continue;
         }
         let reached = reach(skill, goal, texts, ask);
-        let Some((link, loss)) = findings.unless_refused(&part, reached)? else { continue };
+        let Some((link, asked)) = findings.unless_refused(&part, reached)? else { continue };
         let law = law(skill, texts, ask, findings)?;
         let Some(fit) = findings.unless_refused(&part, law)? else { continue };
-        let found =
-            Surface::new(&fit).and_then(|surface| surface.viable(Target { loss, probability: PROBABILITY }));
+        let found = Surface::new(&fit).and_then(|surface| surface.viable(asked));
         match found {
             Some(found) => findings.viable.push(SkillViable {
                 skill: skill.clone(),
                 goal,
                 link,
-                found: found.priced(&rates),
+                // What is promised of the goal itself.
+                found: Viable {
+                    target: Target { probability: PROBABILITY, ..found.target },
+                    ..found.priced(&rates)
+                },
             }),
             None => findings.leave_out(part, "its law cannot tell what more of N or of D brings".to_string()),
         }
@@ -68,15 +71,16 @@ pub(super) fn conclude(
     Ok(())
 }
 
-/// The likelihood that a target asks for, with the link where it is an accuracy.
+/// What is asked of the law, with the link where the goal is an accuracy. Then link and law may both err: each is held
+/// to half of the doubt, so that both hold with [`PROBABILITY`] (Bonferroni).
 fn reach(
     skill: &str,
     goal: SkillTarget,
     texts: &Texts,
     ask: &SkillAsk,
-) -> Result<(Option<Link>, f64), FitError> {
+) -> Result<(Option<Link>, Target), FitError> {
     let accuracy = match goal {
-        SkillTarget::Nll(nll) => return Ok((None, nll)),
+        SkillTarget::Nll(loss) => return Ok((None, Target { loss, probability: PROBABILITY })),
         SkillTarget::Accuracy(accuracy) => accuracy,
     };
     let scores = || texts.finished().filter_map(|row| row.skills.get(skill));
@@ -86,8 +90,15 @@ fn reach(
     // Where chance is unknown the logistic falls to nothing.
     let chance = scores().find_map(|score| score.chance).unwrap_or(0.0);
     let found = link(&points, chance, ask.spec.seed)?;
-    let nll = found.nll(accuracy, ask.spec.level)?.nll;
-    Ok((Some(found), nll))
+    let half = 0.5 * (1.0 - PROBABILITY);
+    // The lower end of this interval errs on one side, with half of what the interval leaves out.
+    let Some(interval) = found.nll(accuracy, 1.0 - 2.0 * half)?.interval else {
+        return Err(FitError::Refused {
+            why: format!("the runs do not bound the likelihood that an accuracy of {accuracy} takes"),
+            settle: vec!["judge more runs, or give a target in nats".to_string()],
+        });
+    };
+    Ok((Some(found), Target { loss: interval.low, probability: 1.0 - half }))
 }
 
 /// The law of a skill: that of its optima, or a fit of its own where the runs have no budgets.
