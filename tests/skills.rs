@@ -379,7 +379,11 @@ fn items_and_text_of_ones_own_judge_what_is_trained_without_rust() {
     let found = bench.json(&["fit", "own", "--skill", "--bootstrap", "200"]);
     let names: Vec<&Value> =
         found["skills"]["skills"].as_array().unwrap().iter().map(|text| &text["name"]).collect();
-    assert_eq!(names, ["letters", "sums"]);
+    assert_eq!(names, ["letters"]);
+    // Nobody can learn which of two made-up words is meant, so nothing is said of it.
+    let absent = &found["absent"][0];
+    assert_eq!(absent["part"], "skills: sums");
+    assert!(absent["why"].as_str().unwrap().contains("at chance, 0.500, in each of"), "{absent}");
     let page = std::fs::read_to_string(bench.path().join("runs/own/report.html")).unwrap();
     assert!(page.contains("What each skill wants more of"));
 }
@@ -516,12 +520,12 @@ fn a_validation_sweep_says_what_a_wrong_text_costs() {
     let spread = &validation["spreads"][1];
     assert_eq!(spread["smallest"], "lookup", "{spread}");
     assert!((number(&spread["spread"]) / truth - 1.0).abs() < 0.25, "{spread}, truth {truth}");
-    // Any one text that follows the law by itself is right for another one that does.
+    // A text that is farther from what counts chooses worse.
     let regret = |target: &str, chosen: &str| {
         let regrets = validation["regrets"].as_array().unwrap();
         let found = regrets.iter().find(|one| one["target"] == target && one["chosen"] == chosen).unwrap();
         number(&found["nats"])
     };
-    assert!(regret("lookup", "loss/notes") > 10.0 * regret("loss/mano", "loss/notes"), "{validation}");
+    assert!(regret("lookup", "loss/notes") > 1.5 * regret("mano", "loss/notes"), "{validation}");
     assert_eq!(found["viable"][0]["skill"], "mano");
 }

@@ -57,11 +57,10 @@ fn sources(texts: &Texts) -> BTreeSet<String> {
 /// N* against the fraction of one corpus, where it was swept with the others in fixed proportion.
 fn fractions(corpus: &str, texts: &Texts, ask: &SkillAsk, findings: &mut SkillFindings) -> Result<()> {
     let Some(sweep) = sweep_of(corpus, texts.finished()) else { return Ok(()) };
-    let column = match texts.skills.iter().any(|skill| skill == corpus) {
-        true => LossColumn::Skill(corpus.to_string()),
-        false if texts.corpora.iter().any(|known| known == corpus) => LossColumn::Corpus(corpus.to_string()),
-        false => return Ok(()),
-    };
+    // By the skill of its name where there is one, else by its held-out text.
+    let judges = [LossColumn::Skill(corpus.to_string()), LossColumn::Corpus(corpus.to_string())];
+    let columns = texts.columns();
+    let Some(column) = judges.into_iter().find(|column| columns.contains(column)) else { return Ok(()) };
     let all = texts.table(&column)?;
     let tables: Vec<(f64, LossTable)> = sweep
         .into_iter()

@@ -145,6 +145,9 @@ pub fn conclude(plan: &Plan, collected: &Collected, ask: &SkillAsk) -> Result<Op
         absent: Vec::new(),
         tables: Vec::new(),
     };
+    for (skill, why) in &texts.unlearned {
+        findings.leave_out(format!("skills: {skill}"), why.clone());
+    }
     match texts.mixed() {
         // Sizes are compared among runs that differ in nothing else.
         Some(why) => findings.leave_out("skills", why),

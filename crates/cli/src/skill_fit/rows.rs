@@ -24,6 +24,8 @@ pub(super) struct Texts<'a> {
     pub aggregate: LossColumn,
     /// Skills that any run was judged by.
     pub skills: Vec<String>,
+    /// Those of them that no run shows any of, each with the reason: what their loss does is no law of the skill.
+    pub unlearned: BTreeMap<String, String>,
     /// Corpora that any run was judged by on held-out text.
     pub corpora: Vec<String>,
 }
@@ -38,7 +40,10 @@ impl<'a> Texts<'a> {
         let corpora: BTreeSet<&String> = collected.rows.iter().flat_map(|row| row.losses.keys()).collect();
         let skills: Vec<String> = skills.into_iter().cloned().collect();
         let aggregate = ask.aggregate.as_deref().map_or(LossColumn::Mean, |name| column_of(name, &skills));
+        let unlearned =
+            skills.iter().filter_map(|skill| Some((skill.clone(), at_chance(collected, skill)?))).collect();
         let texts = Texts {
+            unlearned,
             collected,
             rule: ask.count_rule.unwrap_or(plan.count_rule),
             source: &plan.sweep,
@@ -58,8 +63,7 @@ impl<'a> Texts<'a> {
     /// The aggregate and the skills beside it.
     pub fn tables(&self) -> Result<(LossTable, Vec<LossTable>), ResultsError> {
         let skills: Result<Vec<LossTable>, ResultsError> = self
-            .skills
-            .iter()
+            .learned()
             .map(|skill| LossColumn::Skill(skill.clone()))
             .filter(|column| *column != self.aggregate)
             .map(|column| self.table(&column))
@@ -67,10 +71,17 @@ impl<'a> Texts<'a> {
         Ok((self.table(&self.aggregate)?, skills?))
     }
 
-    /// Every text that could be a validation set: the skills, then held-out text.
+    /// Skills that some run shows something of.
+    fn learned(&self) -> impl Iterator<Item = &String> {
+        self.skills.iter().filter(|skill| !self.unlearned.contains_key(*skill))
+    }
+
+    /// Every text that could be a validation set: the skills, then held-out text of corpora that are no such skill.
     pub fn columns(&self) -> Vec<LossColumn> {
-        let skills = self.skills.iter().map(|skill| LossColumn::Skill(skill.clone()));
-        skills.chain(self.corpora.iter().map(|corpus| LossColumn::Corpus(corpus.clone()))).collect()
+        let skills: Vec<&String> = self.learned().collect();
+        let corpora = self.corpora.iter().filter(|corpus| !skills.contains(corpus));
+        let corpora = corpora.map(|corpus| LossColumn::Corpus(corpus.clone()));
+        skills.iter().map(|skill| LossColumn::Skill((*skill).clone())).chain(corpora).collect()
     }
 
     /// The tables of [`Self::columns`].
@@ -98,6 +109,31 @@ impl<'a> Texts<'a> {
             )
         })
     }
+}
+
+/// Why nothing can be said of a skill: not one run is above chance, by a one-sided test at 5 % over all of them
+/// (Bonferroni). The loss of such a skill still moves with size and data, as surer or vaguer guesses do, and a law
+/// would take that for the skill's. `None` where accuracy or chance is not known.
+fn at_chance(collected: &Collected, skill: &str) -> Option<String> {
+    let scores = || {
+        let finished = collected.rows.iter().filter(|row| row.outcome == Outcome::Finished);
+        finished.filter_map(|row| row.skills.get(skill))
+    };
+    let n_runs = scores().count();
+    let z = scalelaw_fit::quantile::normal(1.0 - 0.05 / n_runs.max(1) as f64);
+    let mut best: Option<f64> = None;
+    for score in scores() {
+        let (accuracy, chance) = (score.accuracy?, score.chance?);
+        if accuracy.value - chance > z * accuracy.se? {
+            return None;
+        }
+        best = Some(best.map_or(accuracy.value, |best| best.max(accuracy.value)));
+    }
+    let chance = scores().next()?.chance?;
+    Some(format!(
+        "its answers are at chance, {chance:.3}, in each of {n_runs} runs (accuracy {:.3} at most): how its loss moves is no law of the skill (hint: an easier skill, a larger share of it, or larger budgets)",
+        best?
+    ))
 }
 
 /// Whether a text is meant by `name`: a skill's name, else a held-out corpus'.

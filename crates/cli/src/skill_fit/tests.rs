@@ -273,3 +273,29 @@ fn a_memoriser_has_the_bits_of_its_values_and_of_the_names_it_knows() {
     assert_eq!(capacity::exposures(&run, "facts", &space), Some(120.0));
     assert_eq!(capacity::exposures(&run, "sums", &space), None);
 }
+
+#[test]
+fn a_skill_that_no_run_shows_anything_of_is_left_out_with_its_reason() {
+    let mut collected = mix_sweep();
+    collected.keep_where("share/facts > 0.39 and share/facts < 0.41 and share/sums > 0.29").unwrap();
+    let n_runs = collected.rows.len();
+    let mut judge = |accuracy: f64| {
+        for (idx, row) in collected.rows.iter_mut().enumerate() {
+            let score = row.skills.get_mut("facts").unwrap();
+            // One run alone may be above chance.
+            let value = if idx == 2 { accuracy } else { 0.26 };
+            (score.accuracy, score.chance) = (Some(Measured { value, se: Some(0.02) }), Some(0.25));
+        }
+        let found = conclude(&Plan { uses: BTreeMap::new(), ..plan() }, &collected, &ask()).unwrap().unwrap();
+        let skills = found.skills.unwrap().skills.iter().map(|text| text.name.clone()).collect::<Vec<_>>();
+        (skills, found.absent.iter().map(|absent| absent.why.clone()).collect::<Vec<_>>().join("; "))
+    };
+    // Seven runs: 2.45 standard errors are one in twenty for the luckiest of them.
+    assert_eq!(n_runs, 7);
+    let (skills, why) = judge(0.25 + 2.4 * 0.02);
+    assert_eq!(skills, ["sums"]);
+    assert!(why.contains("at chance, 0.250, in each of 7 runs (accuracy 0.298 at most)"), "{why}");
+    let (skills, why) = judge(0.25 + 2.5 * 0.02);
+    assert_eq!(skills, ["facts", "sums"]);
+    assert!(!why.contains("at chance"), "{why}");
+}

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use scalelaw_advise::Investment;
+use scalelaw_fit::capacity::CapacityAt;
 use scalelaw_fit::conclusion::Interval;
 use scalelaw_schema::sweep::SkillTarget;
 
@@ -173,7 +174,14 @@ fn best_mixture(out: &mut String, best: &UseMixture) {
 fn bits(out: &mut String, capacity: &SkillCapacity) {
     let SkillCapacity { skill, found } = capacity;
     head(out, &format!("capacity by `{skill}`, N counted as `{}`", found.count_rule));
-    for at in &found.by_exposures {
+    let mut most = f64::NEG_INFINITY;
+    let is_record = |at: &&CapacityAt| {
+        let is_record = at.bits_per_param > most;
+        most = most.max(at.bits_per_param);
+        is_record
+    };
+    let records: Vec<&CapacityAt> = found.by_exposures.iter().filter(is_record).collect();
+    for at in &records {
         let bound = if at.is_bound { ">= " } else { "" };
         line(
             out,
@@ -187,6 +195,11 @@ fn bits(out: &mut String, capacity: &SkillCapacity) {
                 at.n_facts
             ),
         );
+    }
+    match found.by_exposures.len() - records.len() {
+        0 => {}
+        1 => line(out, "  one other number of exposures stored less than a smaller one".to_string()),
+        n => line(out, format!("  {n} other numbers of exposures stored less than smaller ones")),
     }
     for note in &found.notes {
         line(out, format!("  {note}"));

@@ -45,7 +45,7 @@ pub(super) fn conclude(
             findings.leave_out(part, format!("no run was judged by a skill `{skill}`"));
             continue;
         }
-        if let Some(why) = texts.mixed() {
+        if let Some(why) = texts.mixed().or_else(|| texts.unlearned.get(skill).cloned()) {
             findings.leave_out(part, why);
             continue;
         }
