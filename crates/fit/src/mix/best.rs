@@ -69,7 +69,8 @@ pub struct Beyond {
 /// `trained` holds the mixtures that were trained.
 ///
 /// # Errors
-/// [`FitError::Refused`] for a text without a law, for weights that are not positive, without a mixture.
+/// [`FitError::Refused`] for a text without a law or with one that does not beat the mean, for weights that are not
+/// positive, without a mixture.
 pub fn best_mixture(
     found: &MixingConclusion,
     trained: &[Vec<f64>],
@@ -88,6 +89,16 @@ pub fn best_mixture(
     let mut parts: Vec<(&MixingLaw, f64)> = Vec::new();
     for (text, weight) in weights {
         match found.laws.iter().find(|law| law.text == *text) {
+            // Where the mean of the others predicts a mixture as well, there is nothing to choose by.
+            Some(law) if law.held_out_mae >= law.baseline_mae => {
+                return skills::refuse(
+                    &format!(
+                        "the mixing law of `{text}` predicts a mixture held out no better than the mean of the others does ({:.3} nats against {:.3})",
+                        law.held_out_mae, law.baseline_mae
+                    ),
+                    "add mixtures or seeds, or leave the text out of the use",
+                );
+            }
             Some(law) => parts.push((law, weight / sum)),
             None => {
                 return skills::refuse(

@@ -115,31 +115,29 @@ fn slopes(curves: &[FractionCurve]) -> Table {
             format!("{}{ends}", format::estimate(value, interval.as_ref()))
         })
     };
+    let has_theory = curves.iter().any(|curve| curve.theory.is_some());
     let rows = curves
         .iter()
         .map(|curve| {
             let n_inside = curve.points.iter().filter(|point| point.optimum.n.is_some()).count();
-            vec![
+            let mut cells = vec![
                 curve.skill.clone(),
                 format!("{n_inside} of {}", curve.points.len()),
                 with(curve.slope, &curve.slope_interval),
                 with(curve.slope_by_law, &curve.slope_by_law_interval),
-                with(curve.theory, &curve.theory_interval),
-            ]
+            ];
+            cells.extend(has_theory.then(|| with(curve.theory, &curve.theory_interval)));
+            cells
         })
         .collect();
-    Table {
-        title: "How N* grows with the fraction: d ln N* / d ln f".to_string(),
-        head: head(&[
-            "Skill",
-            "#Minima",
-            "#Measured",
-            "#By the law of f·D",
-            "#Theory",
-        ]),
-        rows,
-        note: "Minima: how many lie inside of their sizes. Measured: through those minima. By the law of f·D: E + A/N^alpha + B/(f·D)^beta fitted to the same runs. Theory: beta/(alpha + beta) of the skill's own IsoFLOP sweep. Both hold where nothing but the skill's own data teaches it.".to_string(),
+    let mut titles = head(&["Skill", "#Minima", "#Measured", "#By the law of f·D"]);
+    let mut note = "Minima: how many lie inside of their sizes. Measured: through those minima. By the law of f·D: E + A/N^alpha + B/(f·D)^beta fitted to the same runs, whose slope in theory is beta/(alpha + beta).".to_string();
+    if has_theory {
+        titles.extend(head(&["#Theory"]));
+        note += " Theory: the same of the skill's own IsoFLOP sweep.";
     }
+    note += " Theory holds where nothing but the skill's own data teaches it.";
+    Table { title: "How N* grows with the fraction: d ln N* / d ln f".to_string(), head: titles, rows, note }
 }
 
 fn laws(found: &MixingConclusion) -> Table {

@@ -145,11 +145,15 @@ pub(crate) fn html(part: &Part, figure: impl Fn(&Chart) -> String) -> String {
     }
     let figures: String = part.charts.iter().map(figure).collect();
     let mut tables = part.tables.iter();
-    // A single chart would fill the page: its first table stands beside it, where half a page is wide enough.
+    // A single chart would fill the page: its first table stands beside it, or nothing where half a page is not wide
+    // enough for that.
     let is_narrow = part.tables.first().is_some_and(|table| table.head.len() <= MOST_COLUMNS_BESIDE);
-    let beside = if part.charts.len() == 1 && is_narrow { tables.next() } else { None };
+    let beside = match part.charts.len() {
+        1 if is_narrow => format!("<div>{}</div>", tables.next().map_or(String::new(), Table::html)),
+        1 => "<div></div>".to_string(),
+        _ => String::new(),
+    };
     if !part.charts.is_empty() {
-        let beside = beside.map_or(String::new(), |table| format!("<div>{}</div>", table.html()));
         html.push_str(&format!("<div class=\"charts\">{figures}{beside}</div>"));
     }
     tables.for_each(|table| html.push_str(&table.html()));
