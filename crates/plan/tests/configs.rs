@@ -98,6 +98,24 @@ fn the_sweeps_of_learning_rates_take_minutes() {
 }
 
 #[test]
+fn the_sweeps_of_skills_take_an_hour_at_most() {
+    // What one of two slots gives to the smallest models; most of these are larger and faster.
+    for (name, kind, n_runs, minutes) in [
+        ("skills-quick", "isoflop", 15, 15.0),
+        ("skills", "isoflop", 4 * 5 * 2, 70.0),
+        ("mix", "mix", 3 * 5 * 5, 70.0),
+        ("capacity", "product", 3 * 5 * 2, 30.0),
+    ] {
+        let plan = plan_of(name, 60e9, 2);
+        assert_eq!((plan.runs.len(), plan.kind.as_str()), (n_runs, kind), "{name}");
+        let planned = plan.total.wall_seconds.unwrap() / 60.0;
+        assert!(planned < minutes, "{name}: {planned:.1} minutes");
+        let largest = plan.runs.iter().map(|run| run.n).fold(0.0, f64::max);
+        assert!(name != "capacity" || largest <= 1e5, "{largest:e}");
+    }
+}
+
+#[test]
 fn the_check_of_the_rate_rule_is_three_rates_at_two_sizes() {
     let plan = plan_of("lr-rule", 14e9, 2);
     assert_eq!(plan.runs.len(), 6);
