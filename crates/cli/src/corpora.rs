@@ -14,9 +14,7 @@ use scalelaw_schema::sweep::TokenizerChoice;
 
 use crate::exit::UsageError;
 use crate::say::Say;
-use crate::skills::{
-    Asked, FoundSkill, Names, clean_suite, find_skill, open_spec, read_manifest, suite_spec,
-};
+use crate::skills::{FoundSkill, Names, clean_suite, find_skill, open_spec, read_manifest, suite_spec};
 use crate::sweep_file::SweepFile;
 
 /// The corpora that a sweep names, and its tokenizers.
@@ -80,6 +78,14 @@ fn tokenizer(choice: TokenizerChoice, corpora: &[&Corpus], cache: &Path, say: Sa
     Ok(Tokenizer::prepare(choice, corpora, cache)?)
 }
 
+/// An error about a name of the sweep file, shown where it stands there; any other as it is.
+fn at_place(sweep: &SweepFile, place: impl Fn() -> String, error: anyhow::Error) -> anyhow::Error {
+    match error.is::<UsageError>() {
+        true => sweep.layers.error_at(&place(), error.to_string()).into(),
+        false => error,
+    }
+}
+
 impl Corpora {
     /// Opens what `sweep` names and makes its tokenizers. Tokenises nothing.
     pub fn open(sweep: &SweepFile, cache: &Path, say: Say) -> Result<Corpora> {
@@ -97,16 +103,11 @@ impl Corpora {
             for name in
                 mixture.keys().filter(|name| !corpora.contains_key(*name)).cloned().collect::<BTreeSet<_>>()
             {
-                let corpus = open(&name).map_err(|error| {
-                    if !error.is::<UsageError>() {
-                        return error;
-                    }
-                    let place = match spec.data.mixture.0.len() {
-                        1 => format!("data.mixture.{name}"),
-                        _ => format!("data.mixture[{mixture_idx}].{name}"),
-                    };
-                    sweep.layers.error_at(&place, error.to_string()).into()
-                })?;
+                let place = || match spec.data.mixture.0.len() {
+                    1 => format!("data.mixture.{name}"),
+                    _ => format!("data.mixture[{mixture_idx}].{name}"),
+                };
+                let corpus = open(&name).map_err(|error| at_place(sweep, place, error))?;
                 corpora.insert(name, corpus);
             }
         }
@@ -119,13 +120,9 @@ impl Corpora {
         let (mut suites, mut notes) = (BTreeMap::new(), Vec::new());
         for (skill_idx, name) in spec.measure.iter().flat_map(|measure| measure.skills.iter().enumerate()) {
             let items = spec.measure.as_ref().and_then(|measure| measure.items);
-            let asked = Asked { name, is_tagged: spec.data.tag_sources == Some(true) };
-            let clean = clean_suite(&asked, &names, &trained_on).map_err(|error| {
-                if !error.is::<UsageError>() {
-                    return error;
-                }
-                sweep.layers.error_at(&format!("measure.skills[{skill_idx}]"), error.to_string()).into()
-            })?;
+            let place = || format!("measure.skills[{skill_idx}]");
+            let clean = clean_suite(name, spec.data.tag_sources == Some(true), &names, &trained_on)
+                .map_err(|error| at_place(sweep, place, error))?;
             notes.extend(clean.note);
             for (&choice, tokenizer) in &tokenizers {
                 let spec = suite_spec(&clean.suite, &clean.tag, items, tokenizer, cache)?;

@@ -14,7 +14,7 @@ use scalelaw_schema::skill::SkillManifest;
 use crate::corpora::{ensure_one, open_corpus};
 use crate::exit::UsageError;
 use crate::say::Say;
-use crate::skills::{Asked, Names, clean_suite, suite_spec};
+use crate::skills::{Names, clean_suite, suite_spec};
 use crate::sweep_file;
 
 /// What names of corpora and skills mean in a sweep.
@@ -55,14 +55,15 @@ impl SweepNames {
     }
 
     /// The items of a skill without those that the runs were trained on, and what stands before each.
-    fn suite(&self, asked: &Asked, runs: &[RunSpec], say: Say) -> Result<(Suite, String)> {
+    fn suite(&self, skill: &str, runs: &[RunSpec], say: Say) -> Result<(Suite, String)> {
         let trained_on: BTreeSet<&str> = runs
             .iter()
             .flat_map(|run| run.train.mixture.sources.iter().map(|source| run.corpus_name(&source.tokens)))
             .collect();
         let trained_on: Vec<Corpus> =
             trained_on.into_iter().map(|name| self.corpus(name)).collect::<Result<_>>()?;
-        let clean = clean_suite(asked, &self.names(), &trained_on.iter().collect::<Vec<_>>())?;
+        let trained_on: Vec<&Corpus> = trained_on.iter().collect();
+        let clean = clean_suite(skill, self.tags, &self.names(), &trained_on)?;
         if let Some(note) = &clean.note {
             say.warn(note);
         }
@@ -92,22 +93,20 @@ impl Judge {
         runs: &[RunSpec],
         say: Say,
     ) -> Result<Judge> {
-        let asked = Asked { name, is_tagged: names.tags };
-        let (suite, tag) = names.suite(&asked, runs, say)?;
+        let (suite, tag) = names.suite(name, runs, say)?;
         Ok(Judge::Skill(Box::new(suite), tag, n_items))
     }
 
-    /// What is asked of a run; text and items are put into the cache, in the run's own tokens.
+    /// What is asked of runs with this context; text and items are put into the cache, in the runs' own tokens.
     pub fn request(
         &self,
-        run: &RunSpec,
+        context_len: usize,
         tokenizer: &Tokenizer,
         cache: &Path,
         say: Say,
     ) -> Result<EvalRequest> {
         match self {
             Judge::HeldOut(corpus, n_tokens) => {
-                let context_len = run.train.phases.last().map_or(1, |phase| phase.context_len);
                 let n_tokens = n_tokens.next_multiple_of(context_len as u64);
                 let needed = Needed { train_tokens: 0, held_out_tokens: n_tokens };
                 let tokens = ensure_one(corpus, tokenizer, cache, needed, say)?.hash;

@@ -60,11 +60,14 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
 
     std::fs::create_dir_all(folder.join(folder::EVALS_DIR))
         .with_context(|| format!("cannot create `{}`", folder.join(folder::EVALS_DIR).display()))?;
+    let shares = run.shares();
     for request in &run.evals {
         let record = match &request.spec {
             EvalSpec::HeldOut { n_tokens, .. } => eval_record(run, request, loss, *n_tokens, None, &started),
             EvalSpec::Skill { n_items, .. } => {
-                let d = train.tokens() as f64 * share(run, &request.name);
+                // A skill without a corpus of its own learns from whatever is read.
+                let share = shares.get(request.name.as_str()).copied().unwrap_or(1.0);
+                let d = train.tokens() as f64 * share;
                 let nll = law.draw(n, d, &mut rng);
                 let score = score(nll, *n_items);
                 eval_record(run, request, nll, *n_items, Some(score), &started)
@@ -105,14 +108,6 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
     };
     write_whole(&folder.join(folder::RECORD_JSON), &serde_json::to_vec_pretty(&record)?)?;
     Ok(Outcome::Finished)
-}
-
-/// Share of a skill's own corpus in the training mixture; all of it where the skill has none: then whatever is read
-/// teaches it.
-fn share(run: &RunSpec, skill: &str) -> f64 {
-    let sources = &run.train.mixture.sources;
-    let own = sources.iter().find(|source| run.corpus_name(&source.tokens) == skill);
-    own.map_or(1.0, |source| source.weight / sources.iter().map(|source| source.weight).sum::<f64>())
 }
 
 /// A score of answers of one token and one byte each: a law draws likelihoods, not what is right.

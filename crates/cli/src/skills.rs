@@ -84,14 +84,6 @@ pub fn open_suite(name: &str, names: &Names) -> Result<(Suite, Option<Corpus>)> 
     Ok((suite, corpus))
 }
 
-/// How a skill is asked about.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    pub name: &'a str,
-    /// Whether items begin with their source's tag, as the documents do.
-    pub is_tagged: bool,
-}
-
 /// A skill's items without those that training text holds.
 pub struct CleanSuite {
     pub suite: Suite,
@@ -101,14 +93,15 @@ pub struct CleanSuite {
     pub note: Option<String>,
 }
 
-/// A skill's items without those that training text holds.
-pub fn clean_suite(asked: &Asked, names: &Names, trained_on: &[&Corpus]) -> Result<CleanSuite> {
-    let (mut suite, own) = open_suite(asked.name, names)?;
-    let report = overlap::remove_cached(&mut suite, trained_on, names.cache)?;
+/// A skill's items without those that training text holds; `is_tagged` tells whether documents begin with their
+/// source's tag, as the items then do.
+pub fn clean_suite(name: &str, is_tagged: bool, names: &Names, trained_on: &[&Corpus]) -> Result<CleanSuite> {
+    let (mut suite, own) = open_suite(name, names)?;
+    let report = overlap::remove(&mut suite, trained_on, names.cache)?;
     let note = report
         .filter(|report| report.n_found > 0)
-        .map(|report| format!("skill `{}`: {}", asked.name, overlap_text(&report)));
-    let tag = match (asked.is_tagged, own) {
+        .map(|report| format!("skill `{name}`: {}", overlap_text(&report)));
+    let tag = match (is_tagged, own) {
         (true, Some(corpus)) => corpus.with_its_tag().tag().to_string(),
         _ => String::new(),
     };

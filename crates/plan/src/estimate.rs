@@ -117,15 +117,14 @@ pub fn flops_per_second(speed: &DeviceSpeed, n_total: f64) -> Option<f64> {
 fn eval_flops(run: &RunSpec) -> f64 {
     let every = run.cadence.eval_steps.max(1);
     let n_times = (run.train.total_steps().div_ceil(every) - run.train.first_step() / every).max(1);
-    let flops = |spec: &EvalSpec| match spec {
-        EvalSpec::HeldOut { n_tokens, context_len, .. } => {
-            let windows = *n_tokens as f64 / *context_len as f64;
-            count::forward_flops_per_sequence(run.train.model.shape(), *context_len).total() * windows
-        }
-        EvalSpec::Skill { n_sequences, context_len, .. } => {
-            count::forward_flops_per_sequence(run.train.model.shape(), *context_len).total()
-                * *n_sequences as f64
-        }
+    let flops = |spec: &EvalSpec| {
+        let (context_len, n_sequences) = match *spec {
+            EvalSpec::HeldOut { n_tokens, context_len, .. } => {
+                (context_len, n_tokens as f64 / context_len as f64)
+            }
+            EvalSpec::Skill { n_sequences, context_len, .. } => (context_len, n_sequences as f64),
+        };
+        count::forward_flops_per_sequence(run.train.model.shape(), context_len).total() * n_sequences
     };
     let at_end: f64 = run.evals.iter().map(|request| flops(&request.spec)).sum();
     let during: f64 =

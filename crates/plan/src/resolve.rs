@@ -124,11 +124,7 @@ impl Choices {
         let settings = settings(sweep, facts, rule)?;
         let choices = Choices {
             skill_evals: skill_evals(sweep, facts, &settings)?,
-            items_during: sweep
-                .measure
-                .as_ref()
-                .filter(|measure| !measure.skills.is_empty())
-                .map(|measure| measure.items_during.unwrap_or(ITEMS_DURING)),
+            items_during: sweep.measure.as_ref().map(|measure| measure.items_during.unwrap_or(ITEMS_DURING)),
             name: name(sweep)?,
             rule,
             keep: sweep.keep.unwrap_or(Keep::Weights),
@@ -317,11 +313,11 @@ fn skill_evals(
     settings: &[Setting],
 ) -> Result<BTreeMap<TokenizerChoice, Vec<EvalRequest>>, PlanError> {
     let mut evals: BTreeMap<TokenizerChoice, Vec<EvalRequest>> = BTreeMap::new();
+    let shortest = settings.iter().map(|setting| setting.context_len).min();
     let skills = sweep.measure.iter().flat_map(|measure| measure.skills.iter().enumerate());
     for (skill_idx, name) in skills {
         for &tokenizer in &sweep.data.tokenizer.0 {
             let Some(spec) = facts.suites.get(&(tokenizer, name.clone())) else { continue };
-            let shortest = settings.iter().map(|setting| setting.context_len).min();
             if let (EvalSpec::Skill { context_len, .. }, Some(shortest)) = (spec, shortest)
                 && *context_len > shortest
             {

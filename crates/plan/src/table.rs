@@ -200,21 +200,11 @@ fn has_branches(plan: &Plan) -> bool {
     plan.runs.iter().any(|run| run.run.train.first_step() > 0)
 }
 
-/// Names and shares of what a run is trained on, by name.
-fn shares(run: &PlannedRun) -> Vec<(&str, f64)> {
-    let sources = &run.run.train.mixture.sources;
-    let mut shares: Vec<(&str, f64)> =
-        sources.iter().map(|source| (run.run.corpus_name(&source.tokens), source.weight)).collect();
-    shares.sort_by(|a, b| a.0.cmp(b.0));
-    shares
-}
-
 fn mixture(run: &PlannedRun) -> String {
-    match shares(run).as_slice() {
-        [(name, _)] => name.to_string(),
-        shares => {
-            shares.iter().map(|(name, weight)| format!("{name} {weight:.2}")).collect::<Vec<_>>().join("+")
-        }
+    let shares = run.run.shares();
+    match shares.first_key_value() {
+        Some((name, _)) if shares.len() == 1 => name.to_string(),
+        _ => shares.iter().map(|(name, share)| format!("{name} {share:.2}")).collect::<Vec<_>>().join("+"),
     }
 }
 
@@ -306,10 +296,10 @@ fn push_rows(out: &mut String, plan: &Plan, columns: &[Column], rows: &[Row]) {
 
 /// Every mixture of a mix and its runs, in the order of the sweep file.
 fn push_mixtures(out: &mut String, plan: &Plan, width: usize) {
-    let mut mixtures: Vec<(Vec<(&str, f64)>, usize)> = Vec::new();
+    let mut mixtures: Vec<(BTreeMap<&str, f64>, usize)> = Vec::new();
     let mut places = BTreeMap::new();
     for run in &plan.runs {
-        let shares = shares(run);
+        let shares = run.run.shares();
         let key: Vec<(&str, u64)> = shares.iter().map(|(name, weight)| (*name, weight.to_bits())).collect();
         let place = *places.entry(key).or_insert(mixtures.len());
         match mixtures.get_mut(place) {

@@ -7,7 +7,6 @@ use std::str::FromStr;
 
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::record::Outcome;
-use scalelaw_schema::shape::ModelShape;
 use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable, ResultRow};
 
 use crate::cell::positive;
@@ -69,6 +68,18 @@ impl LossColumn {
         match self {
             LossColumn::Skill(name) => name.clone(),
             other => other.to_string(),
+        }
+    }
+
+    /// What was measured on a run.
+    pub fn value(&self, row: &ResultRow) -> Option<f64> {
+        match self {
+            LossColumn::Mean => row.loss,
+            LossColumn::Bpb => row.bpb,
+            LossColumn::Corpus(name) => row.losses.get(name).copied(),
+            LossColumn::CorpusBpb(name) => row.bpbs.get(name).copied(),
+            LossColumn::Skill(name) => row.skills.get(name).map(|score| score.nll.value),
+            LossColumn::Train => row.train_loss,
         }
     }
 
@@ -159,22 +170,8 @@ fn to_loss_row(
         Outcome::Diverged { step } => return Err(diverged(Some(*step))),
         Outcome::Stopped { step, .. } => return Err(stopped(Some(*step))),
     }
-    let value = match loss {
-        LossColumn::Mean => row.loss,
-        LossColumn::Bpb => row.bpb,
-        LossColumn::Corpus(name) => row.losses.get(name).copied(),
-        LossColumn::CorpusBpb(name) => row.bpbs.get(name).copied(),
-        LossColumn::Skill(name) => row.skills.get(name).map(|score| score.nll.value),
-        LossColumn::Train => row.train_loss,
-    };
-    let shape = ModelShape {
-        n_layer: row.n_layer,
-        d_model: row.d_model,
-        n_head: row.n_head,
-        d_ff: row.d_ff,
-        vocab_size: row.vocab_size,
-        head: row.head,
-    };
+    let value = loss.value(row);
+    let shape = row.shape();
     let d = row.tokens as f64;
     let c = match rule {
         CountRule::Exact | CountRule::WithHeadExact => row.flops_path.total(),

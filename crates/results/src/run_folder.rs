@@ -162,12 +162,6 @@ fn to_row(name: &str, record: RunRecord, spec: &RunSpec, evals: &[EvalRecord]) -
     }
     let of_text = by_name(spec, evals, |eval| eval.skill.is_none());
     let of_skills = by_name(spec, evals, |eval| eval.skill.is_some());
-    let sources = &record.train.mixture.sources;
-    let weights: f64 = sources.iter().map(|source| source.weight).sum();
-    let shares = sources
-        .iter()
-        .map(|source| (spec.corpus_name(&source.tokens).to_string(), source.weight / weights))
-        .collect();
     let mean = |of: fn(&EvalRecord) -> f64| mixture_mean(&record, spec, evals, of);
     let (loss, bpb) = (mean(|eval| eval.loss), mean(|eval| eval.bpb));
     let shape = record.train.model.shape();
@@ -198,7 +192,7 @@ fn to_row(name: &str, record: RunRecord, spec: &RunSpec, evals: &[EvalRecord]) -
             .iter()
             .filter_map(|(name, eval)| Some((name.to_string(), eval.skill.clone()?)))
             .collect(),
-        shares,
+        shares: spec.shares().into_iter().map(|(name, share)| (name.to_string(), share)).collect(),
         train_loss: record.train_loss,
         lr: record.train.recipe.lr_peak,
         batch_tokens: last_phase.batch_tokens(),

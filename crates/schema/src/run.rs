@@ -1,5 +1,7 @@
 //! One run with all choices made: what is trained, and what is done beside the training.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +133,13 @@ impl RunSpec {
     /// Name of the run's folder.
     pub fn folder_name(&self) -> String {
         run_id::folder_name(&self.train)
+    }
+
+    /// Share of each corpus by name in the training mixture; they sum to 1.
+    pub fn shares(&self) -> BTreeMap<&str, f64> {
+        let sources = &self.train.mixture.sources;
+        let sum: f64 = sources.iter().map(|source| source.weight).sum();
+        sources.iter().map(|source| (self.corpus_name(&source.tokens), source.weight / sum)).collect()
     }
 
     /// Name of the corpus with this content hash, or the hash where none is known.

@@ -8,7 +8,7 @@ use crate::count::{FlopCount, ParamCount};
 use crate::record::Outcome;
 use crate::run_id::RunId;
 use crate::score::SkillScore;
-use crate::shape::Head;
+use crate::shape::{Head, ModelShape};
 
 /// One row of `results.parquet`: a run that is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +82,20 @@ pub struct ResultRow {
     pub device: String,
     /// Program version and commit.
     pub program: String,
+}
+
+impl ResultRow {
+    /// The model's shape.
+    pub fn shape(&self) -> ModelShape {
+        ModelShape {
+            n_layer: self.n_layer,
+            d_model: self.d_model,
+            n_head: self.n_head,
+            d_ff: self.d_ff,
+            vocab_size: self.vocab_size,
+            head: self.head,
+        }
+    }
 }
 
 /// One point of a learning curve, of `metrics.parquet`.

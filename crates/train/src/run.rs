@@ -179,7 +179,7 @@ fn train_to_record(
                 Some(judged) => judged,
                 None => judge_now(job, &request.spec, &state.model, &text)?,
             };
-            write_eval(job, request, &judged)?;
+            write_eval(job, request, judged)?;
         }
         if run.keep == Keep::Weights {
             checkpoint::save_weights(job.folder, &state.model)?;
@@ -271,7 +271,7 @@ fn values_of(name: &str, judgement: &Judgement) -> Values {
     std::iter::once((metrics::skill_nll(name), score.nll.value)).chain(accuracy).collect()
 }
 
-fn write_eval(job: &TrainJob, request: &EvalRequest, judged: &Judged) -> Result<(), TrainError> {
+fn write_eval(job: &TrainJob, request: &EvalRequest, judged: Judged) -> Result<(), TrainError> {
     let eval_job = EvalJob {
         run: job.run,
         folder: job.folder,
@@ -279,10 +279,7 @@ fn write_eval(job: &TrainJob, request: &EvalRequest, judged: &Judged) -> Result<
         device: job.device,
         program: job.program,
     };
-    folder::write_eval(
-        job.folder,
-        &eval::record(&eval_job, request, judged.judgement.clone(), &judged.started),
-    )
+    folder::write_eval(job.folder, &eval::record(&eval_job, request, judged.judgement, &judged.started))
 }
 
 /// Absent where every step of the row was skipped.

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use scalelaw_fit::capacity::{CapacityRun, FactLoss, capacity};
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::score::{FactSpace, SkillScore};
-use scalelaw_schema::shape::ModelShape;
 use scalelaw_schema::skill::TokenClass;
 use scalelaw_schema::table::ResultRow;
 
@@ -28,7 +27,7 @@ pub(super) fn conclude(plan: &Plan, texts: &Texts, ask: &SkillAsk, findings: &mu
             .filter_map(|(row, score)| {
                 Some(CapacityRun {
                     name: row.run_id.to_string(),
-                    n: texts.rule.n(&shape(row)),
+                    n: texts.rule.n(&row.shape()),
                     exposures: exposures(row, skill, &score.facts?)?,
                     seed: Some(row.seed),
                     facts: vec![fact(score, &score.facts?)],
@@ -82,16 +81,5 @@ pub(super) fn fact(score: &SkillScore, space: &FactSpace) -> FactLoss {
             ..value
         },
         _ => value,
-    }
-}
-
-fn shape(row: &ResultRow) -> ModelShape {
-    ModelShape {
-        n_layer: row.n_layer,
-        d_model: row.d_model,
-        n_head: row.n_head,
-        d_ff: row.d_ff,
-        vocab_size: row.vocab_size,
-        head: row.head,
     }
 }

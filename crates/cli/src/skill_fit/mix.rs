@@ -11,7 +11,7 @@ use scalelaw_results::LossColumn;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::{LossTable, ResultRow};
 
-use super::rows::{Texts, is_of, is_same, value, without};
+use super::rows::{SAME_SHARE, Texts, is_of, is_same, mixtures, without};
 use super::{SkillAsk, SkillFindings, UseMixture};
 
 pub(super) fn conclude(
@@ -116,7 +116,7 @@ struct Fractions<'a>(Vec<(f64, BTreeSet<&'a str>)>);
 impl<'a> Fractions<'a> {
     fn add(&mut self, fraction: f64, row: &'a ResultRow) {
         let name = row.run_id.as_str();
-        match self.0.iter_mut().find(|(known, _)| (known - fraction).abs() < 1e-6) {
+        match self.0.iter_mut().find(|(known, _)| (known - fraction).abs() < SAME_SHARE) {
             Some((_, names)) => _ = names.insert(name),
             None => self.0.push((fraction, BTreeSet::from([name]))),
         }
@@ -132,7 +132,7 @@ pub(super) fn at_one_size(texts: &Texts) -> (MixtureRuns, Vec<Vec<f64>>) {
         let horizon = row.budget_flops.map_or(row.tokens, |budget| budget as u64);
         cells.entry((horizon, row.params.total(), row.n_layer, row.d_model)).or_default().push(row);
     }
-    let n_mixtures = |rows: &[&ResultRow]| distinct(rows).len();
+    let n_mixtures = |rows: &[&ResultRow]| mixtures(rows.iter().copied()).len();
     let most = cells.values().map(|rows| n_mixtures(rows)).max().unwrap_or(0);
     cells.retain(|_, rows| n_mixtures(rows) == most);
     let longest = cells.keys().map(|key| key.0).max();
@@ -154,22 +154,11 @@ pub(super) fn at_one_size(texts: &Texts) -> (MixtureRuns, Vec<Vec<f64>>) {
             .map(|row| MixtureRun {
                 name: row.run_id.to_string(),
                 shares: shares_of(&row.shares),
-                losses: columns.iter().map(|column| value(row, column)).collect(),
+                losses: columns.iter().map(|column| column.value(row)).collect(),
             })
             .collect(),
         sources: sources.clone(),
     };
-    let trained = distinct(&rows).into_iter().map(shares_of).collect();
+    let trained = mixtures(rows.iter().copied()).into_iter().map(shares_of).collect();
     (runs, trained)
-}
-
-/// The mixtures of some runs, each once.
-fn distinct<'a>(rows: &[&'a ResultRow]) -> Vec<&'a BTreeMap<String, f64>> {
-    let mut mixtures: Vec<&BTreeMap<String, f64>> = Vec::new();
-    for row in rows {
-        if !mixtures.iter().any(|known| is_same(known, &row.shares)) {
-            mixtures.push(&row.shares);
-        }
-    }
-    mixtures
 }

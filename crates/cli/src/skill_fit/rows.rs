@@ -13,7 +13,7 @@ use scalelaw_schema::table::{LossTable, ResultRow};
 use super::{SkillAsk, column_of};
 
 /// Shares closer than this are one share: they are quotients of written weights.
-const SAME_SHARE: f64 = 1e-6;
+pub(super) const SAME_SHARE: f64 = 1e-6;
 
 /// The runs and the texts that they were judged by.
 pub(super) struct Texts<'a> {
@@ -91,34 +91,29 @@ impl<'a> Texts<'a> {
 
     /// Runs that took all their steps.
     pub fn finished(&self) -> impl Iterator<Item = &'a ResultRow> {
-        self.collected.rows.iter().filter(|row| row.outcome == Outcome::Finished)
+        finished(self.collected)
     }
 
     /// Why the runs cannot be compared by size alone: they were trained on different mixtures.
     pub fn mixed(&self) -> Option<String> {
-        let mut mixtures: Vec<&BTreeMap<String, f64>> = Vec::new();
-        for row in self.finished() {
-            if !mixtures.iter().any(|known| is_same(known, &row.shares)) {
-                mixtures.push(&row.shares);
-            }
-        }
-        (mixtures.len() > 1).then(|| {
+        let n_mixtures = mixtures(self.finished()).len();
+        (n_mixtures > 1).then(|| {
             format!(
-                "the runs were trained on {} mixtures, and sizes are compared on one (hint: `--where` takes the runs of one, by `share/NAME`)",
-                mixtures.len()
+                "the runs were trained on {n_mixtures} mixtures, and sizes are compared on one (hint: `--where` takes the runs of one, by `share/NAME`)"
             )
         })
     }
+}
+
+fn finished(collected: &Collected) -> impl Iterator<Item = &ResultRow> {
+    collected.rows.iter().filter(|row| row.outcome == Outcome::Finished)
 }
 
 /// Why nothing can be said of a skill: not one run is above chance, by a one-sided test at 5 % over all of them
 /// (Bonferroni). The loss of such a skill still moves with size and data, as surer or vaguer guesses do, and a law
 /// would take that for the skill's. `None` where accuracy or chance is not known.
 fn at_chance(collected: &Collected, skill: &str) -> Option<String> {
-    let scores = || {
-        let finished = collected.rows.iter().filter(|row| row.outcome == Outcome::Finished);
-        finished.filter_map(|row| row.skills.get(skill))
-    };
+    let scores = || finished(collected).filter_map(|row| row.skills.get(skill));
     let n_runs = scores().count();
     let z = scalelaw_fit::quantile::normal(1.0 - 0.05 / n_runs.max(1) as f64);
     let mut best: Option<f64> = None;
@@ -141,13 +136,15 @@ pub(super) fn is_of(text: &str, name: &str) -> bool {
     text == name || text.strip_prefix("loss/") == Some(name)
 }
 
-/// The value of a column on one row.
-pub(super) fn value(row: &ResultRow, column: &LossColumn) -> Option<f64> {
-    match column {
-        LossColumn::Skill(name) => row.skills.get(name).map(|score| score.nll.value),
-        LossColumn::Corpus(name) => row.losses.get(name).copied(),
-        _ => None,
+/// The mixtures of some runs, each once.
+pub(super) fn mixtures<'a>(rows: impl Iterator<Item = &'a ResultRow>) -> Vec<&'a BTreeMap<String, f64>> {
+    let mut mixtures: Vec<&BTreeMap<String, f64>> = Vec::new();
+    for row in rows {
+        if !mixtures.iter().any(|known| is_same(known, &row.shares)) {
+            mixtures.push(&row.shares);
+        }
     }
+    mixtures
 }
 
 /// Whether two mixtures have the same sources in the same shares.

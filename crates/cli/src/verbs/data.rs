@@ -150,7 +150,7 @@ fn items(shared: &Shared, say: Say, name: &str, against: &[String], json: bool) 
     if against.is_empty() {
         searched.extend(own);
     }
-    let report = overlap::remove_cached(&mut suite, &searched.iter().collect::<Vec<_>>(), &cache)?;
+    let report = overlap::remove(&mut suite, &searched.iter().collect::<Vec<_>>(), &cache)?;
     if let Some(report) = &report {
         say_overlap(report, say);
     }

@@ -1,6 +1,7 @@
 //! `scalelaw eval`: finished runs judged again, from their weights.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -97,20 +98,23 @@ fn asked(
     for name in &args.skill {
         judges.push(Judge::skill(name, args.items, &names, runs, say)?);
     }
-    // Runs of one sweep share their tokenizers, and a BPE takes a while to set up.
-    let mut tokenizers = BTreeMap::new();
+    // Runs of one sweep share tokenizer and context: a BPE is set up, and text and items are tokenised, once.
+    let mut prepared: BTreeMap<(&str, usize), Vec<EvalRequest>> = BTreeMap::new();
+    let mut requests = Vec::new();
     for run in runs {
-        let tokens = tokens_of(run);
-        if !tokenizers.contains_key(tokens) {
-            tokenizers.insert(tokens, tokenizer_of(run, cache)?);
-        }
+        let context_len = run.train.phases.last().map_or(1, |phase| phase.context_len);
+        let of_run = match prepared.entry((tokens_of(run), context_len)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let tokenizer = tokenizer_of(run, cache)?;
+                let made: Result<_> =
+                    judges.iter().map(|judge| judge.request(context_len, &tokenizer, cache, say)).collect();
+                entry.insert(made?)
+            }
+        };
+        requests.push(of_run.clone());
     }
-    runs.iter()
-        .map(|run| {
-            let tokenizer = &tokenizers[tokens_of(run)];
-            judges.iter().map(|judge| judge.request(run, tokenizer, cache, say)).collect()
-        })
-        .collect()
+    Ok(requests)
 }
 
 /// An evaluation on one line.

@@ -8,9 +8,10 @@ use scalelaw_fit::conclusion::Interval;
 use scalelaw_fit::learning_rate::LrConclusion;
 use scalelaw_fit::skills::SkillSpec;
 use scalelaw_fit::{FitError, FitSpec, LawChoice, Objective, PredictAt, learning_rate_text};
-use scalelaw_results::{ColumnNames, LossColumn, NotedTable};
+use scalelaw_results::{Collected, ColumnNames, LossColumn, NotedTable};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::CountRule;
+use scalelaw_schema::plan::Plan;
 use scalelaw_schema::sweep::SkillTarget;
 
 use crate::args::{FitArgs, Shared};
@@ -100,12 +101,7 @@ fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
     if is_table(&args.table) {
         return Err(UsageError("`--skill` takes a sweep, not a table".to_string()).into());
     }
-    let folder = paths::sweep_folder(shared, &args.table)?;
-    let plan = read_plan(&folder)?.ok_or_else(|| anyhow!("`{}` has no plan.json", folder.display()))?;
-    let mut collected = scalelaw_results::collect(&folder)?;
-    if let Some(expr) = &args.filter {
-        collected.keep_where(expr)?;
-    }
+    let (plan, collected) = open_sweep(shared, &args.table, args)?;
     for note in &collected.notes {
         say.warn(note);
     }
@@ -165,11 +161,7 @@ fn learning_rates(shared: &Shared, args: &FitArgs) -> Result<Option<LrConclusion
     }
     let folder = paths::sweep_folder(shared, &args.table)?;
     let Some(plan) = read_plan(&folder)?.filter(|plan| plan.kind == "lr") else { return Ok(None) };
-    let mut collected = scalelaw_results::collect(&folder)?;
-    if let Some(expr) = &args.filter {
-        collected.keep_where(expr)?;
-    }
-    Ok(learning_rate::conclude(&plan, &collected))
+    Ok(learning_rate::conclude(&plan, &collect(&folder, args)?))
 }
 
 /// Whether `path` names a file of rows and not a sweep.
@@ -201,13 +193,24 @@ fn read(shared: &Shared, args: &FitArgs) -> Result<NotedTable> {
     read_sweep(shared, &args.table, args, args.count_rule)
 }
 
-fn read_sweep(shared: &Shared, sweep: &Path, args: &FitArgs, rule: Option<CountRule>) -> Result<NotedTable> {
-    let folder = paths::sweep_folder(shared, sweep)?;
-    let plan = read_plan(&folder)?.ok_or_else(|| anyhow!("`{}` has no plan.json", folder.display()))?;
-    let mut collected = scalelaw_results::collect(&folder)?;
+/// The rows of a sweep's folder that `--where` takes.
+fn collect(folder: &Path, args: &FitArgs) -> Result<Collected> {
+    let mut collected = scalelaw_results::collect(folder)?;
     if let Some(expr) = &args.filter {
         collected.keep_where(expr)?;
     }
+    Ok(collected)
+}
+
+/// A sweep's plan and its rows.
+fn open_sweep(shared: &Shared, sweep: &Path, args: &FitArgs) -> Result<(Plan, Collected)> {
+    let folder = paths::sweep_folder(shared, sweep)?;
+    let plan = read_plan(&folder)?.ok_or_else(|| anyhow!("`{}` has no plan.json", folder.display()))?;
+    Ok((plan, collect(&folder, args)?))
+}
+
+fn read_sweep(shared: &Shared, sweep: &Path, args: &FitArgs, rule: Option<CountRule>) -> Result<NotedTable> {
+    let (plan, collected) = open_sweep(shared, sweep, args)?;
     let rule = rule.unwrap_or(plan.count_rule);
     let loss = args.loss.as_deref().map_or(LossColumn::Mean, |name| {
         name.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})

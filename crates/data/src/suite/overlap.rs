@@ -60,26 +60,12 @@ pub struct OverlapReport {
 }
 
 /// Leaves those items out that share text with a training document of `corpora`. Where a suite means to ask for
-/// what was trained on, nothing is searched and none is left out.
+/// what was trained on, nothing is searched and none is left out. What was found is kept in `<cache>/overlaps`, so that
+/// the same items and corpora are searched once.
 ///
 /// # Errors
-/// `AllOverlap` where none is left; whatever reading the corpora can fail with.
-pub fn remove(suite: &mut Suite, corpora: &[&Corpus]) -> Result<Option<OverlapReport>, DataError> {
-    if suite.overlap == Overlap::Meant {
-        return Ok(None);
-    }
-    let texts = texts_of(suite);
-    let found = search(&texts, corpora)?;
-    take_out(suite, &found.items)?;
-    Ok(Some(found.report))
-}
-
-/// As [`remove`], but what was found is kept in `<cache>/overlaps`, so that the same items and corpora are searched
-/// once.
-///
-/// # Errors
-/// Those of [`remove`], and `Io`.
-pub fn remove_cached(
+/// `AllOverlap` where none is left; `Io`; whatever reading the corpora can fail with.
+pub fn remove(
     suite: &mut Suite,
     corpora: &[&Corpus],
     cache: &Path,

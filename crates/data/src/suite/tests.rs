@@ -273,7 +273,7 @@ fn overlap(items: &str, documents: &[(&str, &str)]) -> (Suite, OverlapReport) {
     let mut suite = jsonl(base.path(), "items.jsonl", Scoring::Nll).unwrap();
     let docs = folder(documents);
     let corpus = open_files(docs.path(), &["."]).unwrap();
-    let report = overlap::remove(&mut suite, &[&corpus]).unwrap().unwrap();
+    let report = overlap::remove(&mut suite, &[&corpus], folder(&[]).path()).unwrap().unwrap();
     (suite, report)
 }
 
@@ -315,7 +315,7 @@ fn what_is_meant_to_be_recalled_is_not_left_out() {
     let mut manifest = manifest(SuiteSource::Generated, Scoring::Exact);
     manifest.suite.overlap = Some(Overlap::Meant);
     let mut suite = Suite::open("lookup", &manifest, Some(&corpus), Path::new("")).unwrap();
-    assert_eq!(overlap::remove(&mut suite, &[&corpus]).unwrap(), None);
+    assert_eq!(overlap::remove(&mut suite, &[&corpus], folder(&[]).path()).unwrap(), None);
     assert_eq!(suite.items.len(), 50);
 }
 
@@ -329,7 +329,7 @@ fn what_a_search_found_is_kept() {
     let corpus = open_files(docs.path(), &["."]).unwrap();
     let search = || {
         let mut suite = jsonl(base.path(), "items.jsonl", Scoring::Nll).unwrap();
-        let report = overlap::remove_cached(&mut suite, &[&corpus], cache.path());
+        let report = overlap::remove(&mut suite, &[&corpus], cache.path());
         (report.map(|report| report.unwrap().n_found), suite.items.len())
     };
     assert!(matches!(search(), (Ok(0), 1)));
