@@ -78,8 +78,8 @@ fn crates_import_only_what_the_drawing_allows() {
         ("data", &["schema"][..]),
         ("fit", &["schema"][..]),
         ("train", &["schema", "data"][..]),
-        ("advise", &["schema", "fit"][..]),
-        ("report", &["schema", "fit", "advise"][..]),
+        ("findings", &["schema", "fit"][..]),
+        ("report", &["schema", "fit", "findings"][..]),
     ]);
     let found = dependencies();
     for (krate, names) in &found {
@@ -122,7 +122,7 @@ fn pure_crates_have_no_files_no_clock_and_no_global_random_state() {
         "std::env",
         "println!",
     ];
-    for krate in ["schema", "plan", "fit", "advise", "report"] {
+    for krate in ["schema", "plan", "fit", "findings", "report"] {
         let hits = lines_with(krate, &needles);
         assert!(hits.is_empty(), "`{krate}` is pure, but has\n{}", hits.join("\n"));
     }

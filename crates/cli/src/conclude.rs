@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
-use scalelaw_fit::learning_rate::LrConclusion;
-use scalelaw_fit::{FitError, FitSpec, conclusion::Conclusion, learning_rate_text};
+use scalelaw_findings::learning_rate::LrConclusion;
+use scalelaw_findings::learning_rate_text;
+use scalelaw_fit::{FitError, FitSpec, conclusion::Conclusion};
 use scalelaw_report::ReportInput;
 use scalelaw_results::{Collected, LossColumn};
 use scalelaw_schema::metrics::TRAIN_LOSS;

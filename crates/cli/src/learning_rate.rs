@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use scalelaw_fit::critical_batch::{BatchCurve, critical_batches};
-use scalelaw_fit::learning_rate::{LrConclusion, LrRow, best_learning_rates};
+use scalelaw_findings::critical_batch::{BatchCurve, critical_batches};
+use scalelaw_findings::learning_rate::{LrConclusion, LrRow, best_learning_rates};
 use scalelaw_results::Collected;
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::{self, CountRule};

@@ -10,7 +10,7 @@ use crate::minimise::Problem;
 
 /// What is drawn together, and from which stratum.
 #[derive(Debug, Clone)]
-pub(crate) struct Units {
+pub struct Units {
     /// Row indices of each unit, unit by unit, stratum by stratum.
     strata: Vec<Vec<Vec<usize>>>,
     n_rows: usize,
@@ -86,7 +86,7 @@ impl Units {
 ///
 /// Starts from the whole table's minimum: that the refits arrive where a search from nothing does is a
 /// test (`refits_from_the_minimum_equal_searches_from_nothing`).
-pub(crate) fn refits(problem: &Problem, theta: &[f64], units: &Units, n: usize, seed: u64) -> Vec<Vec<f64>> {
+pub fn refits(problem: &Problem, theta: &[f64], units: &Units, n: usize, seed: u64) -> Vec<Vec<f64>> {
     (0..n)
         .into_par_iter()
         .map(|resample| {
@@ -107,7 +107,7 @@ pub(crate) fn refits(problem: &Problem, theta: &[f64], units: &Units, n: usize, 
 }
 
 /// An independent stream of random numbers for each draw, so that the order of threads is nothing.
-pub(crate) fn stream(seed: u64, idx: u64) -> ChaCha8Rng {
+pub fn stream(seed: u64, idx: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(idx);
     rng

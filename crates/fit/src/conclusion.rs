@@ -118,7 +118,7 @@ pub struct Frontier {
 
 impl Frontier {
     /// Whether every number is one, and N* and D* can be computed from them.
-    pub(crate) fn is_finite(&self) -> bool {
+    pub fn is_finite(&self) -> bool {
         self.a.is_finite()
             && self.b.is_finite()
             && [self.n_coefficient, self.d_coefficient].iter().all(|x| x.is_normal())

@@ -14,7 +14,7 @@ const SAME: f64 = 0.05;
 const COLLINEAR: f64 = 0.15;
 
 /// Refuses where no fit of this law could be believed, before any search.
-pub(crate) fn check(law: &dyn ScalingLaw, rows: &Rows) -> Result<(), FitError> {
+pub fn check(law: &dyn ScalingLaw, rows: &Rows) -> Result<(), FitError> {
     let name = law.name();
     let p = law.n_params();
     let n_points = distinct_points(rows);
@@ -71,7 +71,7 @@ pub(crate) fn check(law: &dyn ScalingLaw, rows: &Rows) -> Result<(), FitError> {
 }
 
 /// Refuses a frontier when every budget's best size lies beyond its grid, by the losses and by the law.
-pub(crate) fn check_edges(table: &LossTable, ln_n_star: impl Fn(f64) -> Option<f64>) -> Result<(), FitError> {
+pub fn check_edges(table: &LossTable, ln_n_star: impl Fn(f64) -> Option<f64>) -> Result<(), FitError> {
     let mut n_curves = 0;
     let (mut n_below, mut n_above) = (0, 0);
     for rows in isoflop::by_budget(table).values() {
@@ -104,7 +104,7 @@ pub(crate) fn check_edges(table: &LossTable, ln_n_star: impl Fn(f64) -> Option<f
     )
 }
 
-pub(crate) fn refuse<T>(why: String, settle: Vec<String>) -> Result<T, FitError> {
+pub fn refuse<T>(why: String, settle: Vec<String>) -> Result<T, FitError> {
     Err(FitError::Refused { why, settle })
 }
 

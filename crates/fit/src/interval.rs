@@ -16,19 +16,19 @@ use crate::quantile;
 use crate::row::Point;
 
 /// Independent runs for each parameter above which the bootstrap's percentiles are reported.
-pub(crate) const PLENTY: usize = 40;
+pub const PLENTY: usize = 40;
 
 /// Fewer resamples cannot show a 95 % interval's ends.
 const LEAST_RESAMPLES: usize = 40;
 
 /// Name of the quantity log10 N* at the largest budget.
-pub(crate) const LOG10_N: &str = "log10_n_at_largest_budget";
+pub const LOG10_N: &str = "log10_n_at_largest_budget";
 
 /// A number that theta decides.
 type OfTheta<'a> = Box<dyn Fn(&[f64]) -> f64 + Sync + 'a>;
 
 /// Something that theta decides and an interval is wanted of.
-pub(crate) struct Quantity<'a> {
+pub struct Quantity<'a> {
     pub name: &'static str,
     /// Where its range ends.
     bounds: (f64, f64),
@@ -44,7 +44,7 @@ impl Quantity<'_> {
 }
 
 /// Every parameter of the law, and of its frontier at `ln_c` where it has one.
-pub(crate) fn quantities<'a>(
+pub fn quantities<'a>(
     law: &'a dyn ScalingLaw,
     centre: &'a Point,
     compute: &'a ComputeModel,
@@ -95,7 +95,7 @@ pub(crate) fn quantities<'a>(
 }
 
 /// What intervals rest on.
-pub(crate) struct Evidence<'a> {
+pub struct Evidence<'a> {
     pub level: f64,
     pub n_units: usize,
     pub n_params: usize,
@@ -110,7 +110,7 @@ pub(crate) struct Evidence<'a> {
 
 /// Intervals of one kind by name, and what could not be bounded.
 #[derive(Default)]
-pub(crate) struct Intervals {
+pub struct Intervals {
     pub reported: BTreeMap<String, Interval>,
     pub profiles: BTreeMap<String, Interval>,
     /// Names of quantities whose profile does not end, or ends at a bound of the search.

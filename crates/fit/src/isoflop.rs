@@ -127,7 +127,7 @@ fn residual_noise(table: &LossTable) -> f64 {
 }
 
 /// Rows of each budget, in rising order of it.
-pub(crate) fn by_budget(table: &LossTable) -> BTreeMap<u64, Vec<&LossRow>> {
+pub fn by_budget(table: &LossTable) -> BTreeMap<u64, Vec<&LossRow>> {
     let mut budgets: BTreeMap<u64, Vec<&LossRow>> = BTreeMap::new();
     for row in &table.rows {
         if let Some(budget) = row.budget {
@@ -139,7 +139,7 @@ pub(crate) fn by_budget(table: &LossTable) -> BTreeMap<u64, Vec<&LossRow>> {
 }
 
 /// Mean log loss of each size at one budget.
-pub(crate) struct Curve {
+pub struct Curve {
     /// ln N, rising.
     pub ln_n: Vec<f64>,
     /// Mean ln loss at each.
@@ -220,7 +220,7 @@ impl Curve {
 }
 
 /// Sizes, rising, with the mean of ln loss at each.
-pub(crate) fn size_means(pairs: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>) {
+pub fn size_means(pairs: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>) {
     let mut sorted = pairs.to_vec();
     sorted.sort_by(|x, y| x.0.total_cmp(&y.0));
     let (mut x, mut y, mut count): (Vec<f64>, Vec<f64>, f64) = (Vec::new(), Vec::new(), 0.0);
@@ -242,7 +242,7 @@ pub(crate) fn size_means(pairs: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// Least-squares parabola `c0 + c1·x + c2·x²`.
-pub(crate) fn parabola(pairs: &[(f64, f64)], n_sizes: usize) -> Result<[f64; 3], String> {
+pub fn parabola(pairs: &[(f64, f64)], n_sizes: usize) -> Result<[f64; 3], String> {
     if n_sizes < 3 {
         return Err(format!("{n_sizes} sizes do not determine a parabola"));
     }
@@ -266,7 +266,7 @@ pub(crate) fn parabola(pairs: &[(f64, f64)], n_sizes: usize) -> Result<[f64; 3],
 }
 
 /// Where the parabola is least, strictly inside of the sizes.
-pub(crate) fn vertex(c: &[f64; 3], ln_n: &[f64]) -> Result<f64, String> {
+pub fn vertex(c: &[f64; 3], ln_n: &[f64]) -> Result<f64, String> {
     if c[2].is_nan() || c[2] <= 0.0 {
         return Err("the losses do not curve upwards".into());
     }
@@ -339,7 +339,7 @@ fn weighted_line(x: &[f64], y: &[f64], weights: &[f64]) -> (f64, f64) {
 }
 
 /// Intercept and slope by least squares; slope 0 where x does not vary.
-pub(crate) fn line(x: &[f64], y: &[f64]) -> (f64, f64) {
+pub fn line(x: &[f64], y: &[f64]) -> (f64, f64) {
     let n = x.len().max(1) as f64;
     let (mean_x, mean_y) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
     let sxx: f64 = x.iter().map(|x| (x - mean_x) * (x - mean_x)).sum();

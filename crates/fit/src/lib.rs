@@ -2,11 +2,9 @@
 //! random state but the seeds it is given.
 //!
 //! Reading order: what is asked ([`spec`], [`objective`]); the laws ([`laws`], [`jet`]) and the rows as they see
-//! them ([`row`]); the search (`search`, `minimise`) and what it refuses (`identify`); intervals (`interval`,
-//! `profile`, `bootstrap`, `noise`) and predictions (`predict`, `backtest`, `choose`); the other approaches
-//! ([`isoflop`], `curve`); the same runs judged skill by skill ([`skills`]); what a design will tell ([`power`]);
-//! learning rates and batches ([`learning_rate`], [`critical_batch`]); and what is concluded ([`conclusion`],
-//! [`text`]).
+//! them ([`row`]); the search ([`search`], [`minimise`]) and what it refuses ([`identify`]); intervals ([`interval`],
+//! [`profile`], [`bootstrap`], `noise`) and predictions (`predict`, `backtest`, `choose`); the other approaches
+//! ([`isoflop`], `curve`); what a design will tell ([`power`]); and what is concluded ([`conclusion`], [`text`]).
 //! How exact, fast and calibrated all this is: `README.md`.
 
 // Matrices are indexed as in their formulas.
@@ -19,36 +17,28 @@ pub mod jet;
 pub mod laws;
 pub mod row;
 
-mod identify;
-mod minimise;
-mod one_law;
-mod search;
+pub mod identify;
+pub mod minimise;
+pub mod one_law;
+pub mod search;
 
-mod bootstrap;
-mod interval;
+pub mod bootstrap;
+pub mod interval;
 mod noise;
-mod profile;
+pub mod profile;
 pub mod quantile;
 
 mod backtest;
 mod choose;
 mod predict;
 
-mod linear;
-
-pub mod critical_batch;
-pub mod learning_rate;
-pub mod learning_rate_text;
+pub mod linear;
 
 mod akima;
 mod curve;
 mod diagnose;
 pub mod frontier;
 pub mod isoflop;
-
-pub mod capacity;
-pub mod mix;
-pub mod skills;
 
 pub mod counting;
 pub mod power;
@@ -227,7 +217,7 @@ pub(crate) fn check_spec(spec: &FitSpec) -> Result<(), FitError> {
 }
 
 /// The table without rows that hold a number no logarithm takes; those are listed as left out.
-fn finite_rows(table: &LossTable) -> LossTable {
+pub fn finite_rows(table: &LossTable) -> LossTable {
     let is_good = |row: &LossRow| {
         let optional = [row.budget, row.unique_tokens].into_iter().flatten();
         [row.n, row.d, row.c, row.loss].into_iter().chain(optional).all(|x| x > 0.0 && x.is_finite())

@@ -5,7 +5,7 @@ use crate::minimise::{cholesky, cholesky_solve};
 
 /// A linear fit.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct LinearFit {
+pub struct LinearFit {
     /// A coefficient for each column.
     pub coefficients: Vec<f64>,
     /// `(XᵀWX)⁻¹`: times the variance of a row of weight 1 it is the coefficients' covariance.
@@ -16,7 +16,7 @@ pub(crate) struct LinearFit {
 
 /// Minimises `Σ w·(y − x·b)²` over the rows `(x, y, w)`; `None` where the columns do not determine b, or where there
 /// are more than this crate's matrices hold.
-pub(crate) fn least_squares(rows: &[(Vec<f64>, f64, f64)]) -> Option<LinearFit> {
+pub fn least_squares(rows: &[(Vec<f64>, f64, f64)]) -> Option<LinearFit> {
     let p = rows.first()?.0.len();
     if p == 0 || p > MAX_PARAMS || rows.len() < p {
         return None;

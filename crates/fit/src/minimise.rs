@@ -5,7 +5,7 @@ use crate::objective::Objective;
 use crate::row::Rows;
 
 /// What is minimised: `Σ w_i ρ(r_i(theta))`, and a penalty that pulls one quantity to a value.
-pub(crate) struct Problem<'a> {
+pub struct Problem<'a> {
     pub law: &'a dyn ScalingLaw,
     pub rows: &'a Rows,
     pub objective: Objective,
@@ -15,11 +15,11 @@ pub(crate) struct Problem<'a> {
 }
 
 /// A quantity of theta with its gradient and Hessian.
-pub(crate) type Quantity<'a> = &'a (dyn Fn(&[f64]) -> Derivatives + Sync);
+pub type Quantity<'a> = &'a (dyn Fn(&[f64]) -> Derivatives + Sync);
 
 /// Value, gradient and Hessian in theta.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Derivatives {
+pub struct Derivatives {
     pub value: f64,
     pub grad: [f64; MAX_PARAMS],
     pub hess: Square,
@@ -30,7 +30,7 @@ pub(crate) struct Derivatives {
 /// The minimum of the sum is also the minimum of the objective among all theta with the quantity that
 /// it has: it lies on the profile, whatever the stiffness.
 #[derive(Clone, Copy)]
-pub(crate) struct Pull<'a> {
+pub struct Pull<'a> {
     pub quantity: Quantity<'a>,
     pub target: f64,
     pub stiffness: f64,
@@ -38,7 +38,7 @@ pub(crate) struct Pull<'a> {
 
 /// Where a search ended.
 #[derive(Debug, Clone)]
-pub(crate) struct Minimum {
+pub struct Minimum {
     pub theta: Vec<f64>,
     /// The objective with the pull.
     pub value: f64,
@@ -266,7 +266,7 @@ fn newton_step(local: &Local, free: &[usize], damping: f64) -> Option<([f64; MAX
 }
 
 /// Lower Cholesky factor; `None` where a pivot is not clearly positive.
-pub(crate) fn cholesky(matrix: &Square, p: usize) -> Option<Square> {
+pub fn cholesky(matrix: &Square, p: usize) -> Option<Square> {
     let mut lower = [[0.0; MAX_PARAMS]; MAX_PARAMS];
     for i in 0..p {
         for j in 0..=i {
@@ -288,7 +288,7 @@ pub(crate) fn cholesky(matrix: &Square, p: usize) -> Option<Square> {
 }
 
 /// Solves `L Lᵀ x = b`.
-pub(crate) fn cholesky_solve(lower: &Square, p: usize, b: &[f64; MAX_PARAMS]) -> [f64; MAX_PARAMS] {
+pub fn cholesky_solve(lower: &Square, p: usize, b: &[f64; MAX_PARAMS]) -> [f64; MAX_PARAMS] {
     let mut x = *b;
     for i in 0..p {
         for k in 0..i {

@@ -50,7 +50,7 @@ impl Objective {
     }
 
     /// Value, slope, curvature and IRLS weight (slope / residual) at a residual.
-    pub(crate) fn at(&self, residual: f64) -> Rho {
+    pub fn at(&self, residual: f64) -> Rho {
         match *self {
             Self::LogMse => {
                 Rho { value: 0.5 * residual * residual, slope: residual, curvature: 1.0, weight: 1.0 }
@@ -74,7 +74,7 @@ impl Objective {
 
 /// A loss function at one residual.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rho {
+pub struct Rho {
     pub value: f64,
     pub slope: f64,
     pub curvature: f64,

@@ -21,7 +21,7 @@ use crate::search;
 use crate::spec::{FitError, FitSpec, PredictAt};
 
 /// Fits `law`, or says why not.
-pub(crate) fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpec) -> Result<Fit, FitError> {
+pub fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpec) -> Result<Fit, FitError> {
     let rows = Rows::of(table);
     identify::check(law, &rows)?;
     let Some(minimum) = search::search(law, &rows, spec.objective) else {
@@ -172,12 +172,12 @@ fn nothing_known(law: &dyn ScalingLaw, intervals: &Intervals) -> Option<String> 
 }
 
 /// The largest budget that the table names, else its largest C.
-pub(crate) fn largest_budget(table: &LossTable) -> f64 {
+pub fn largest_budget(table: &LossTable) -> f64 {
     let budget = table.rows.iter().filter_map(|row| row.budget).fold(0.0, f64::max);
     if budget > 0.0 { budget } else { table.rows.iter().map(|row| row.c).fold(0.0, f64::max) }
 }
 
-pub(crate) fn point_of(
+pub fn point_of(
     at: PredictAt,
     compute: &ComputeModel,
     optimum_at: &dyn Fn(f64) -> Option<(f64, f64)>,
@@ -196,7 +196,7 @@ pub(crate) fn point_of(
     }
 }
 
-pub(crate) fn residuals(law: &dyn ScalingLaw, params: &[f64], table: &LossTable) -> Vec<RowResidual> {
+pub fn residuals(law: &dyn ScalingLaw, params: &[f64], table: &LossTable) -> Vec<RowResidual> {
     table
         .rows
         .iter()
@@ -216,7 +216,7 @@ pub(crate) fn residuals(law: &dyn ScalingLaw, params: &[f64], table: &LossTable)
         .collect()
 }
 
-pub(crate) fn status(problem: &Problem, minimum: &Minimum) -> (FitStatus, Vec<String>) {
+pub fn status(problem: &Problem, minimum: &Minimum) -> (FitStatus, Vec<String>) {
     let law = problem.law;
     let mut notes = Vec::new();
     for (idx, &value) in minimum.theta.iter().enumerate() {

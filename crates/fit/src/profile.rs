@@ -20,7 +20,7 @@ use crate::search;
 const CLIP: f64 = 2.5;
 
 /// The fit by which intervals are found.
-pub(crate) struct Profiler<'a> {
+pub struct Profiler<'a> {
     problem: Problem<'a>,
     best: Minimum,
     /// Multiplies a drop of the objective to give F.
@@ -34,7 +34,7 @@ pub(crate) struct Profiler<'a> {
 
 /// An interval by profile likelihood.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Profile {
+pub struct Profile {
     /// The quantity at the minimum.
     pub best: f64,
     /// Lower end; `None` where none was found: the rows do not bound it.
@@ -314,7 +314,7 @@ impl Between {
 }
 
 /// Huber's loss at [`CLIP`] spreads of the residuals of a least-squares fit. `None` without rows.
-pub(crate) fn efficient(law: &dyn ScalingLaw, rows: &Rows, squares: &[f64]) -> Option<Objective> {
+pub fn efficient(law: &dyn ScalingLaw, rows: &Rows, squares: &[f64]) -> Option<Objective> {
     let df = (rows.len() as f64 - law.n_params() as f64).max(1.0);
     let mut sizes: Vec<f64> = residuals(law, rows, squares)
         .zip(&rows.weights)
@@ -373,7 +373,7 @@ fn numeric(quantity: &(dyn Fn(&[f64]) -> f64 + Sync), theta: &[f64]) -> Derivati
 }
 
 /// Solves for the inverse, column by column.
-pub(crate) fn inverse(matrix: &crate::laws::Square, p: usize) -> Option<crate::laws::Square> {
+pub fn inverse(matrix: &crate::laws::Square, p: usize) -> Option<crate::laws::Square> {
     let lower = cholesky(matrix, p)?;
     let mut inverse = [[0.0; MAX_PARAMS]; MAX_PARAMS];
     for j in 0..p {

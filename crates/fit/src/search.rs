@@ -10,14 +10,14 @@ use crate::row::Rows;
 const N_POLISHED: [usize; 2] = [4, 8];
 
 /// The least value of the objective that the search finds.
-pub(crate) fn search(law: &dyn ScalingLaw, rows: &Rows, objective: Objective) -> Option<Minimum> {
+pub fn search(law: &dyn ScalingLaw, rows: &Rows, objective: Objective) -> Option<Minimum> {
     let problem = Problem::new(law, rows, objective);
     let n_polished = N_POLISHED[usize::from(law.axes().len() > 2)];
     best_of(&problem, &starts(&problem, n_polished))
 }
 
 /// Polishes each start and takes the best.
-pub(crate) fn best_of(problem: &Problem, starts: &[Vec<f64>]) -> Option<Minimum> {
+pub fn best_of(problem: &Problem, starts: &[Vec<f64>]) -> Option<Minimum> {
     starts
         .iter()
         .map(|start| problem.minimise(start))
@@ -26,7 +26,7 @@ pub(crate) fn best_of(problem: &Problem, starts: &[Vec<f64>]) -> Option<Minimum>
 }
 
 /// The best grid points with their coefficients: local minima of the grid, best first.
-pub(crate) fn starts(problem: &Problem, n_starts: usize) -> Vec<Vec<f64>> {
+pub fn starts(problem: &Problem, n_starts: usize) -> Vec<Vec<f64>> {
     let Problem { law, rows, .. } = *problem;
     let axes = law.axes();
     let smallest = rows.ln_loss.iter().copied().fold(f64::INFINITY, f64::min).exp();
@@ -94,7 +94,7 @@ fn lift(law: &dyn ScalingLaw, mut theta: Vec<f64>) -> Vec<f64> {
 /// Non-negative coefficients of least relative squared error at given outer parameters, and that error.
 ///
 /// With `L = floor + s^power`, the rows are `s = Σ c_k φ_k` weighted by `dlnL/ds`.
-pub(crate) fn coefficients(law: &dyn ScalingLaw, rows: &Rows, outer: &[f64]) -> Option<(f64, Vec<f64>)> {
+pub fn coefficients(law: &dyn ScalingLaw, rows: &Rows, outer: &[f64]) -> Option<(f64, Vec<f64>)> {
     let k = law.n_linear();
     let link = law.link(outer);
     let mut gram = [[0.0; MAX_PARAMS]; MAX_PARAMS];

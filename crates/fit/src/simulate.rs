@@ -71,7 +71,7 @@ pub fn parse_law_with_params(text: &str) -> Result<KnownLaw, FitError> {
 }
 
 /// One draw of the standard normal, by Box and Muller.
-pub(crate) fn standard_normal(rng: &mut impl Rng) -> f64 {
+pub fn standard_normal(rng: &mut impl Rng) -> f64 {
     // 1 − u is in (0, 1], where the logarithm is finite.
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()

@@ -176,7 +176,7 @@ fn ends(interval: &Interval) -> String {
 }
 
 /// Four digits, plain where that is short.
-pub(crate) fn number(x: f64) -> String {
+pub fn number(x: f64) -> String {
     let size = x.abs();
     if size == 0.0 {
         "0".into()
@@ -189,7 +189,7 @@ pub(crate) fn number(x: f64) -> String {
 }
 
 /// Adds words in lines of at most `width`, indented; continued lines by two more.
-pub(crate) fn wrap(out: &mut String, text: &str, indent: usize, width: usize) {
+pub fn wrap(out: &mut String, text: &str, indent: usize, width: usize) {
     let mut line = " ".repeat(indent);
     let mut is_empty = true;
     for word in text.split(' ') {

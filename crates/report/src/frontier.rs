@@ -1,6 +1,6 @@
 //! The compute-optimal frontier: N*(C), D*(C) and tokens per parameter, by each approach, with bands.
 
-use scalelaw_advise::{Estimate, Optimum};
+use scalelaw_findings::{Estimate, Optimum};
 use scalelaw_fit::conclusion::Frontier;
 
 use crate::ReportInput;

@@ -1,7 +1,7 @@
 //! IsoFLOP curves: loss against N for each budget, the parabola through them, its minimum, and the chosen
 //! law beside it.
 
-use scalelaw_advise::Surface;
+use scalelaw_findings::Surface;
 use scalelaw_fit::conclusion::IsoFlopMinimum;
 
 use crate::ReportInput;

@@ -1,6 +1,6 @@
 //! Learning rates: what an `lr` sweep found, and how far each run of any sweep was from the best rate known for it.
 
-use scalelaw_fit::learning_rate::{LrConclusion, LrOptimum};
+use scalelaw_findings::learning_rate::{LrConclusion, LrOptimum};
 use scalelaw_schema::count;
 use scalelaw_schema::lr_rule::{LrRule, RulePoint};
 use scalelaw_schema::recipe::Optimizer;

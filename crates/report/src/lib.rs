@@ -51,9 +51,9 @@ mod simulated_skills;
 #[cfg(test)]
 mod tests;
 
-use scalelaw_advise::Surface;
+use scalelaw_findings::Surface;
+use scalelaw_findings::learning_rate::LrConclusion;
 use scalelaw_fit::conclusion::{Conclusion, Fit, IsoFlopMinimum};
-use scalelaw_fit::learning_rate::LrConclusion;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::{ExcludedRow, LossTable, MetricPoint, ResultRow};
 

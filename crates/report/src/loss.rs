@@ -1,6 +1,6 @@
 //! Loss against N, against D and against C, with the fitted law and the band of its resamples.
 
-use scalelaw_advise::Surface;
+use scalelaw_findings::Surface;
 
 use crate::ReportInput;
 use crate::chart::{Axis, Chart, Mark, Ramp, Series, Shape, Side, Stroke, Swatch};

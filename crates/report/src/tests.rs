@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use scalelaw_findings::learning_rate::{LrConclusion, LrRow, best_learning_rates};
 use scalelaw_fit::conclusion::Conclusion;
-use scalelaw_fit::learning_rate::{LrConclusion, LrRow, best_learning_rates};
 use scalelaw_schema::count::{self, CountRule};
 use scalelaw_schema::lr_rule::{Beta2Rule, LrRule, RuleExponents, RulePoint, RuleRange};
 use scalelaw_schema::recipe::{Parametrisation, Schedule};

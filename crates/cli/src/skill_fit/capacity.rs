@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use scalelaw_fit::capacity::{CapacityRun, FactLoss, capacity};
+use scalelaw_findings::capacity::{CapacityRun, FactLoss, capacity};
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::score::{FactSpace, SkillScore};
 use scalelaw_schema::skill::TokenClass;

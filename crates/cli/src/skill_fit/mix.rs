@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use scalelaw_fit::mix::best::best_mixture;
-use scalelaw_fit::mix::fraction::{AtFraction, against_fraction};
-use scalelaw_fit::mix::mixing_law::{MixtureRun, MixtureRuns, mixing_laws};
+use scalelaw_findings::mixture::best::best_mixture;
+use scalelaw_findings::mixture::fraction::{AtFraction, against_fraction};
+use scalelaw_findings::mixture::mixing_law::{MixtureRun, MixtureRuns, mixing_laws};
 use scalelaw_results::LossColumn;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::{LossTable, ResultRow};

@@ -19,15 +19,15 @@ mod tests;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use scalelaw_advise::Viable;
+use scalelaw_findings::Viable;
+use scalelaw_findings::capacity::CapacityConclusion;
+use scalelaw_findings::mixture::best::BestMixture;
+use scalelaw_findings::mixture::fraction::FractionCurve;
+use scalelaw_findings::mixture::mixing_law::MixingConclusion;
+use scalelaw_findings::skills::SkillSpec;
+use scalelaw_findings::skills::conclusion::SkillConclusion;
+use scalelaw_findings::skills::validation::{ValidationConclusion, ValidationMix, validation};
 use scalelaw_fit::FitError;
-use scalelaw_fit::capacity::CapacityConclusion;
-use scalelaw_fit::mix::best::BestMixture;
-use scalelaw_fit::mix::fraction::FractionCurve;
-use scalelaw_fit::mix::mixing_law::MixingConclusion;
-use scalelaw_fit::skills::SkillSpec;
-use scalelaw_fit::skills::conclusion::SkillConclusion;
-use scalelaw_fit::skills::validation::{ValidationConclusion, ValidationMix, validation};
 use scalelaw_results::{Collected, LossColumn};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::CountRule;
@@ -111,7 +111,7 @@ pub struct SkillViable {
     /// What it is to reach.
     pub goal: SkillTarget,
     /// How an accuracy was turned into a likelihood, where one was asked for.
-    pub link: Option<scalelaw_fit::skills::link::Link>,
+    pub link: Option<scalelaw_findings::skills::link::Link>,
     /// What reaches it.
     pub found: Viable,
 }
@@ -155,7 +155,7 @@ pub fn conclude(plan: &Plan, collected: &Collected, ask: &SkillAsk) -> Result<Op
             let (aggregate, skills) = texts.tables()?;
             let has_budgets = aggregate.rows.iter().any(|row| row.budget.is_some());
             if has_budgets {
-                let found = scalelaw_fit::skills::skills(&aggregate, &skills, &ask.spec);
+                let found = scalelaw_findings::skills::skills(&aggregate, &skills, &ask.spec);
                 findings.skills = findings.unless_refused("skills", found)?;
             } else {
                 findings.leave_out(

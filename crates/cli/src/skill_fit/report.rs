@@ -1,8 +1,8 @@
 //! The findings as the page takes them.
 
-use scalelaw_advise::Viable;
-use scalelaw_fit::capacity::CapacityConclusion;
-use scalelaw_fit::mix::best::BestMixture;
+use scalelaw_findings::Viable;
+use scalelaw_findings::capacity::CapacityConclusion;
+use scalelaw_findings::mixture::best::BestMixture;
 use scalelaw_report::skills::SkillReport;
 use scalelaw_schema::sweep::SkillTarget;
 

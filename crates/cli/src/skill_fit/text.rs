@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use scalelaw_advise::Investment;
-use scalelaw_fit::capacity::CapacityAt;
+use scalelaw_findings::Investment;
+use scalelaw_findings::capacity::CapacityAt;
 use scalelaw_fit::conclusion::Interval;
 use scalelaw_schema::sweep::SkillTarget;
 
@@ -13,7 +13,7 @@ use super::{SkillCapacity, SkillFindings, SkillViable, UseMixture};
 pub fn render(findings: &SkillFindings, width: usize) -> String {
     let mut out = String::new();
     if let Some(found) = &findings.skills {
-        out.push_str(&scalelaw_fit::skills::render(found, width));
+        out.push_str(&scalelaw_findings::skills::render(found, width));
     }
     validation(&mut out, findings);
     fractions(&mut out, findings);

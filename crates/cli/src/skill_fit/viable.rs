@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use scalelaw_advise::{Rates, Surface, Target, Viable};
+use scalelaw_findings::skills::link::{Link, LinkPoint, link};
+use scalelaw_findings::{Rates, Surface, Target, Viable};
 use scalelaw_fit::conclusion::Fit;
-use scalelaw_fit::skills::link::{Link, LinkPoint, link};
 use scalelaw_fit::{FitError, FitSpec};
 use scalelaw_results::LossColumn;
 use scalelaw_schema::plan::Plan;

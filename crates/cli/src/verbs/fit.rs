@@ -4,10 +4,11 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
+use scalelaw_findings::learning_rate::LrConclusion;
+use scalelaw_findings::learning_rate_text;
+use scalelaw_findings::skills::SkillSpec;
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::learning_rate::LrConclusion;
-use scalelaw_fit::skills::SkillSpec;
-use scalelaw_fit::{FitError, FitSpec, LawChoice, Objective, PredictAt, learning_rate_text};
+use scalelaw_fit::{FitError, FitSpec, LawChoice, Objective, PredictAt};
 use scalelaw_results::{Collected, ColumnNames, LossColumn, NotedTable};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::CountRule;

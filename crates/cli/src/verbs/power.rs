@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use anyhow::Result;
+use scalelaw_findings::skills::power::sweep_labels;
+use scalelaw_findings::skills::{SkillSpec, render_labels};
 use scalelaw_fit::power::{Power, power};
-use scalelaw_fit::skills::power::sweep_labels;
-use scalelaw_fit::skills::{SkillSpec, render_labels};
 use scalelaw_fit::{FitError, FitSpec, KnownLaw, PredictAt, parse_law_with_params};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::plan::Plan;

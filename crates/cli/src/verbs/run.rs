@@ -213,7 +213,7 @@ fn recenter(
     let table = collected.loss_table(plan.count_rule, &LossColumn::Mean, &sweep.name)?.table;
     let budget = plan.budgets[stage].flops;
     let center = scalelaw_fit::isoflop::approach2(&table, Draws { n: CENTER_DRAWS, seed: 0, level: 0.95 })
-        .and_then(|approach2| scalelaw_advise::center_of_next_budget(&approach2, budget));
+        .and_then(|approach2| scalelaw_findings::center_of_next_budget(&approach2, budget));
     match center {
         Some(n) => {
             say.detail(&format!("budget {budget:.2e}: centred on N = {n:.3e}, from the budgets below it"));

@@ -161,7 +161,7 @@ pub fn law(name: &str) -> Option<&'static dyn ScalingLaw> {
 }
 
 /// The law of that name, or the error that lists them.
-pub(crate) fn find(name: &str) -> Result<&'static dyn ScalingLaw, FitError> {
+pub fn find(name: &str) -> Result<&'static dyn ScalingLaw, FitError> {
     law(name).ok_or_else(|| FitError::UnknownLaw {
         name: name.into(),
         known: ALL

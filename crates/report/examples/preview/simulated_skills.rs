@@ -1,14 +1,14 @@
 //! Skills of a simulated sweep: everything that the report can show of them.
 
-use scalelaw_advise::{Surface, Target, Viable};
-use scalelaw_fit::capacity::{self, CapacityConclusion, CapacityRun, FactLoss};
-use scalelaw_fit::mix::best::{BestMixture, best_mixture};
-use scalelaw_fit::mix::fraction::{AtFraction, FractionCurve, against_fraction};
-use scalelaw_fit::mix::mixing_law::{MixingConclusion, MixtureRun, MixtureRuns, mixing_laws};
-use scalelaw_fit::skills::conclusion::SkillConclusion;
-use scalelaw_fit::skills::simulate::{SkillGrid, judged};
-use scalelaw_fit::skills::validation::{ValidationConclusion, validation};
-use scalelaw_fit::skills::{SkillSpec, skills};
+use scalelaw_findings::capacity::{self, CapacityConclusion, CapacityRun, FactLoss};
+use scalelaw_findings::mixture::best::{BestMixture, best_mixture};
+use scalelaw_findings::mixture::fraction::{AtFraction, FractionCurve, against_fraction};
+use scalelaw_findings::mixture::mixing_law::{MixingConclusion, MixtureRun, MixtureRuns, mixing_laws};
+use scalelaw_findings::skills::conclusion::SkillConclusion;
+use scalelaw_findings::skills::simulate::{SkillGrid, judged};
+use scalelaw_findings::skills::validation::{ValidationConclusion, validation};
+use scalelaw_findings::skills::{SkillSpec, skills};
+use scalelaw_findings::{Surface, Target, Viable};
 use scalelaw_fit::{KnownLaw, parse_law_with_params};
 use scalelaw_report::skills::SkillReport;
 use scalelaw_schema::table::LossTable;

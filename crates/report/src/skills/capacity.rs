@@ -1,6 +1,6 @@
 //! Knowledge capacity: bits per parameter against exposures.
 
-use scalelaw_fit::capacity::CapacityConclusion;
+use scalelaw_findings::capacity::CapacityConclusion;
 
 use super::Part;
 use super::table::{Table, head};

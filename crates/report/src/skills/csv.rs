@@ -1,7 +1,7 @@
 //! Everything about skills as one CSV: a number a row, with its interval.
 
+use scalelaw_findings::skills::conclusion::{Approach, ResidualBy};
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::skills::conclusion::{Approach, ResidualBy};
 
 use super::{SkillReport, optima};
 use crate::csv::line;

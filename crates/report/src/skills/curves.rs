@@ -1,7 +1,7 @@
 //! IsoFLOP curves of every text: its losses against N at each budget, the parabola, the fitted law, the minima.
 
-use scalelaw_advise::Surface;
-use scalelaw_fit::skills::conclusion::{JudgedText, SkillConclusion};
+use scalelaw_findings::Surface;
+use scalelaw_findings::skills::conclusion::{JudgedText, SkillConclusion};
 use scalelaw_schema::table::{LossRow, LossTable};
 
 use super::optima;

@@ -1,8 +1,8 @@
 //! Mixtures: N* against the fraction of a skill, the mixing law, and the best mixture.
 
-use scalelaw_fit::mix::best::BestMixture;
-use scalelaw_fit::mix::fraction::FractionCurve;
-use scalelaw_fit::mix::mixing_law::MixingConclusion;
+use scalelaw_findings::mixture::best::BestMixture;
+use scalelaw_findings::mixture::fraction::FractionCurve;
+use scalelaw_findings::mixture::mixing_law::MixingConclusion;
 
 use super::table::{Table, head};
 use super::{Part, SkillReport};

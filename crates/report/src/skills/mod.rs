@@ -11,13 +11,13 @@ mod table;
 mod validation;
 mod viable;
 
-use scalelaw_advise::Viable;
-use scalelaw_fit::capacity::CapacityConclusion;
-use scalelaw_fit::mix::best::BestMixture;
-use scalelaw_fit::mix::fraction::FractionCurve;
-use scalelaw_fit::mix::mixing_law::MixingConclusion;
-use scalelaw_fit::skills::conclusion::{Label, SkillConclusion};
-use scalelaw_fit::skills::validation::ValidationConclusion;
+use scalelaw_findings::Viable;
+use scalelaw_findings::capacity::CapacityConclusion;
+use scalelaw_findings::mixture::best::BestMixture;
+use scalelaw_findings::mixture::fraction::FractionCurve;
+use scalelaw_findings::mixture::mixing_law::MixingConclusion;
+use scalelaw_findings::skills::conclusion::{Label, SkillConclusion};
+use scalelaw_findings::skills::validation::ValidationConclusion;
 use scalelaw_schema::table::LossTable;
 
 use crate::chart::Chart;

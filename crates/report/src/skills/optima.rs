@@ -1,6 +1,6 @@
 //! The best size of every text against compute.
 
-use scalelaw_fit::skills::conclusion::{Edge, JudgedText, SkillConclusion, SkillOptimum};
+use scalelaw_findings::skills::conclusion::{Edge, JudgedText, SkillConclusion, SkillOptimum};
 
 use super::table::{Table, head};
 use crate::chart::{Axis, Chart, Mark, Series, Shape, Stroke, Swatch};

@@ -1,7 +1,7 @@
 //! Residuals as a forest plot, and the labels that follow.
 
+use scalelaw_findings::skills::conclusion::{Approach, Bound, Residual, SkillConclusion};
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::skills::conclusion::{Approach, Bound, Residual, SkillConclusion};
 
 use super::table::{Table, head};
 use crate::chart::{Axis, Chart, Mark, Series, Shape, Side, Stroke, Swatch};

@@ -1,6 +1,6 @@
 //! Minimum viable investment: the least that reaches each skill's target.
 
-use scalelaw_advise::{Investment, Price, Viable};
+use scalelaw_findings::{Investment, Price, Viable};
 
 use super::Part;
 use super::table::{Table, head};

@@ -1,0 +1,88 @@
+//! Sweeps whose skills are known laws: for tests, for what a plan will tell, and for the report's preview.
+
+use rand_chacha::ChaCha8Rng;
+use scalelaw_schema::table::{LossRow, LossTable};
+
+use scalelaw_fit::bootstrap::stream;
+use scalelaw_fit::frontier::ComputeModel;
+use scalelaw_fit::row::Point;
+use scalelaw_fit::simulate::{KnownLaw, standard_normal};
+
+/// A grid of budgets, sizes and seeds with `C = 6·N·D`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SkillGrid {
+    /// FLOPs of each budget.
+    pub budgets: Vec<f64>,
+    /// Sizes at each budget, evenly in log N.
+    pub n_sizes: usize,
+    /// Decades of N on each side of the centre.
+    pub span_decades: f64,
+    /// Seeds at each size.
+    pub n_seeds: usize,
+}
+
+impl SkillGrid {
+    /// The runs, centred on the optimum of `centre` at every budget; their losses are 1.
+    pub fn runs(&self, centre: &KnownLaw) -> LossTable {
+        let mut rows = Vec::new();
+        for &budget in &self.budgets {
+            let Some(ln_n) = ln_optimum(centre, budget) else { continue };
+            for size in 0..self.n_sizes {
+                let share = if self.n_sizes > 1 { size as f64 / (self.n_sizes - 1) as f64 } else { 0.5 };
+                let n = ln_n.exp() * 10f64.powf(self.span_decades * (2.0 * share - 1.0));
+                for seed in 0..self.n_seeds {
+                    rows.push(LossRow {
+                        name: format!("run {}", rows.len()),
+                        n,
+                        d: budget / (6.0 * n),
+                        c: budget,
+                        loss: 1.0,
+                        budget: Some(budget),
+                        cluster: None,
+                        seed: Some(seed as u64),
+                        unique_tokens: None,
+                    });
+                }
+            }
+        }
+        LossTable {
+            source: "simulated".into(),
+            count_rule: "6ND".into(),
+            loss_name: "none".into(),
+            rows,
+            excluded: Vec::new(),
+        }
+    }
+}
+
+/// ln N* of a known law at a budget with `C = 6·N·D`; absent where it does not trade N against D.
+pub fn ln_optimum(law: &KnownLaw, budget: f64) -> Option<f64> {
+    let compute = ComputeModel { ln_k: 6f64.ln(), kappa: 1.0 };
+    Some(compute.optimum(&law.law.trade_off(&law.params)?, budget.ln())?.1)
+}
+
+/// Losses of the runs by each of the named laws.
+///
+/// Errors of log loss have the laws' own standard deviations and, between any two laws, the given
+/// correlation (0 to 1): the runs' luck is shared.
+pub fn judged(runs: &LossTable, truths: &[(&str, KnownLaw)], correlation: f64, seed: u64) -> Vec<LossTable> {
+    let mut rng: ChaCha8Rng = stream(seed, 0);
+    let shared: Vec<f64> = runs.rows.iter().map(|_| standard_normal(&mut rng)).collect();
+    let (common, own) = (correlation.clamp(0.0, 1.0).sqrt(), (1.0 - correlation.clamp(0.0, 1.0)).sqrt());
+    truths
+        .iter()
+        .map(|(name, truth)| {
+            let rows = runs
+                .rows
+                .iter()
+                .zip(&shared)
+                .map(|(row, shared)| {
+                    let error = truth.noise * (common * shared + own * standard_normal(&mut rng));
+                    let loss = truth.law.loss(&truth.params, &Point::of(row)) * error.exp();
+                    LossRow { loss, ..row.clone() }
+                })
+                .collect();
+            LossTable { loss_name: (*name).to_owned(), rows, ..runs.clone() }
+        })
+        .collect()
+}
