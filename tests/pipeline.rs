@@ -37,7 +37,7 @@ fn a_simulated_sweep_goes_through_everything_and_the_fit_finds_the_law() {
     assert!(said.stdout.contains("alpha") && said.stdout.contains("report.html"), "{}", said.stdout);
 
     let folder = bench.path().join("runs/known-simulated");
-    for file in ["plan.json", "results.parquet", "metrics.parquet", "fit.json", "report.html"] {
+    for file in ["plan.json", "results.parquet", "metrics.parquet", "findings.json", "report.html"] {
         assert!(folder.join(file).exists(), "{file} is missing");
     }
     let page = std::fs::read_to_string(folder.join("report.html")).unwrap();

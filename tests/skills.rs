@@ -469,7 +469,8 @@ fn a_mix_sweep_finds_the_slope_of_its_law_and_the_mixture_for_a_use() {
         "{said:?}"
     );
     let folder = bench.path().join("runs/mix-simulated");
-    let found: Value = serde_json::from_slice(&std::fs::read(folder.join("skills.json")).unwrap()).unwrap();
+    let found: Value = serde_json::from_slice(&std::fs::read(folder.join("findings.json")).unwrap()).unwrap();
+    let found = &found["skills"];
     let slope = 0.37 / (0.35 + 0.37);
     for skill in ["lookup", "mano"] {
         let curves = found["fractions"].as_array().unwrap();

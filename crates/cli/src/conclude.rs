@@ -1,166 +1,143 @@
-//! From run folders to conclusions: tables, fit, page. Everything here can be made again at any time.
+//! From run folders to findings, and from findings to the files of a sweep. All of it can be made again at any time.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
 use scalelaw_findings::learning_rate::LrConclusion;
 use scalelaw_findings::learning_rate_text;
-use scalelaw_fit::{FitError, FitSpec, conclusion::Conclusion};
+use scalelaw_findings::{
+    Ask, Evidence, Findings, FindingsError, Question, SkillFindings, Verdict, fit_table, plan_hash, rule,
+};
+use scalelaw_fit::FitSpec;
 use scalelaw_report::ReportInput;
-use scalelaw_results::{Collected, LossColumn};
+use scalelaw_results::Collected;
+use scalelaw_schema::count::CountRule;
+use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::metrics::TRAIN_LOSS;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::LossTable;
 use scalelaw_schema::{SCHEMA_VERSION, folder};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use crate::learning_rate;
+use crate::exit::UsageError;
 use crate::provenance::{now, program_name};
 use crate::say::Say;
-use crate::skill_fit::{self, ReportFindings, SkillAsk, SkillFindings};
+use crate::skill_fit::{self, ReportFindings};
 use crate::write::write_whole;
 
-/// Kind of a sweep over mixtures, as its plan names it.
-const MIX: &str = "mix";
+/// Files of earlier versions, which `findings.json` replaces.
+const OLD_FILES: [&str; 3] = [folder::FIT_JSON, folder::SKILLS_JSON, folder::LR_JSON];
 
-/// What the rows of a sweep say: a law, or why none can be had.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// The fit.
-    Fitted(Box<Conclusion>),
-    /// The data cannot tell.
-    Refused {
-        /// The reason.
-        why: String,
-        /// Runs that would settle it.
-        settle: Vec<String>,
-    },
-}
-
-/// The content of `fit.json`.
-#[derive(Debug, Serialize, Deserialize)]
-struct FitFile {
-    schema_version: u32,
-    verdict: Verdict,
-}
-
-impl Verdict {
-    /// For the terminal.
-    pub fn text(&self, width: usize) -> String {
-        match self {
-            Verdict::Fitted(conclusion) => scalelaw_fit::render(conclusion, width),
-            Verdict::Refused { why, settle } => {
-                let mut text = format!("no law: {why}\n");
-                for run in settle {
-                    text.push_str(&format!("  would settle it: {run}\n"));
-                }
-                text
-            }
-        }
-    }
-
-    /// What `report` takes.
-    fn for_report(&self) -> Result<&Conclusion, String> {
-        match self {
-            Verdict::Fitted(conclusion) => Ok(conclusion),
-            Verdict::Refused { why, settle } if settle.is_empty() => Err(why.clone()),
-            Verdict::Refused { why, settle } => {
-                Err(format!("{why} (would settle it: {})", settle.join("; ")))
-            }
-        }
-    }
-}
-
-/// A sweep with its tables and its verdict.
+/// A sweep's findings and what they rest on.
 pub struct Concluded {
-    /// What was planned.
-    pub plan: Plan,
-    /// Rows and curves of the runs that are over.
-    pub collected: Collected,
-    /// What was fitted.
-    pub table: LossTable,
-    /// What came out.
-    pub verdict: Verdict,
-    /// Best learning rates, of an `lr` sweep.
-    pub learning_rate: Option<LrConclusion>,
-    /// What its skills show, where the runs were judged by any.
-    pub skills: Option<SkillFindings>,
+    evidence: Evidence,
+    findings: Findings,
+    collected: Collected,
 }
 
-/// Fits `table`; a refusal is a verdict, any other error an error.
-pub fn judge(table: &LossTable, spec: &FitSpec) -> Result<Verdict> {
-    let began = Instant::now();
-    match scalelaw_fit::fit(table, spec) {
-        Ok(mut conclusion) => {
-            conclusion.seconds = Some(began.elapsed().as_secs_f64());
-            Ok(Verdict::Fitted(Box::new(conclusion)))
-        }
-        Err(FitError::Refused { why, settle }) => Ok(Verdict::Refused { why, settle }),
-        Err(other) => Err(other.into()),
-    }
-}
-
-/// Reads a sweep's folders and fits them, in the plan's own count rule.
+/// Reads a sweep's folders and asks them every question, in the plan's own count rule.
 pub fn conclude(sweep_dir: &Path, plan: Plan, say: Say) -> Result<Concluded> {
     let collected = scalelaw_results::collect(sweep_dir)?;
     for problem in &collected.problems {
         say.warn(&format!("{}: {}", problem.name, problem.why));
     }
-    let noted = collected.loss_table(plan.count_rule, &LossColumn::Mean, &plan.sweep)?;
-    for note in collected.notes.iter().chain(&noted.notes) {
+    for note in &collected.notes {
         say.warn(note);
     }
-    let learning_rate = learning_rate::conclude(&plan, &collected);
-    let verdict = match &learning_rate {
-        // Most of its runs have a rate that is known to be wrong.
-        Some(_) => Verdict::Refused {
-            why: "an `lr` sweep asks for the best learning rates".to_string(),
-            settle: Vec::new(),
-        },
-        // Its runs differ in what their loss is measured on.
-        None if plan.kind == MIX => Verdict::Refused {
-            why: "the runs of a `mix` sweep were trained on different mixtures: they have no law in common"
-                .to_string(),
-            settle: Vec::new(),
-        },
-        None => judge(&noted.table, &FitSpec::new())?,
-    };
-    let skills = skill_fit::conclude(&plan, &collected, &SkillAsk::default())?;
-    Ok(Concluded { plan, collected, table: noted.table, verdict, learning_rate, skills })
+    let rule = plan.count_rule;
+    let mut evidence = evidence(plan, &collected, rule, LossColumn::Mean, say)?;
+    evidence.curves = collected.points(|metric| metric == TRAIN_LOSS || metric.ends_with("/loss"));
+    let findings = ask(&evidence, &Ask::default())?;
+    Ok(Concluded { evidence, findings, collected })
+}
+
+/// The rows of a sweep with the tables that its questions need.
+pub fn evidence(
+    plan: Plan,
+    collected: &Collected,
+    rule: CountRule,
+    column: LossColumn,
+    say: Say,
+) -> Result<Evidence> {
+    let table = |column: &LossColumn| collected.loss_table(rule, column, &plan.sweep);
+    let fitted = table(&column)?;
+    for note in &fitted.notes {
+        say.warn(note);
+    }
+    let texts = scalelaw_results::texts(&collected.rows)
+        .into_iter()
+        .map(|text| Ok((text.clone(), table(&text)?.table)))
+        .collect::<Result<_>>()?;
+    Ok(Evidence {
+        count_rule: rule,
+        rows: collected.rows.clone(),
+        curves: Vec::new(),
+        problems: collected.problems.clone(),
+        table: fitted.table,
+        column,
+        texts,
+        plan,
+    })
+}
+
+/// The findings of `evidence`, with the seconds that its law took.
+fn ask(evidence: &Evidence, ask: &Ask) -> Result<Findings> {
+    let mut began = Vec::new();
+    let mut findings = scalelaw_findings::conclude(evidence, ask, &program_name(), &mut |question| {
+        began.push((question, Instant::now()));
+    })
+    .map_err(of_usage)?;
+    if let [(Question::Scaling, from), (_, to), ..] = began[..]
+        && let Verdict::Fitted(conclusion) = &mut findings.scaling
+    {
+        conclusion.seconds = Some((to - from).as_secs_f64());
+    }
+    Ok(findings)
+}
+
+/// The law of a table, with the seconds that it took.
+pub fn timed_fit(table: &LossTable, spec: &FitSpec) -> Result<Verdict> {
+    let began = Instant::now();
+    let mut verdict = fit_table(table, spec).map_err(of_usage)?;
+    if let Verdict::Fitted(conclusion) = &mut verdict {
+        conclusion.seconds = Some(began.elapsed().as_secs_f64());
+    }
+    Ok(verdict)
+}
+
+/// An error of what was asked, with its exit code.
+pub fn of_usage(error: FindingsError) -> anyhow::Error {
+    match error {
+        FindingsError::Fit(error) => error.into(),
+        other => UsageError(other.to_string()).into(),
+    }
 }
 
 impl Concluded {
-    /// Writes tables, fit and page into the sweep's folder; returns the page's path.
-    pub fn write(&self, sweep_dir: &Path) -> Result<PathBuf> {
+    /// Writes tables, findings and page into the sweep's folder.
+    pub fn write(&self, sweep_dir: &Path) -> Result<()> {
         scalelaw_results::write_parquet(sweep_dir, &self.collected)?;
-        write_whole(&sweep_dir.join(folder::FIT_JSON), &fit_json(&self.verdict)?)?;
-        if let Some(conclusion) = &self.learning_rate {
-            write_whole(&sweep_dir.join(folder::LR_JSON), &serde_json::to_vec_pretty(conclusion)?)?;
-            let path = sweep_dir.join(folder::LR_RULE_TOML);
-            match learning_rate::rule(&self.plan, conclusion) {
-                Some(rule) => write_whole(&path, toml::to_string(&rule)?.as_bytes())?,
-                // A rule of runs that are no longer the sweep's.
-                None if path.exists() => std::fs::remove_file(&path)?,
-                None => {}
-            }
+        let path = sweep_dir.join(folder::FINDINGS_JSON);
+        write_whole(&path, &serde_json::to_vec_pretty(&self.findings)?)?;
+        for old in OLD_FILES {
+            remove_if_there(&sweep_dir.join(old))?;
         }
-        let path = sweep_dir.join(folder::SKILLS_JSON);
-        match &self.skills {
-            Some(findings) => write_whole(&path, &serde_json::to_vec_pretty(findings)?)?,
-            // Of runs that are no longer the sweep's.
-            None if path.exists() => std::fs::remove_file(&path)?,
-            None => {}
+        let lr_rule = self.findings.learning_rate.as_ref();
+        let lr_rule = lr_rule.and_then(|found| rule(&self.evidence.plan, found, &program_name()));
+        let path = sweep_dir.join(folder::LR_RULE_TOML);
+        match lr_rule {
+            Some(rule) => write_whole(&path, toml::to_string(&rule)?.as_bytes())?,
+            // A rule of runs that are no longer the sweep's.
+            None => remove_if_there(&path)?,
         }
-        let page = sweep_dir.join(folder::REPORT_HTML);
-        write_whole(&page, self.html().as_bytes())?;
-        Ok(page)
+        write_whole(&sweep_dir.join(folder::REPORT_HTML), self.html().as_bytes())
     }
 
     /// For the terminal.
     pub fn text(&self, width: usize) -> String {
-        text_of(&self.verdict, self.learning_rate.as_ref(), self.skills.as_ref(), width)
+        text(&self.findings, width)
     }
 
     /// The page.
@@ -174,19 +151,23 @@ impl Concluded {
     }
 
     fn with_report_input<T>(&self, make: impl FnOnce(&ReportInput) -> T) -> T {
-        let verdict = self.verdict.for_report();
-        let points = self.collected.points(|metric| metric == TRAIN_LOSS || metric.ends_with("/loss"));
+        let Concluded { evidence, findings, .. } = self;
+        let refusal = match &findings.scaling {
+            Verdict::Fitted(_) => String::new(),
+            Verdict::Refused { why, settle } if settle.is_empty() => why.clone(),
+            Verdict::Refused { why, settle } => format!("{why} (would settle it: {})", settle.join("; ")),
+        };
         let (generated, program) = (now(), program_name());
-        let findings = self.skills.as_ref().map(ReportFindings::of);
-        let skills = findings.as_ref().map(ReportFindings::report);
+        let report = findings.skills.as_ref().map(ReportFindings::of);
+        let skills = report.as_ref().map(ReportFindings::report);
         make(&ReportInput {
-            plan: Some(&self.plan),
-            rows: &self.collected.rows,
-            curves: &points,
-            problems: &self.collected.problems,
-            table: &self.table,
-            learning_rate: self.learning_rate.as_ref(),
-            conclusion: verdict.as_deref().map_err(|why| why.as_str()),
+            plan: Some(&evidence.plan),
+            rows: &evidence.rows,
+            curves: &evidence.curves,
+            problems: &evidence.problems,
+            table: &evidence.table,
+            learning_rate: findings.learning_rate.as_ref(),
+            conclusion: findings.scaling.conclusion().ok_or(&refusal),
             skills: skills.as_ref(),
             generated: &generated,
             program: &program,
@@ -194,40 +175,66 @@ impl Concluded {
     }
 }
 
-/// `fit.json` as it was written, if it can be read.
-pub fn read_verdict(sweep_dir: &Path) -> Option<Verdict> {
-    let bytes = std::fs::read(sweep_dir.join(folder::FIT_JSON)).ok()?;
-    serde_json::from_slice::<FitFile>(&bytes).ok().map(|file| file.verdict)
+fn remove_if_there(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
-/// What was concluded, as it was written, if it can be read.
-pub fn read_text(sweep_dir: &Path, width: usize) -> Option<String> {
-    let verdict = read_verdict(sweep_dir)?;
-    let bytes = std::fs::read(sweep_dir.join(folder::LR_JSON)).ok();
-    let learning_rate = bytes.and_then(|bytes| serde_json::from_slice::<LrConclusion>(&bytes).ok());
-    let bytes = std::fs::read(sweep_dir.join(folder::SKILLS_JSON)).ok();
-    let skills = bytes.and_then(|bytes| serde_json::from_slice::<SkillFindings>(&bytes).ok());
-    Some(text_of(&verdict, learning_rate.as_ref(), skills.as_ref(), width))
+/// The findings in a sweep's folder, those of earlier versions included; `None` where there are none that can be
+/// read: they can be made again.
+pub fn read_findings(sweep_dir: &Path) -> Option<Findings> {
+    read(sweep_dir, folder::FINDINGS_JSON).or_else(|| {
+        /// The content of `fit.json`.
+        #[derive(Deserialize)]
+        struct FitFile {
+            verdict: Verdict,
+        }
+        Some(Findings {
+            schema_version: SCHEMA_VERSION,
+            sweep: sweep_dir.file_name()?.to_string_lossy().into_owned(),
+            origin: None,
+            scaling: read::<FitFile>(sweep_dir, folder::FIT_JSON)?.verdict,
+            learning_rate: read::<LrConclusion>(sweep_dir, folder::LR_JSON),
+            skills: read::<SkillFindings>(sweep_dir, folder::SKILLS_JSON),
+        })
+    })
 }
 
-fn text_of(
-    verdict: &Verdict,
-    learning_rate: Option<&LrConclusion>,
-    skills: Option<&SkillFindings>,
-    width: usize,
-) -> String {
-    let text = learning_rate.map_or_else(|| verdict.text(width), learning_rate_text::render);
-    match skills {
-        Some(findings) => format!("{text}\n{}", skill_fit::render(findings, width)),
+/// The text of the findings in a sweep's folder, where this program made them of this plan.
+pub fn current_text(sweep_dir: &Path, plan: &Plan, width: usize) -> Option<String> {
+    let findings = read_findings(sweep_dir)?;
+    let origin = findings.origin.as_ref()?;
+    let is_current = origin.plan == plan_hash(plan) && origin.program == program_name();
+    is_current.then(|| text(&findings, width))
+}
+
+fn read<T: DeserializeOwned>(sweep_dir: &Path, name: &str) -> Option<T> {
+    serde_json::from_slice(&std::fs::read(sweep_dir.join(name)).ok()?).ok()
+}
+
+/// Findings for the terminal.
+fn text(findings: &Findings, width: usize) -> String {
+    let text = match &findings.learning_rate {
+        Some(conclusion) => learning_rate_text::render(conclusion),
+        None => verdict_text(&findings.scaling, width),
+    };
+    match &findings.skills {
+        Some(found) => format!("{text}\n{}", skill_fit::render(found, width)),
         None => text,
     }
 }
 
-fn fit_json(verdict: &Verdict) -> Result<Vec<u8>> {
-    #[derive(Serialize)]
-    struct Borrowed<'a> {
-        schema_version: u32,
-        verdict: &'a Verdict,
+fn verdict_text(verdict: &Verdict, width: usize) -> String {
+    match verdict {
+        Verdict::Fitted(conclusion) => scalelaw_fit::render(conclusion, width),
+        Verdict::Refused { why, settle } => {
+            let mut text = format!("no law: {why}\n");
+            for run in settle {
+                text.push_str(&format!("  would settle it: {run}\n"));
+            }
+            text
+        }
     }
-    Ok(serde_json::to_vec_pretty(&Borrowed { schema_version: SCHEMA_VERSION, verdict })?)
 }

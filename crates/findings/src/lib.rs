@@ -4,6 +4,12 @@
 // Matrices are indexed as in their formulas.
 #![allow(clippy::needless_range_loop)]
 
+mod error;
+pub mod evidence;
+
+pub mod answers;
+mod findings;
+
 pub mod surface;
 
 pub mod optimum;
@@ -24,7 +30,13 @@ pub mod viable;
 
 pub mod price;
 
+pub use answers::learning_rate::rule;
+pub use answers::scaling::{Verdict, fit_table};
+pub use answers::skills::{Absent, SkillAsk, SkillCapacity, SkillFindings, SkillViable, UseMixture};
 pub use center::center_of_next_budget;
+pub use error::FindingsError;
+pub use evidence::Evidence;
+pub use findings::{Ask, Findings, Origin, Question, conclude, plan_hash};
 pub use optimum::{Estimate, Optimum};
 pub use price::{Price, Rates};
 pub use surface::Surface;

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use rayon::prelude::*;
 use scalelaw_schema::count::CountRule;
+use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::table::{ExcludedRow, MetricPoint, ResultRow};
 
 use crate::curves::Curve;
 use crate::error::ResultsError;
-use crate::loss_table::{LossColumn, NotedTable, loss_table};
+use crate::loss_table::{NotedTable, loss_table};
 use crate::run_folder::{FolderState, read_run_folder};
 use crate::{filter, wide};
 

@@ -149,7 +149,9 @@ mod tests {
 
     use super::*;
     use crate::fixture::{run, skill_eval};
-    use crate::{ColumnNames, LossColumn, collect, read_table};
+    use scalelaw_schema::measure::LossColumn;
+
+    use crate::{ColumnNames, collect, read_table};
     use scalelaw_schema::count::CountRule;
 
     #[test]

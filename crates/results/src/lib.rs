@@ -34,6 +34,6 @@ pub use collect::{Collected, collect};
 pub use curves::{Curve, Series};
 pub use error::ResultsError;
 pub use export::{Format, export, export_curves};
-pub use loss_table::{LossColumn, NotedTable, loss_table};
+pub use loss_table::{NotedTable, loss_table, texts};
 pub use parquet::write_parquet;
 pub use read_table::{ColumnNames, read_table};

@@ -249,7 +249,9 @@ mod tests {
 
     use super::*;
     use crate::fixture::run;
-    use crate::{ColumnNames, LossColumn, collect, read_table};
+    use scalelaw_schema::measure::LossColumn;
+
+    use crate::{ColumnNames, collect, read_table};
 
     /// Three runs, one of which diverged, and one whose seed fits into no f64.
     fn sweep() -> tempfile::TempDir {

@@ -9,11 +9,13 @@ pub const PLAN_JSON: &str = "plan.json";
 pub const RESULTS_PARQUET: &str = "results.parquet";
 /// One row per run, step and metric.
 pub const METRICS_PARQUET: &str = "metrics.parquet";
-/// The fit of the sweep.
+/// What the sweep says, question by question.
+pub const FINDINGS_JSON: &str = "findings.json";
+/// The fit of the sweep, in folders of earlier versions.
 pub const FIT_JSON: &str = "fit.json";
-/// What the sweep's skills show, where its runs were judged by any.
+/// What the sweep's skills show, likewise.
 pub const SKILLS_JSON: &str = "skills.json";
-/// The learning rates of an `lr` sweep: optima, law, what they rest on.
+/// The learning rates of an `lr` sweep, likewise.
 pub const LR_JSON: &str = "lr.json";
 /// The rule that an `lr` sweep measured, for later sweeps.
 pub const LR_RULE_TOML: &str = "lr-rule.toml";

@@ -4,25 +4,27 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
+use scalelaw_findings::answers;
 use scalelaw_findings::learning_rate::LrConclusion;
-use scalelaw_findings::learning_rate_text;
 use scalelaw_findings::skills::SkillSpec;
+use scalelaw_findings::{SkillAsk, Verdict, learning_rate_text};
 use scalelaw_fit::conclusion::Interval;
 use scalelaw_fit::{FitError, FitSpec, LawChoice, Objective, PredictAt};
-use scalelaw_results::{Collected, ColumnNames, LossColumn, NotedTable};
+use scalelaw_results::{Collected, ColumnNames, NotedTable};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::CountRule;
+use scalelaw_schema::measure::LossColumn;
+use scalelaw_schema::metrics::TRAIN_LOSS;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::sweep::SkillTarget;
 
 use crate::args::{FitArgs, Shared};
-use crate::conclude::{Verdict, judge};
+use crate::conclude::{self, of_usage, timed_fit};
 use crate::exit::UsageError;
 use crate::facts::read_plan;
-use crate::learning_rate;
 use crate::paths;
 use crate::say::Say;
-use crate::skill_fit::{self, SkillAsk};
+use crate::skill_fit;
 
 pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
     if args.skill {
@@ -31,7 +33,7 @@ pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
     if args.every_count {
         return every_count(shared, args);
     }
-    if let Some(conclusion) = learning_rates(shared, args)? {
+    if let Some(conclusion) = learning_rates(shared, say, args)? {
         let mut stdout = anstream::stdout().lock();
         if args.json {
             writeln!(stdout, "{}", serde_json::to_string_pretty(&conclusion)?)?;
@@ -45,7 +47,7 @@ pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
         say.warn(note);
     }
     let mut stdout = anstream::stdout().lock();
-    match judge(&noted.table, &spec_of(args)?)? {
+    match timed_fit(&noted.table, &spec_of(args)?)? {
         Verdict::Fitted(conclusion) if args.json => {
             writeln!(stdout, "{}", serde_json::to_string_pretty(&conclusion)?)?;
         }
@@ -106,9 +108,10 @@ fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
     for note in &collected.notes {
         say.warn(note);
     }
+    let (name, rule) = (plan.sweep.clone(), args.count_rule.unwrap_or(plan.count_rule));
+    let aggregate = args.aggregate.as_deref().map_or(LossColumn::Mean, |name| text_column(name, &collected));
+    let evidence = conclude::evidence(plan, &collected, rule, aggregate, say)?;
     let ask = SkillAsk {
-        aggregate: args.aggregate.clone(),
-        count_rule: args.count_rule,
         targets: args.target.iter().map(|target| parse_target(target)).collect::<Result<_>>()?,
         validation: args.validation,
         spec: SkillSpec {
@@ -117,7 +120,7 @@ fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
             ..SkillSpec::new()
         },
     };
-    let Some(findings) = skill_fit::conclude(&plan, &collected, &ask)? else {
+    let Some(findings) = answers::skills::answer(&evidence, &ask).map_err(of_usage)? else {
         let why = match collected.rows.len() {
             0 => "no run of it is over".to_string(),
             n => format!("none of its {n} runs was judged by a skill"),
@@ -126,9 +129,7 @@ fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
             "name skills under `[measure]`, or judge the runs that are there by `scalelaw eval {} --skill NAME`",
             args.table.display()
         );
-        return Err(
-            FitError::Refused { why: format!("`{}`: {why}", plan.sweep), settle: vec![settle] }.into()
-        );
+        return Err(FitError::Refused { why: format!("`{name}`: {why}"), settle: vec![settle] }.into());
     };
     let mut stdout = anstream::stdout().lock();
     if args.json {
@@ -137,6 +138,19 @@ fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
         write!(stdout, "{}", skill_fit::render(&findings, 80))?;
     }
     Ok(())
+}
+
+/// The column of a text: a skill by its name alone, else what [`LossColumn`] reads.
+fn text_column(name: &str, collected: &Collected) -> LossColumn {
+    let skill = LossColumn::Skill(name.to_string());
+    match scalelaw_results::texts(&collected.rows).contains(&skill) {
+        true => skill,
+        false => column(name),
+    }
+}
+
+fn column(name: &str) -> LossColumn {
+    name.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})
 }
 
 /// `mano=nll:0.5` or `mano=accuracy:0.9`.
@@ -156,13 +170,16 @@ fn parse_target(text: &str) -> Result<(String, SkillTarget)> {
 }
 
 /// The best learning rates, where the argument is an `lr` sweep.
-fn learning_rates(shared: &Shared, args: &FitArgs) -> Result<Option<LrConclusion>> {
+fn learning_rates(shared: &Shared, say: Say, args: &FitArgs) -> Result<Option<LrConclusion>> {
     if is_table(&args.table) {
         return Ok(None);
     }
     let folder = paths::sweep_folder(shared, &args.table)?;
     let Some(plan) = read_plan(&folder)?.filter(|plan| plan.kind == "lr") else { return Ok(None) };
-    Ok(learning_rate::conclude(&plan, &collect(&folder, args)?))
+    let (collected, rule) = (collect(&folder, args)?, plan.count_rule);
+    let mut evidence = conclude::evidence(plan, &collected, rule, LossColumn::Mean, say)?;
+    evidence.curves = collected.points(|metric| metric == TRAIN_LOSS);
+    Ok(answers::learning_rate::answer(&evidence))
 }
 
 /// Whether `path` names a file of rows and not a sweep.
@@ -213,9 +230,7 @@ fn open_sweep(shared: &Shared, sweep: &Path, args: &FitArgs) -> Result<(Plan, Co
 fn read_sweep(shared: &Shared, sweep: &Path, args: &FitArgs, rule: Option<CountRule>) -> Result<NotedTable> {
     let (plan, collected) = open_sweep(shared, sweep, args)?;
     let rule = rule.unwrap_or(plan.count_rule);
-    let loss = args.loss.as_deref().map_or(LossColumn::Mean, |name| {
-        name.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})
-    });
+    let loss = args.loss.as_deref().map_or(LossColumn::Mean, column);
     let mut noted = collected.loss_table(rule, &loss, &plan.sweep)?;
     noted.notes.splice(0..0, collected.notes);
     Ok(noted)

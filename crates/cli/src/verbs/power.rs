@@ -12,7 +12,7 @@ use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::{LossRow, LossTable};
 
 use crate::args::PlanArgs;
-use crate::conclude::{Verdict, read_verdict};
+use crate::conclude::read_findings;
 use crate::exit::UsageError;
 use crate::say::Say;
 use crate::verbs::plan::width;
@@ -111,7 +111,8 @@ fn assumed_law(text: &str, sweep_dir: &std::path::Path) -> Result<KnownLaw> {
     if text != "fitted" {
         return Ok(parse_law_with_params(text)?);
     }
-    let Some(Verdict::Fitted(conclusion)) = read_verdict(sweep_dir) else {
+    let findings = read_findings(sweep_dir);
+    let Some(conclusion) = findings.as_ref().and_then(|findings| findings.scaling.conclusion()) else {
         let why =
             format!("`{}` holds no fit yet (hint: give a law with its parameters)", sweep_dir.display());
         return Err(UsageError(why).into());

@@ -9,7 +9,6 @@ use scalelaw_fit::isoflop::Draws;
 use scalelaw_fit::parse_law_with_params;
 use scalelaw_plan::facts::PlanFacts;
 use scalelaw_plan::limits::check_limits;
-use scalelaw_results::LossColumn;
 use scalelaw_runner::folder::over;
 use scalelaw_runner::launch::{Launch, MAX_ATTEMPTS, run_all};
 use scalelaw_runner::lease::HEARTBEAT;
@@ -19,6 +18,7 @@ use scalelaw_runner::stop::Stop;
 use scalelaw_runner::trunk::remove_unneeded;
 use scalelaw_runner::worker::WorkerCommand;
 use scalelaw_schema::folder;
+use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::plan::{Plan, PlannedRun};
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::run_id::RunId;
@@ -26,7 +26,7 @@ use scalelaw_schema::sweep::CenterChoice;
 
 use crate::args::{RunArgs, Shared};
 use crate::bars::Bars;
-use crate::conclude::{conclude, read_text};
+use crate::conclude::{conclude, current_text};
 use crate::corpora::Corpora;
 use crate::exit;
 use crate::facts;
@@ -68,7 +68,7 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
     let is_complete = !plan.runs.is_empty() && outstanding(&plan.runs, &facts.over).is_empty();
     if is_complete
         && !args.dry_run
-        && let Some(text) = read_text(&sweep_dir, width())
+        && let Some(text) = current_text(&sweep_dir, &plan, width())
     {
         say.line(&format!("all {} runs of `{}` are over", plan.runs.len(), sweep.name));
         finish(&sweep_dir, &text)?;

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use scalelaw_findings::capacity::{CapacityRun, FactLoss, capacity};
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::score::{FactSpace, SkillScore};
 use scalelaw_schema::skill::TokenClass;
 use scalelaw_schema::table::ResultRow;
 
-use super::rows::Texts;
-use super::{SkillAsk, SkillCapacity, SkillFindings};
+use super::skills::{SkillAsk, SkillCapacity, SkillFindings};
+use super::texts::Texts;
+use crate::capacity::{CapacityRun, FactLoss, capacity};
 
 /// Significant figures of exposures: horizons are whole steps, so runs meant alike differ in the fourth.
 const EXPOSURE_FIGURES: usize = 2;
 
-pub(super) fn conclude(plan: &Plan, texts: &Texts, ask: &SkillAsk, findings: &mut SkillFindings) {
+pub(super) fn answer(plan: &Plan, texts: &Texts, ask: &SkillAsk, findings: &mut SkillFindings) {
     for skill in &texts.skills {
         let scores = || texts.finished().filter_map(|row| Some((row, row.skills.get(skill)?)));
         let Some(space) = scores().find_map(|(_, score)| score.facts) else { continue };
@@ -27,7 +27,7 @@ pub(super) fn conclude(plan: &Plan, texts: &Texts, ask: &SkillAsk, findings: &mu
             .filter_map(|(row, score)| {
                 Some(CapacityRun {
                     name: row.run_id.to_string(),
-                    n: texts.rule.n(&row.shape()),
+                    n: texts.evidence.count_rule.n(&row.shape()),
                     exposures: exposures(row, skill, &score.facts?)?,
                     seed: Some(row.seed),
                     facts: vec![fact(score, &score.facts?)],
@@ -40,7 +40,7 @@ pub(super) fn conclude(plan: &Plan, texts: &Texts, ask: &SkillAsk, findings: &mu
             findings.leave_out(format!("capacity: {skill}"), why);
             continue;
         }
-        let mut found = capacity(&plan.sweep, texts.rule.name(), &runs, ask.spec.level);
+        let mut found = capacity(&plan.sweep, texts.evidence.count_rule.name(), &runs, ask.spec.level);
         if runs.iter().flat_map(|run| &run.facts).any(|fact| fact.what != "value") {
             found.notes.push(
                 "names and values both count, as in the published definition; the order in which names come holds no bits that could be known".to_string(),

@@ -5,15 +5,22 @@ use std::collections::BTreeMap;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use scalelaw_fit::parse_law_with_params;
-use scalelaw_schema::count::{self, FlopCount};
-use scalelaw_schema::plan::PlanTotal;
+use scalelaw_schema::SCHEMA_VERSION;
+use scalelaw_schema::count::{self, CountRule, FlopCount};
+use scalelaw_schema::measure::LossColumn;
+use scalelaw_schema::plan::{Plan, PlanTotal};
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::score::{ClassLoss, FactSpace, Measured, SkillScore};
 use scalelaw_schema::shape::{Head, ModelShape};
 use scalelaw_schema::skill::TokenClass;
-use scalelaw_schema::table::ResultRow;
+use scalelaw_schema::sweep::SkillTarget;
+use scalelaw_schema::table::{LossRow, LossTable, ResultRow};
 
-use super::*;
+use super::skills::{SkillAsk, SkillFindings, answer};
+use super::texts::Texts;
+use super::{capacity, mixture};
+use crate::evidence::Evidence;
+use crate::skills::SkillSpec;
 
 const BUDGET: f64 = 1e14;
 const RULE: CountRule = CountRule::SixNTotal;
@@ -150,16 +157,58 @@ fn mixtures() -> Vec<BTreeMap<String, f64>> {
     facts.into_iter().chain(sums).collect()
 }
 
-fn mix_sweep() -> Collected {
+fn mix_sweep() -> Vec<ResultRow> {
     let widths = [64, 96, 128, 176, 240, 320, 448];
     let runs = mixtures().into_iter().flat_map(|shares| widths.map(|width| (width, shares.clone())));
-    let rows = runs.enumerate().map(|(idx, (width, shares))| row(width, shares, idx)).collect();
-    Collected { rows, ..Collected::default() }
+    runs.enumerate().map(|(idx, (width, shares))| row(width, shares, idx)).collect()
+}
+
+/// The runs of [`mix_sweep`] on one mixture.
+fn one_mixture() -> Vec<ResultRow> {
+    let mut rows = mix_sweep();
+    rows.retain(|row| (row.shares["facts"] - 0.4).abs() < 0.01 && row.shares["sums"] > 0.29);
+    rows
+}
+
+/// Rows with their tables, as they are read from run folders.
+fn evidence(plan: Plan, rows: Vec<ResultRow>) -> Evidence {
+    let table = |column: &LossColumn| LossTable {
+        source: plan.sweep.clone(),
+        count_rule: RULE.name().to_string(),
+        loss_name: column.title(),
+        rows: rows
+            .iter()
+            .map(|row| LossRow {
+                name: row.run_id.to_string(),
+                n: RULE.n(&row.shape()),
+                d: row.tokens as f64,
+                c: RULE.c(&row.shape(), row.context_len, row.tokens as f64),
+                loss: column.value(row).unwrap(),
+                budget: row.budget_flops,
+                cluster: Some(row.cluster.to_string()),
+                seed: Some(row.seed),
+                unique_tokens: None,
+            })
+            .collect(),
+        excluded: Vec::new(),
+    };
+    let skills = rows[0].skills.keys().cloned().map(LossColumn::Skill);
+    let corpora = ["facts", "sums", "prose"].map(|corpus| LossColumn::Corpus(corpus.to_string()));
+    Evidence {
+        count_rule: RULE,
+        curves: Vec::new(),
+        problems: Vec::new(),
+        table: table(&LossColumn::Mean),
+        column: LossColumn::Mean,
+        texts: skills.chain(corpora).map(|column| (column.clone(), table(&column))).collect(),
+        plan,
+        rows,
+    }
 }
 
 #[test]
 fn a_mix_sweep_gives_back_slopes_laws_and_a_mixture_and_says_what_it_cannot() {
-    let found = conclude(&plan(), &mix_sweep(), &ask()).unwrap().unwrap();
+    let found = answer(&evidence(plan(), mix_sweep()), &ask()).unwrap().unwrap();
     let truth = BETA / (ALPHA + BETA);
     for skill in ["facts", "sums"] {
         let curve = found.fractions.iter().find(|curve| curve.skill == skill).unwrap();
@@ -187,18 +236,14 @@ fn a_mix_sweep_gives_back_slopes_laws_and_a_mixture_and_says_what_it_cannot() {
     let parts: Vec<&str> = found.absent.iter().map(|absent| absent.part.as_str()).collect();
     assert_eq!(parts, ["skills", "best: poet", "viable: sums"], "{:?}", found.absent);
     assert!(found.absent[0].why.contains("10 mixtures") && found.absent[1].why.contains("verse"));
-    let text = render(&found, 80);
-    assert!(text.contains("best mixture for `tutor`") && text.contains("d ln N* / d ln f"), "{text}");
 }
 
 #[test]
 fn findings_read_back_from_their_json() {
-    let mut collected = mix_sweep();
-    collected.keep_where("share/facts > 0.39 and share/facts < 0.41 and share/sums > 0.29").unwrap();
     let ask = SkillAsk { validation: true, ..ask() };
-    let found = conclude(&plan(), &collected, &ask).unwrap().unwrap();
+    let found = answer(&evidence(plan(), one_mixture()), &ask).unwrap().unwrap();
     assert!(found.skills.is_some() && found.validation.is_some(), "{:?}", found.absent);
-    for findings in [found, conclude(&plan(), &mix_sweep(), &ask).unwrap().unwrap()] {
+    for findings in [found, answer(&evidence(plan(), mix_sweep()), &ask).unwrap().unwrap()] {
         let json = serde_json::to_value(&findings).unwrap();
         let read: SkillFindings = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(serde_json::to_value(&read).unwrap(), json);
@@ -222,26 +267,25 @@ fn a_corpus_is_swept_where_the_others_keep_their_proportions() {
     ];
     let rows: Vec<ResultRow> =
         mixtures.into_iter().enumerate().map(|(idx, shares)| row(64, shares, idx)).collect();
-    let found = mix::sweep_of("facts", rows.iter()).unwrap();
+    let found = mixture::sweep_of("facts", rows.iter()).unwrap();
     let fractions: Vec<(f64, usize)> = found.iter().map(|(f, names)| (*f, names.len())).collect();
     assert_eq!(fractions, [(1.0 / 7.0, 1), (0.5, 1), (1.0, 1)]);
-    assert!(mix::sweep_of("prose", rows[2..4].iter()).is_none());
-    assert!(mix::sweep_of("verse", rows.iter()).is_none());
+    assert!(mixture::sweep_of("prose", rows[2..4].iter()).is_none());
+    assert!(mixture::sweep_of("verse", rows.iter()).is_none());
 }
 
 #[test]
 fn mixing_laws_take_the_size_with_the_most_mixtures_and_of_several_the_middle_one() {
-    let mut collected = mix_sweep();
-    let plan = plan();
-    let width_of = |collected: &Collected| {
-        let texts = Texts::of(&plan, collected, &ask()).unwrap().unwrap();
-        let (runs, trained) = mix::at_one_size(&texts);
-        let row = collected.rows.iter().find(|row| row.run_id.as_str() == runs.runs[0].name).unwrap();
+    let mut rows = mix_sweep();
+    let width_of = |rows: &[ResultRow]| {
+        let evidence = evidence(plan(), rows.to_vec());
+        let (runs, trained) = mixture::at_one_size(&Texts::of(&evidence).unwrap());
+        let row = rows.iter().find(|row| row.run_id.as_str() == runs.runs[0].name).unwrap();
         (row.d_model, trained.len())
     };
-    assert_eq!(width_of(&collected), (176, 10));
-    collected.rows.retain(|row| row.d_model == 96 || row.shares["facts"] > 0.06);
-    assert_eq!(width_of(&collected), (96, 10));
+    assert_eq!(width_of(&rows), (176, 10));
+    rows.retain(|row| row.d_model == 96 || row.shares["facts"] > 0.06);
+    assert_eq!(width_of(&rows), (96, 10));
 }
 
 #[test]
@@ -276,17 +320,18 @@ fn a_memoriser_has_the_bits_of_its_values_and_of_the_names_it_knows() {
 
 #[test]
 fn a_skill_that_no_run_shows_anything_of_is_left_out_with_its_reason() {
-    let mut collected = mix_sweep();
-    collected.keep_where("share/facts > 0.39 and share/facts < 0.41 and share/sums > 0.29").unwrap();
-    let n_runs = collected.rows.len();
+    let mut rows = one_mixture();
+    let n_runs = rows.len();
     let mut judge = |accuracy: f64| {
-        for (idx, row) in collected.rows.iter_mut().enumerate() {
+        for (idx, row) in rows.iter_mut().enumerate() {
             let score = row.skills.get_mut("facts").unwrap();
             // One run alone may be above chance.
             let value = if idx == 2 { accuracy } else { 0.26 };
             (score.accuracy, score.chance) = (Some(Measured { value, se: Some(0.02) }), Some(0.25));
         }
-        let found = conclude(&Plan { uses: BTreeMap::new(), ..plan() }, &collected, &ask()).unwrap().unwrap();
+        let found = answer(&evidence(Plan { uses: BTreeMap::new(), ..plan() }, rows.clone()), &ask())
+            .unwrap()
+            .unwrap();
         let skills = found.skills.unwrap().skills.iter().map(|text| text.name.clone()).collect::<Vec<_>>();
         (skills, found.absent.iter().map(|absent| absent.why.clone()).collect::<Vec<_>>().join("; "))
     };

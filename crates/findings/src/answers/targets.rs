@@ -2,35 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
-use scalelaw_findings::skills::link::{Link, LinkPoint, link};
-use scalelaw_findings::{Rates, Surface, Target, Viable};
 use scalelaw_fit::conclusion::Fit;
 use scalelaw_fit::{FitError, FitSpec};
-use scalelaw_results::LossColumn;
+use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::sweep::SkillTarget;
 use scalelaw_schema::table::LossRow;
 
-use super::rows::Texts;
-use super::{SkillAsk, SkillFindings, SkillViable};
-use crate::exit::UsageError;
+use super::skills::{SkillAsk, SkillFindings, SkillViable};
+use super::texts::Texts;
+use crate::error::FindingsError;
+use crate::price::Rates;
+use crate::skills::link::{Link, LinkPoint, link};
+use crate::surface::Surface;
+use crate::viable::{Target, Viable};
 
 /// Probability with which a target is to be reached.
 const PROBABILITY: f64 = 0.9;
 
-pub(super) fn conclude(
+pub(super) fn answer(
     plan: &Plan,
     texts: &Texts,
     ask: &SkillAsk,
     findings: &mut SkillFindings,
-) -> Result<()> {
+) -> Result<(), FindingsError> {
     for skill in ask.targets.keys() {
         if !texts.skills.contains(skill) {
             let known = texts.skills.join("`, `");
-            return Err(
-                UsageError(format!("no run was judged by a skill `{skill}` (known: `{known}`)")).into()
-            );
+            return Err(FindingsError::UnknownSkill { skill: skill.clone(), known });
         }
     }
     let targets: BTreeMap<&String, SkillTarget> =
@@ -38,7 +37,7 @@ pub(super) fn conclude(
     if targets.is_empty() {
         return Ok(());
     }
-    let rates = rates(plan, texts)?;
+    let rates = rates(plan, texts);
     for (skill, goal) in targets {
         let part = format!("viable: {skill}");
         if !texts.skills.contains(skill) {
@@ -51,7 +50,7 @@ pub(super) fn conclude(
         }
         let reached = reach(skill, goal, texts, ask);
         let Some((link, asked)) = findings.unless_refused(&part, reached)? else { continue };
-        let law = law(skill, texts, ask, findings)?;
+        let law = law(skill, texts, ask, findings);
         let Some(fit) = findings.unless_refused(&part, law)? else { continue };
         let found = Surface::new(&fit).and_then(|surface| surface.viable(asked));
         match found {
@@ -102,26 +101,21 @@ fn reach(
 }
 
 /// The law of a skill: that of its optima, or a fit of its own where the runs have no budgets.
-fn law(
-    skill: &str,
-    texts: &Texts,
-    ask: &SkillAsk,
-    findings: &SkillFindings,
-) -> Result<Result<Fit, FitError>> {
+fn law(skill: &str, texts: &Texts, ask: &SkillAsk, findings: &SkillFindings) -> Result<Fit, FitError> {
     let judged = findings.skills.iter().flat_map(|found| found.skills.iter().chain([&found.aggregate]));
     if let Some(text) = judged.into_iter().find(|text| text.name == skill)
         && let Some(fit) = &text.fit
     {
-        return Ok(Ok(fit.clone()));
+        return Ok(fit.clone());
     }
-    let table = texts.table(&LossColumn::Skill(skill.to_string()))?;
+    let table = texts.table(&LossColumn::Skill(skill.to_string()));
     let spec = FitSpec { level: ask.spec.level, seed: ask.spec.seed, ..FitSpec::new() };
-    Ok(scalelaw_fit::fit(&table, &spec).map(|mut conclusion| conclusion.fits.swap_remove(0)))
+    scalelaw_fit::fit(table, &spec).map(|mut conclusion| conclusion.fits.swap_remove(0))
 }
 
 /// FLOPs per second of the runs, under the rule by which they are fitted, and what their time cost.
-fn rates(plan: &Plan, texts: &Texts) -> Result<Rates> {
-    let table = texts.table(&texts.aggregate)?;
+fn rates(plan: &Plan, texts: &Texts) -> Rates {
+    let table = &texts.evidence.table;
     let rows: BTreeMap<&str, &LossRow> = table.rows.iter().map(|row| (row.name.as_str(), row)).collect();
     let speeds = texts
         .finished()
@@ -136,9 +130,9 @@ fn rates(plan: &Plan, texts: &Texts) -> Result<Rates> {
     let estimates = || plan.runs.iter().map(|planned| &planned.estimate);
     let priced = || estimates().filter_map(|estimate| estimate.money.zip(estimate.seconds));
     let (money, seconds) = priced().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    Ok(Rates {
+    Rates {
         speeds,
         money_per_second: (seconds > 0.0).then(|| money / seconds),
         currency: plan.total.currency.clone(),
-    })
+    }
 }

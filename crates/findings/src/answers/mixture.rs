@@ -3,23 +3,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
-use scalelaw_findings::mixture::best::best_mixture;
-use scalelaw_findings::mixture::fraction::{AtFraction, against_fraction};
-use scalelaw_findings::mixture::mixing_law::{MixtureRun, MixtureRuns, mixing_laws};
-use scalelaw_results::LossColumn;
+use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::{LossTable, ResultRow};
 
-use super::rows::{SAME_SHARE, Texts, is_of, is_same, mixtures, without};
-use super::{SkillAsk, SkillFindings, UseMixture};
+use super::skills::{SkillAsk, SkillFindings, UseMixture};
+use super::texts::{SAME_SHARE, Texts, is_of, is_same, mixtures, without};
+use crate::error::FindingsError;
+use crate::mixture::best::best_mixture;
+use crate::mixture::fraction::{AtFraction, against_fraction};
+use crate::mixture::mixing_law::{MixtureRun, MixtureRuns, mixing_laws};
 
-pub(super) fn conclude(
+pub(super) fn answer(
     plan: &Plan,
     texts: &Texts,
     ask: &SkillAsk,
     findings: &mut SkillFindings,
-) -> Result<()> {
+) -> Result<(), FindingsError> {
     if texts.mixed().is_none() {
         let why = "the runs were trained on one mixture (hint: a grid of kind `mix`)";
         for name in plan.uses.keys() {
@@ -55,13 +55,18 @@ fn sources(texts: &Texts) -> BTreeSet<String> {
 }
 
 /// N* against the fraction of one corpus, where it was swept with the others in fixed proportion.
-fn fractions(corpus: &str, texts: &Texts, ask: &SkillAsk, findings: &mut SkillFindings) -> Result<()> {
+fn fractions(
+    corpus: &str,
+    texts: &Texts,
+    ask: &SkillAsk,
+    findings: &mut SkillFindings,
+) -> Result<(), FindingsError> {
     let Some(sweep) = sweep_of(corpus, texts.finished()) else { return Ok(()) };
     // By the skill of its name where there is one, else by its held-out text.
     let judges = [LossColumn::Skill(corpus.to_string()), LossColumn::Corpus(corpus.to_string())];
     let columns = texts.columns();
     let Some(column) = judges.into_iter().find(|column| columns.contains(column)) else { return Ok(()) };
-    let all = texts.table(&column)?;
+    let all = texts.table(&column);
     let tables: Vec<(f64, LossTable)> = sweep
         .into_iter()
         .map(|(fraction, names)| {
@@ -147,7 +152,7 @@ pub(super) fn at_one_size(texts: &Texts) -> (MixtureRuns, Vec<Vec<f64>>) {
     };
     let columns = texts.columns();
     let runs = MixtureRuns {
-        source: texts.source.to_string(),
+        source: texts.evidence.plan.sweep.clone(),
         texts: columns.iter().map(LossColumn::title).collect(),
         runs: rows
             .iter()

@@ -3,72 +3,53 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
-use scalelaw_results::{Collected, LossColumn, ResultsError};
-use scalelaw_schema::count::CountRule;
-use scalelaw_schema::plan::Plan;
-use scalelaw_schema::record::Outcome;
+use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::table::{LossTable, ResultRow};
 
-use super::{SkillAsk, column_of};
+use crate::evidence::Evidence;
 
 /// Shares closer than this are one share: they are quotients of written weights.
 pub(super) const SAME_SHARE: f64 = 1e-6;
 
-/// The runs and the texts that they were judged by.
+/// The runs and the texts that they were evaluated on.
 pub(super) struct Texts<'a> {
-    pub collected: &'a Collected,
-    pub rule: CountRule,
-    pub source: &'a str,
-    /// What plays the aggregate.
-    pub aggregate: LossColumn,
-    /// Skills that any run was judged by.
+    pub evidence: &'a Evidence,
+    /// Skills that any run was evaluated on.
     pub skills: Vec<String>,
     /// Those of them that no run shows any of, each with the reason: what their loss does is no law of the skill.
     pub unlearned: BTreeMap<String, String>,
-    /// Corpora that any run was judged by on held-out text.
+    /// Corpora that any run was evaluated on by held-out text.
     pub corpora: Vec<String>,
 }
 
 impl<'a> Texts<'a> {
-    /// `None` where no run was judged by a skill.
-    pub fn of(plan: &'a Plan, collected: &'a Collected, ask: &SkillAsk) -> Result<Option<Texts<'a>>> {
-        let skills: BTreeSet<&String> = collected.rows.iter().flat_map(|row| row.skills.keys()).collect();
+    /// `None` where no run was evaluated on a skill.
+    pub fn of(evidence: &'a Evidence) -> Option<Texts<'a>> {
+        let skills: BTreeSet<&String> = evidence.rows.iter().flat_map(|row| row.skills.keys()).collect();
         if skills.is_empty() {
-            return Ok(None);
+            return None;
         }
-        let corpora: BTreeSet<&String> = collected.rows.iter().flat_map(|row| row.losses.keys()).collect();
+        let corpora: BTreeSet<&String> = evidence.rows.iter().flat_map(|row| row.losses.keys()).collect();
         let skills: Vec<String> = skills.into_iter().cloned().collect();
-        let aggregate = ask.aggregate.as_deref().map_or(LossColumn::Mean, |name| column_of(name, &skills));
         let unlearned =
-            skills.iter().filter_map(|skill| Some((skill.clone(), at_chance(collected, skill)?))).collect();
-        let texts = Texts {
-            unlearned,
-            collected,
-            rule: ask.count_rule.unwrap_or(plan.count_rule),
-            source: &plan.sweep,
-            aggregate,
-            skills,
-            corpora: corpora.into_iter().cloned().collect(),
-        };
-        // A name that is not there is told before anything is fitted.
-        texts.table(&texts.aggregate)?;
-        Ok(Some(texts))
+            skills.iter().filter_map(|skill| Some((skill.clone(), at_chance(evidence, skill)?))).collect();
+        Some(Texts { evidence, unlearned, skills, corpora: corpora.into_iter().cloned().collect() })
     }
 
-    pub fn table(&self, column: &LossColumn) -> Result<LossTable, ResultsError> {
-        Ok(self.collected.loss_table(self.rule, column, self.source)?.table)
+    /// The table of a text that some run was evaluated on.
+    pub fn table(&self, column: &LossColumn) -> &'a LossTable {
+        self.evidence.text(column).expect("the evidence has a table of every text of its rows")
     }
 
     /// The aggregate and the skills beside it.
-    pub fn tables(&self) -> Result<(LossTable, Vec<LossTable>), ResultsError> {
-        let skills: Result<Vec<LossTable>, ResultsError> = self
+    pub fn tables(&self) -> (LossTable, Vec<LossTable>) {
+        let skills = self
             .learned()
             .map(|skill| LossColumn::Skill(skill.clone()))
-            .filter(|column| *column != self.aggregate)
-            .map(|column| self.table(&column))
+            .filter(|column| *column != self.evidence.column)
+            .map(|column| self.table(&column).clone())
             .collect();
-        Ok((self.table(&self.aggregate)?, skills?))
+        (self.evidence.table.clone(), skills)
     }
 
     /// Skills that some run shows something of.
@@ -85,13 +66,13 @@ impl<'a> Texts<'a> {
     }
 
     /// The tables of [`Self::columns`].
-    pub fn sets(&self) -> Result<Vec<LossTable>, ResultsError> {
-        self.columns().iter().map(|column| self.table(column)).collect()
+    pub fn sets(&self) -> Vec<LossTable> {
+        self.columns().iter().map(|column| self.table(column).clone()).collect()
     }
 
     /// Runs that took all their steps.
-    pub fn finished(&self) -> impl Iterator<Item = &'a ResultRow> {
-        finished(self.collected)
+    pub fn finished(&self) -> impl Iterator<Item = &'a ResultRow> + use<'a> {
+        self.evidence.finished()
     }
 
     /// Why the runs cannot be compared by size alone: they were trained on different mixtures.
@@ -105,15 +86,11 @@ impl<'a> Texts<'a> {
     }
 }
 
-fn finished(collected: &Collected) -> impl Iterator<Item = &ResultRow> {
-    collected.rows.iter().filter(|row| row.outcome == Outcome::Finished)
-}
-
 /// Why nothing can be said of a skill: not one run is above chance, by a one-sided test at 5 % over all of them
 /// (Bonferroni). The loss of such a skill still moves with size and data, as surer or vaguer guesses do, and a law
 /// would take that for the skill's. `None` where accuracy or chance is not known.
-fn at_chance(collected: &Collected, skill: &str) -> Option<String> {
-    let scores = || finished(collected).filter_map(|row| row.skills.get(skill));
+fn at_chance(evidence: &Evidence, skill: &str) -> Option<String> {
+    let scores = || evidence.finished().filter_map(|row| row.skills.get(skill));
     let n_runs = scores().count();
     let z = scalelaw_fit::quantile::normal(1.0 - 0.05 / n_runs.max(1) as f64);
     let mut best: Option<f64> = None;

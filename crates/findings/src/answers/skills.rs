@@ -1,0 +1,207 @@
+//! What the runs of a sweep say of their skills: optima, mixtures, validation sets, capacity and targets, as far as
+//! the rows allow, and for each part that they do not allow the reason.
+
+use std::collections::BTreeMap;
+
+use scalelaw_fit::FitError;
+use scalelaw_schema::SCHEMA_VERSION;
+use scalelaw_schema::plan::Plan;
+use scalelaw_schema::sweep::SkillTarget;
+use scalelaw_schema::table::LossTable;
+use serde::{Deserialize, Serialize};
+
+use super::texts::{Texts, is_of};
+use super::{capacity, mixture, targets};
+use crate::capacity::CapacityConclusion;
+use crate::error::FindingsError;
+use crate::evidence::Evidence;
+use crate::mixture::best::BestMixture;
+use crate::mixture::fraction::FractionCurve;
+use crate::mixture::mixing_law::MixingConclusion;
+use crate::skills::SkillSpec;
+use crate::skills::conclusion::SkillConclusion;
+use crate::skills::link::Link;
+use crate::skills::validation::{ValidationConclusion, ValidationMix, validation};
+use crate::viable::Viable;
+
+/// What a person asks beside what the sweep's own file asks.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SkillAsk {
+    /// Targets beside the plan's, and instead of them where one skill has both.
+    pub targets: BTreeMap<String, SkillTarget>,
+    /// Whether the choice of validation text is judged in a sweep that was not made for it.
+    pub validation: bool,
+    /// How skills are fitted.
+    pub spec: SkillSpec,
+}
+
+/// All that is known of a sweep's skills. The part `skills` of `findings.json`, and the content of `fit --skill --json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SkillFindings {
+    /// Version of this format.
+    pub schema_version: u32,
+    /// The sweep.
+    pub sweep: String,
+    /// Column that plays the aggregate.
+    pub aggregate: String,
+    /// Optima, residuals and labels.
+    pub skills: Option<SkillConclusion>,
+    /// What a wrong validation text costs.
+    pub validation: Option<ValidationConclusion>,
+    /// N* against the fraction of each corpus.
+    pub fractions: Vec<FractionCurve>,
+    /// Mixing laws.
+    pub mixing: Option<MixingConclusion>,
+    /// Best mixture for each use.
+    pub best: Vec<UseMixture>,
+    /// Bits per parameter of each skill that is a set of facts.
+    pub capacity: Vec<SkillCapacity>,
+    /// Least investment for each target.
+    pub viable: Vec<SkillViable>,
+    /// Parts that the rows do not allow, each with its reason.
+    pub absent: Vec<Absent>,
+    /// Losses by text, for the points of the report's curves. Not printed.
+    #[serde(skip)]
+    pub tables: Vec<LossTable>,
+}
+
+/// The best mixture for a use that the sweep names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UseMixture {
+    /// The use.
+    pub name: String,
+    /// Its mixture.
+    pub mixture: BestMixture,
+}
+
+/// Knowledge capacity by one skill's facts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SkillCapacity {
+    /// The skill.
+    pub skill: String,
+    /// What was found.
+    pub found: CapacityConclusion,
+}
+
+/// The least investment by which a skill reaches its target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SkillViable {
+    /// The skill.
+    pub skill: String,
+    /// What it is to reach.
+    pub goal: SkillTarget,
+    /// How an accuracy was turned into a likelihood, where one was asked for.
+    pub link: Option<Link>,
+    /// What reaches it.
+    pub found: Viable,
+}
+
+/// A part that the rows do not allow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absent {
+    /// The part: a key of this object, with the skill or the use where it is of one.
+    pub part: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Everything that the rows allow; `None` where no run was judged by a skill.
+///
+/// # Errors
+/// Where what a person asked for names what is not there.
+pub fn answer(evidence: &Evidence, ask: &SkillAsk) -> Result<Option<SkillFindings>, FindingsError> {
+    let plan = &evidence.plan;
+    let Some(texts) = Texts::of(evidence) else { return Ok(None) };
+    let mut findings = SkillFindings {
+        schema_version: SCHEMA_VERSION,
+        sweep: plan.sweep.clone(),
+        aggregate: evidence.column.to_string(),
+        skills: None,
+        validation: None,
+        fractions: Vec::new(),
+        mixing: None,
+        best: Vec::new(),
+        capacity: Vec::new(),
+        viable: Vec::new(),
+        absent: Vec::new(),
+        tables: Vec::new(),
+    };
+    for (skill, why) in &texts.unlearned {
+        findings.leave_out(format!("skills: {skill}"), why.clone());
+    }
+    match texts.mixed() {
+        // Sizes are compared among runs that differ in nothing else.
+        Some(why) => findings.leave_out("skills", why),
+        None => {
+            let (aggregate, skills) = texts.tables();
+            let has_budgets = aggregate.rows.iter().any(|row| row.budget.is_some());
+            if has_budgets {
+                let found = crate::skills::skills(&aggregate, &skills, &ask.spec);
+                findings.skills = findings.unless_refused("skills", found)?;
+            } else {
+                findings.leave_out(
+                    "skills",
+                    "no run names a budget (hint: a grid of kind `isoflop`)".to_string(),
+                );
+            }
+            if has_budgets && (plan.kind == "validation" || ask.validation) {
+                let sets = texts.sets();
+                let found = validation(&sets, &asked_mixtures(plan, &sets, &mut findings), &ask.spec);
+                findings.validation = findings.unless_refused("validation", found)?;
+            }
+            findings.tables = std::iter::once(aggregate).chain(skills).collect();
+        }
+    }
+    mixture::answer(plan, &texts, ask, &mut findings)?;
+    capacity::answer(plan, &texts, ask, &mut findings);
+    targets::answer(plan, &texts, ask, &mut findings)?;
+    Ok(Some(findings))
+}
+
+impl SkillFindings {
+    pub(super) fn leave_out(&mut self, part: impl Into<String>, why: String) {
+        self.absent.push(Absent { part: part.into(), why });
+    }
+
+    /// A refusal is a reason to leave a part out, any other error an error.
+    pub(super) fn unless_refused<T>(
+        &mut self,
+        part: &str,
+        found: Result<T, FitError>,
+    ) -> Result<Option<T>, FindingsError> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(FitError::Refused { why, settle }) => {
+                let settle = settle.join("; ");
+                let hint = if settle.is_empty() { String::new() } else { format!(" (hint: {settle})") };
+                self.leave_out(part, format!("{why}{hint}"));
+                Ok(None)
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+/// The uses of a sweep as mixtures of its validation sets; a use with a text that is no set is left out.
+fn asked_mixtures(plan: &Plan, sets: &[LossTable], findings: &mut SkillFindings) -> Vec<ValidationMix> {
+    let mut asked = Vec::new();
+    for (name, weights) in &plan.uses {
+        let sum: f64 = weights.values().sum();
+        let place = |text: &String| sets.iter().position(|set| is_of(&set.loss_name, text));
+        match weights.keys().find(|text| place(text).is_none()) {
+            Some(unknown) => {
+                findings.leave_out(format!("validation: {name}"), format!("no run was judged by `{unknown}`"))
+            }
+            None => {
+                let mut of_sets = vec![0.0; sets.len()];
+                for (text, weight) in weights {
+                    if let Some(place) = place(text) {
+                        of_sets[place] += weight / sum;
+                    }
+                }
+                asked.push(ValidationMix { name: name.clone(), weights: of_sets });
+            }
+        }
+    }
+    asked
+}
