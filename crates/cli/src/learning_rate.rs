@@ -6,7 +6,6 @@ use anyhow::Result;
 use scalelaw_fit::critical_batch::{BatchCurve, critical_batches};
 use scalelaw_fit::learning_rate::{LrConclusion, LrRow, best_learning_rates};
 use scalelaw_results::Collected;
-use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::{self, CountRule};
 use scalelaw_schema::lr_rule::LrRule;
 use scalelaw_schema::metrics::TRAIN_LOSS;
@@ -14,15 +13,10 @@ use scalelaw_schema::plan::{Plan, PlannedRun};
 use scalelaw_schema::recipe::Optimizer;
 use scalelaw_schema::sweep::TokenizerChoice;
 use scalelaw_schema::table::ResultRow;
+use scalelaw_schema::{BYTE_VOCAB_SIZE, LEVEL, SCHEMA_VERSION};
 
 use crate::provenance::program_name;
 use crate::sweep_file::SweepFile;
-
-/// Level of intervals.
-const LEVEL: f64 = 0.95;
-
-/// Size of the vocabulary that bytes make: 256 and the end of a document.
-const BYTE_VOCAB: usize = 257;
 
 /// The rule that `sweep` names as `train.lr-rule`; an error is shown where the file names it.
 pub fn named_rule(sweep: &SweepFile) -> Result<Option<LrRule>> {
@@ -91,7 +85,7 @@ pub fn rule(plan: &Plan, conclusion: &LrConclusion) -> Option<LrRule> {
     let contexts: BTreeSet<usize> = trains().map(|train| train.phase_at(0).context_len).collect();
     let vocabularies: BTreeSet<usize> = trains().map(|train| train.model.shape().vocab_size).collect();
     let tokenizer = |vocab_size: usize| match vocab_size {
-        BYTE_VOCAB => TokenizerChoice::Bytes,
+        BYTE_VOCAB_SIZE => TokenizerChoice::Bytes,
         other => TokenizerChoice::Bpe(u32::try_from(other).unwrap_or(u32::MAX)),
     };
     let rule = LrRule {

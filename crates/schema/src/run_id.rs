@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::SchemaError;
 use crate::canonical::hash12;
 use crate::count;
+use crate::text::si;
 use crate::train_spec::{Start, TrainSpec};
 
 /// Twelve hex digits: the hash of a [`TrainSpec`]. Equal ids are never trained twice.
@@ -52,7 +53,7 @@ impl<'de> Deserialize<'de> for RunId {
 }
 
 /// The readable part of a run's folder: size, shape, horizon and seed, such as
-/// `n1.20M-L4-d128-t30.0M-s0`. It helps a person and identifies nothing.
+/// `n1.20M-L4-d128-t30.0M-s0`. It is for people; only the hash identifies the run.
 pub fn readable(spec: &TrainSpec) -> String {
     let shape = spec.model.shape();
     let branch = match spec.start {
@@ -72,20 +73,6 @@ pub fn readable(spec: &TrainSpec) -> String {
 /// Name of the run's folder: `readable-hash12`.
 pub fn folder_name(spec: &TrainSpec) -> String {
     format!("{}-{}", readable(spec), RunId::of(spec))
-}
-
-/// Three digits with K, M, B or T: `si(1_234_567.0)` is `1.23M`.
-pub fn si(x: f64) -> String {
-    let (scaled, unit) = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")]
-        .into_iter()
-        .find(|(size, _)| x.abs() >= *size)
-        .map_or((x, ""), |(size, unit)| (x / size, unit));
-    let digits = match scaled.abs() {
-        s if s >= 100.0 || unit.is_empty() && s.fract() == 0.0 => 0,
-        s if s >= 10.0 => 1,
-        _ => 2,
-    };
-    format!("{scaled:.digits$}{unit}")
 }
 
 #[cfg(test)]
@@ -136,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_stay_what_they_are() {
+    fn ids_do_not_change() {
         // Each finished run of every user is found by such an id: where one of these changes, all are orphaned.
         let second = Phase { context_len: 256, batch_sequences: 4, steps: 500 };
         let specs = [
@@ -180,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_hangs_neither_on_white_space_nor_on_the_order_of_fields_nor_on_the_format() {
+    fn an_id_depends_neither_on_white_space_nor_on_the_order_of_fields_nor_on_the_format() {
         fn reversed(value: &serde_json::Value) -> String {
             match value {
                 serde_json::Value::Object(map) => {
@@ -207,32 +194,18 @@ mod tests {
     }
 
     #[test]
-    fn an_id_hangs_on_the_sources_and_not_on_the_order_or_scale_they_were_written_in() {
+    fn an_id_depends_on_the_sources_and_not_on_the_order_or_scale_they_were_written_in() {
         let of = |sources| RunId::of(&changed(|spec| spec.mixture = mixture(sources)));
         assert_eq!(of(&[("aa", 2.0), ("bb", 1.0)]), of(&[("bb", 0.5), ("aa", 1.0)]));
         assert_ne!(of(&[("aa", 2.0), ("bb", 1.0)]), of(&[("aa", 1.0), ("bb", 2.0)]));
     }
 
     #[test]
-    fn a_folder_ends_with_the_id_and_begins_with_what_a_person_looks_for() {
+    fn a_folder_name_begins_with_the_size_and_ends_with_the_id() {
         assert_eq!(folder_name(&spec()), format!("n117K-L2-d64-t1.02M-s0-{}", RunId::of(&spec())));
         assert!("0123456789ab".parse::<RunId>().is_ok());
         for text in ["", "0123456789a", "0123456789abc", "0123456789aB", "0123456789ag"] {
             assert!(text.parse::<RunId>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn si_keeps_three_digits() {
-        for (x, expected) in [
-            (7.0, "7"),
-            (0.5, "0.50"),
-            (999.0, "999"),
-            (1234.0, "1.23K"),
-            (12_345.0, "12.3K"),
-            (1_234_567.0, "1.23M"),
-        ] {
-            assert_eq!(si(x), expected);
         }
     }
 }
