@@ -8,7 +8,8 @@ use scalelaw_report::format::duration;
 use scalelaw_runner::progress::{Next, Progress};
 use scalelaw_schema::plan::PlannedRun;
 use scalelaw_schema::record::Outcome;
-use scalelaw_schema::run_id::{RunId, readable};
+use scalelaw_schema::run_id::RunId;
+use scalelaw_schema::run_name::readable;
 
 use crate::say::Say;
 

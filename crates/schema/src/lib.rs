@@ -2,8 +2,9 @@
 //! printing; no files, no algorithms.
 //!
 //! Reading order: what the user wrote ([`sweep`], [`axis`], [`corpus`], [`generator`], [`skill`]), what was resolved from
-//! it ([`shape`], [`recipe`], [`lr_rule`], [`mixture`], [`train_spec`], [`run_id`], [`run`], [`plan`]), what happened
-//! ([`event`], [`metrics`], [`eval`], [`score`], [`record`], [`folder`]), and what is fitted ([`table`]). How numbers are written: [`text`].
+//! it ([`shape`], [`recipe`], [`lr_rule`], [`mixture`], [`train_spec`], [`run_id`], [`run_name`], [`run`], [`plan`]),
+//! what happened ([`event`], [`metrics`], [`eval`], [`score`], [`record`], [`folder`]), and what is fitted ([`table`]).
+//! How numbers are written: [`text`].
 
 #![warn(missing_docs)]
 
@@ -22,6 +23,7 @@ pub mod plan;
 pub mod recipe;
 pub mod run;
 pub mod run_id;
+pub mod run_name;
 pub mod shape;
 pub mod train_spec;
 

@@ -5,7 +5,15 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use crate::SchemaError;
-use crate::source::TomlText;
+
+/// One TOML text with the name that errors show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TomlText {
+    /// Usually the path as the user gave it.
+    pub name: String,
+    /// The content.
+    pub text: String,
+}
 
 /// Whether the table at a dotted path is written in braces.
 pub(crate) fn is_inline_table(text: &str, path: &str) -> bool {

@@ -5,16 +5,8 @@ use serde::de::DeserializeOwned;
 use toml::Table;
 
 use crate::SchemaError;
+pub use crate::place::TomlText;
 use crate::place::{find_span, is_inline_table, render_at};
-
-/// One TOML text with the name that errors show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TomlText {
-    /// Usually the path as the user gave it.
-    pub name: String,
-    /// The content.
-    pub text: String,
-}
 
 /// Texts and overrides, weakest first.
 #[derive(Debug, Clone, Default, PartialEq)]

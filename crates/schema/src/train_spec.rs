@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::SchemaError;
+use crate::canonical::hash12;
 use crate::count::{self, FlopCount};
 use crate::mixture::Mixture;
 use crate::recipe::{Recipe, Schedule};
@@ -36,6 +37,13 @@ pub struct TrainSpec {
 /// Steps at the end of a run over which its training loss is averaged: a twentieth, at least one.
 pub fn tail_steps(total_steps: u64) -> u64 {
     (total_steps / 20).max(1)
+}
+
+impl RunId {
+    /// The id of `spec`: the first 12 hex digits of blake3 over its canonical JSON.
+    pub fn of(spec: &TrainSpec) -> RunId {
+        RunId::from_hash(hash12(spec))
+    }
 }
 
 /// A stretch of training with one context length and one batch size.
