@@ -60,7 +60,7 @@ pub struct CorpusFacts {
 
 impl PlanFacts {
     /// Facts before any text is read: each corpus has its own name as its hash. The plan made from this shows every
-    /// error of the sweep file that does not depend on text, and [`crate::tokens_needed`] tells from it how far each
+    /// error of the sweep file that does not depend on text, and [`crate::tokens_needed`] computes from it how far each
     /// corpus must be read.
     pub fn draft(sweep: &SweepSpec) -> PlanFacts {
         let trained_on = sweep.data.mixture.0.iter().flat_map(BTreeMap::keys);

@@ -57,7 +57,7 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
     let mut runs = Vec::new();
     let mut dropped = Vec::new();
     for (setting, cell) in cells {
-        match cell.cell.and_then(|cell| runs::runs(&cell, setting, &choices, facts, sweep.cost.as_ref())) {
+        match cell.cell.and_then(|cell| runs::runs(&cell, setting, &choices, facts)) {
             Ok(of_cell) => runs.extend(of_cell),
             Err(why) => dropped.push(runs::dropped(cell.label, &why, setting, &choices)),
         }
@@ -70,18 +70,12 @@ pub fn expand(sweep: &SweepSpec, facts: &PlanFacts) -> Result<Plan, PlanError> {
     if choices.trunk {
         warnings.extend(trunk::graft(&mut runs, facts));
         for run in &mut runs {
-            let memory_bytes = run.estimate.memory_bytes;
-            run.estimate = estimate::estimate(
-                &run.run,
-                memory_bytes,
-                facts.speed.as_ref(),
-                facts.slots.max(1),
-                sweep.cost.as_ref(),
-            );
+            run.estimate =
+                estimate::estimate(&run.run, run.estimate.memory_bytes, facts, choices.cost.as_ref());
         }
     }
 
-    let total = total::totals(&runs, facts.slots, sweep.cost.as_ref());
+    let total = total::totals(&runs, facts.slots, choices.cost.as_ref());
     let mut plan = Plan {
         schema_version: SCHEMA_VERSION,
         sweep: choices.name,

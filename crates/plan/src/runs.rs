@@ -8,7 +8,7 @@ use scalelaw_schema::recipe::{InitRule, Optimizer, Recipe, Schedule};
 use scalelaw_schema::run::{Cadence, Cell as PlacedCell, RunSpec};
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::shape::ModelSpec;
-use scalelaw_schema::sweep::{CostChoice, Length, ScheduleChoice};
+use scalelaw_schema::sweep::{Length, ScheduleChoice};
 use scalelaw_schema::text::counted;
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
@@ -37,7 +37,6 @@ pub(crate) fn runs(
     setting: &Setting,
     choices: &Choices,
     facts: &PlanFacts,
-    cost: Option<&CostChoice>,
 ) -> Result<Vec<PlannedRun>, DropReason> {
     let mixtures = choices.mixtures.get(&setting.tokenizer).map_or(&[][..], Vec::as_slice);
     let slots = facts.slots.max(1);
@@ -66,7 +65,7 @@ pub(crate) fn runs(
                 n: choices.rule.n(&cell.shape),
                 d,
                 c: choices.rule.c(&cell.shape, setting.context_len, d),
-                estimate: estimate(&run, memory_bytes, facts.speed.as_ref(), slots, cost),
+                estimate: estimate(&run, memory_bytes, facts, choices.cost.as_ref()),
                 run,
             });
         }

@@ -90,7 +90,7 @@ fn uses_and_targets_are_those_of_the_file() {
 #[test]
 fn an_invalid_number_or_name_is_an_error_at_its_line() {
     for (old, new, line, parts) in [
-        ("[\"lookup\", \"mano\"]", "[]", "skills = []", ["names no skill", "remove `[measure]`"]),
+        ("[\"lookup\", \"mano\"]", "[]", "skills = []", ["`skills` is empty", "remove `[measure]`"]),
         ("\"mano\"]", "\"mano\", \"mano\"]", "skills = ", ["`mano` is listed twice", "remove one"]),
         ("items = 200", "items = 0", "items = 0", ["at least 1", "remove it"]),
         ("items-during = 20", "items-during = 0", "items-during = 0", ["at least 1", "`eval.during`"]),

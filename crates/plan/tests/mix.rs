@@ -133,7 +133,7 @@ fn an_invalid_mix_is_an_error_at_its_line() {
         (mixture, "{ lookup = 0.1, mano = 1.2 }", "mixture = ", ["sum to 1.3", "ratio"]),
         ("\"mano\"]", "\"manno\"]", "swept = ", ["unknown source `manno`", "did you mean `mano`?"]),
         ("\"mano\"]", "\"lookup\"]", "swept = ", ["`lookup` is listed", "twice"]),
-        ("[\"lookup\", \"mano\"]", "[]", "swept = ", ["no source", "a name in `data.mixture`"]),
+        ("[\"lookup\", \"mano\"]", "[]", "swept = ", ["is empty", "a source of `data.mixture`"]),
         ("0.8]", "1.0]", "fractions = ", ["`1` must be above 0 and below 1", "hint"]),
         ("0.05,", "0,", "fractions = ", ["`0` must be above 0 and below 1", "hint"]),
         ("0.05,", "-0.1,", "fractions = ", ["`-0.1` must be", "hint"]),

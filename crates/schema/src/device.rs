@@ -128,14 +128,14 @@ pub struct DoctorReport {
     pub program: String,
     /// Features of burn that the program is built with.
     pub features: &'static [&'static str],
-    /// Every device, or the one that was asked for.
+    /// Every device, or the one that was requested.
     pub devices: Vec<DoctorDevice>,
 }
 
 /// A device and its measured speed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DoctorDevice {
-    /// The device; in JSON its fields stand beside `speed`.
+    /// The device; in JSON its fields are next to `speed`.
     #[serde(flatten)]
     pub report: DeviceReport,
     /// Its speed; `None` if it was not measured.

@@ -56,9 +56,9 @@ pub struct PlannedRun {
     pub run: RunSpec,
     /// N under the plan's rule.
     pub n: f64,
-    /// D, training tokens from the initial weights on, those of a trunk included.
+    /// D: training tokens from the initial weights on, including those of a trunk.
     pub d: f64,
-    /// C under the plan's rule, likewise.
+    /// C under the plan's rule, including the steps of a trunk.
     pub c: f64,
     /// Estimated cost.
     pub estimate: Estimate,
@@ -161,7 +161,7 @@ pub struct PlanTotal {
     /// FLOPs of the same runs without trunks, if there are branches.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub flops_separate: Option<f64>,
-    /// Training tokens, counted likewise.
+    /// Training tokens, counted in the same way.
     pub tokens: f64,
     /// Wall-clock time with all slots, seconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -137,9 +137,9 @@ pub enum Overlap {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SkillItem {
-    /// What stands before the answer.
+    /// The text before the answer.
     pub prompt: String,
-    /// What is asked.
+    /// The answer that is expected.
     pub target: Target,
     /// A part of the suite that is also scored separately: a difficulty, an attribute.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -200,7 +200,7 @@ pub enum TokenClass {
     Key,
     /// Worked steps between what is given and the answer.
     Step,
-    /// What the skill is asked for.
+    /// The answer.
     Answer,
 }
 

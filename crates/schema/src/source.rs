@@ -225,7 +225,7 @@ fn quoted_after<'a>(message: &'a str, start: &str) -> Option<&'a str> {
     rest.split('`').next()
 }
 
-/// What to write, by key, where the names of the choices do not show it.
+/// What to write, by key, if the names of the choices do not show it.
 const EXAMPLES: [(&str, &str); 4] = [
     ("tokenizer", "write `\"bytes\"` or `{ bpe = 1024 }`"),
     (

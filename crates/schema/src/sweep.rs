@@ -83,7 +83,7 @@ pub enum Grid {
         /// How long each run trains.
         horizon: Horizon,
     },
-    /// A product that asks for the best learning rate of each size (and horizon, batch and beta2, where several are
+    /// A product that asks for the best learning rate of each size (and horizon, batch and beta2, if several are
     /// written): give at least three values of `train.lr` or `train.lr-factor`. The result is written to the
     /// sweep's folder as `lr-rule.toml`, which later sweeps can name as `train.lr-rule`.
     Lr {

@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn energy_and_money_are_told_only_where_all_they_need_is_given() {
+    fn energy_and_money_are_known_only_if_all_they_need_is_given() {
         let cost = |watts, price_per_kwh, price_per_hour| {
             Some(CostChoice { watts, price_per_kwh, price_per_hour, currency: None })
         };

@@ -9,6 +9,7 @@ use scalelaw_schema::sweep::CostChoice;
 
 use crate::cost::energy::energy_and_money;
 use crate::cost::memory::F32;
+use crate::facts::PlanFacts;
 
 /// Checkpoints on the disk at once.
 const CHECKPOINTS_KEPT: f64 = 2.0;
@@ -22,16 +23,17 @@ const METRICS_ROW_BYTES: f64 = 400.0;
 /// run.toml, record.json, evaluations and log, bytes.
 const SMALL_FILES_BYTES: f64 = 32_768.0;
 
-/// What `run` will cost in one of `slots` slots.
+/// What `run`, which takes this much memory, will cost in one slot.
 pub(crate) fn estimate(
     run: &RunSpec,
     memory_bytes: f64,
-    speed: Option<&DeviceSpeed>,
-    slots: usize,
+    facts: &PlanFacts,
     cost: Option<&CostChoice>,
 ) -> Estimate {
     let n_total = count::params(run.train.model.shape()).total() as f64;
-    let seconds = speed
+    let seconds = facts
+        .speed
+        .as_ref()
         .and_then(|speed| flops_per_second(speed, n_total))
         .map(|rate| (run.train.flops_spent().total() + eval_flops(run)) / rate);
     let own_steps = run.train.total_steps() - run.train.first_step();
@@ -42,7 +44,7 @@ pub(crate) fn estimate(
     };
     let n_checkpoints = CHECKPOINTS_KEPT + run.keep_steps.len() as f64;
     let checkpoints = n_checkpoints * CHECKPOINT_PER_PARAM * F32 * n_total;
-    let (kwh, money) = energy_and_money(seconds.map(|seconds| seconds / slots as f64), cost);
+    let (kwh, money) = energy_and_money(seconds.map(|seconds| seconds / facts.slots.max(1) as f64), cost);
     Estimate {
         seconds,
         memory_bytes,

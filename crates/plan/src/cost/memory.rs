@@ -14,7 +14,7 @@ const STATE_PER_PARAM: f64 = 4.0;
 /// projection, 1 for the residual. Counted from the operations, not yet confirmed by measurement.
 const KEPT_D_MODEL: f64 = 16.0;
 
-/// Values of width `d_ff` likewise: gate, its sigmoid, their product, up, and the product of both.
+/// The same for width `d_ff`: gate, its sigmoid, their product, up, and the product of both.
 const KEPT_D_FF: f64 = 5.0;
 
 /// Copies of the `T x T` scores of each head: scaled, masked, exponentials, shares.

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_takes_one_run_and_what_is_asked_for_stands() {
+    fn a_gpu_takes_one_run_and_a_request_overrides_the_rule() {
         let gpu = Machine { kind: DeviceKind::DiscreteGpu, ..CPU };
         assert_eq!(packed(20, gpu), (1, 8));
         for machine in [gpu, CPU] {

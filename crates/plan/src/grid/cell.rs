@@ -125,7 +125,7 @@ impl HorizonValue {
     }
 }
 
-/// The cell of `shape` trained for `length`, or why its numbers cannot be held.
+/// The cell of `shape` trained for `length`, or why it cannot be trained or counted.
 pub(crate) fn cell(
     rule: CountRule,
     shape: ModelShape,

@@ -156,7 +156,7 @@ pub(crate) fn budgets(
     Ok(budgets)
 }
 
-/// The budget as the plan on the disk has it, where one of its runs has started.
+/// The budget as in the plan on the disk, if one of its runs has started.
 fn frozen(flops: f64, facts: &PlanFacts) -> Option<PlannedBudget> {
     let plan = facts.frozen.as_ref()?;
     let has_started = plan
@@ -169,7 +169,7 @@ fn frozen(flops: f64, facts: &PlanFacts) -> Option<PlannedBudget> {
 /// N at which `C(N, tokens_per_param · N)` equals the budget, C counted under the family's rule.
 ///
 /// Under `exact` C depends on the shape, so k(N) = C / (N·D) is taken from the family's shape of that size, and
-/// N² · tokens_per_param · k(N) = C solved by bisection in ln N. None where the solution lies outside the family.
+/// N² · tokens_per_param · k(N) = C solved by bisection in ln N. `None` if the solution lies outside the family.
 fn center_by_prior(family: &Family, context_len: usize, budget: f64, tokens_per_param: f64) -> Option<f64> {
     let rule: CountRule = family.rule();
     let flops_at = |ln_n: f64| {

@@ -44,7 +44,7 @@ fn check(sweep: &SweepSpec, grid: &MixGrid) -> Result<(), PlanError> {
     if grid.swept.is_empty() {
         return Err(PlanError::at(
             "grid.swept",
-            "names no source, so no share would change (hint: a name in `data.mixture`)",
+            "`swept` is empty, so no share would change (hint: name a source of `data.mixture`)",
         ));
     }
     for (swept_idx, name) in grid.swept.iter().enumerate() {

@@ -7,7 +7,7 @@ use scalelaw_schema::eval::EvalRequest;
 use scalelaw_schema::lr_rule::LrRule;
 use scalelaw_schema::recipe::{Parametrisation, Precision};
 use scalelaw_schema::run::{EarlyStop, Keep};
-use scalelaw_schema::sweep::{EvalChoice, Length, ScheduleChoice, SweepSpec, TokenizerChoice};
+use scalelaw_schema::sweep::{CostChoice, EvalChoice, Length, ScheduleChoice, SweepSpec, TokenizerChoice};
 
 pub(crate) mod mixtures;
 pub(crate) mod recipes;
@@ -26,7 +26,7 @@ use values::{check_product, positive};
 const GRAD_CLIP_NORM: f64 = 1.0;
 /// Checkpoints of a run.
 const CHECKPOINTS: u64 = 10;
-/// Held-out tokens per corpus, also the least that may be asked for: with fewer, the noise of the evaluation shows
+/// Held-out tokens per corpus, also the fewest allowed: with fewer, the noise of the evaluation shows
 /// in the fit.
 const EVAL_TOKENS: u64 = 65536;
 /// Items per skill of an evaluation during a run.
@@ -58,6 +58,8 @@ pub(crate) struct Choices {
     pub skill_evals: BTreeMap<TokenizerChoice, Vec<EvalRequest>>,
     /// Items per skill of the evaluations during a run, if skills are measured.
     pub items_during: Option<u64>,
+    /// Prices, for the estimates.
+    pub cost: Option<CostChoice>,
     pub trunk: bool,
     pub early_stop: Option<EarlyStop>,
 }
@@ -89,6 +91,7 @@ impl Choices {
             checkpoints: train.checkpoints.unwrap_or(CHECKPOINTS),
             eval_tokens: eval_tokens(&eval)?,
             eval_during: eval.during.unwrap_or(0),
+            cost: sweep.cost.clone(),
             trunk: recipes::trunk(&train)?,
             early_stop: recipes::early_stop(&train)?,
         };

@@ -16,7 +16,7 @@ pub(crate) fn check(sweep: &SweepSpec) -> Result<(), PlanError> {
     if measure.skills.is_empty() {
         return Err(PlanError::at(
             "measure.skills",
-            "names no skill (hint: remove `[measure]` to measure none)",
+            "`skills` is empty (hint: name a skill, or remove `[measure]`)",
         ));
     }
     for (skill_idx, name) in measure.skills.iter().enumerate() {

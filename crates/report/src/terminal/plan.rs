@@ -97,7 +97,7 @@ pub fn at_once(packing: &Packing) -> String {
 }
 
 /// The sums that are known.
-pub fn total(total: &PlanTotal) -> String {
+fn total(total: &PlanTotal) -> String {
     let mut parts = vec![
         counted(total.n_runs, "run"),
         format!("{:.2e} FLOPs", total.flops),
