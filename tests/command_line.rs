@@ -45,7 +45,7 @@ fn a_plan_says_how_many_runs_train_at_once_and_why() {
     let expected = format!("at once: {} run", cores.min(4));
     assert!(text.contains(&expected), "not `{expected}`:\n{text}");
     let packing = &bench.json(&["plan", "tiny.toml", "--no-speed", "--slots", "3"])["packing"];
-    assert_eq!((&packing["slots"], &packing["why"]), (&3.into(), &"as asked for".into()), "{packing}");
+    assert_eq!((&packing["slots"], &packing["why"]), (&3.into(), &"as requested".into()), "{packing}");
     // One run has all cores.
     let one = ["tiny.toml", "--set", "grid.horizon.steps=20", "--set", "model.d-model=16"];
     let plan: Vec<&str> = ["plan", "--no-speed"].into_iter().chain(one).collect();

@@ -157,7 +157,7 @@ fn a_longer_horizon_goes_on_from_the_trunk_and_one_between_says_that_it_cannot()
     let said = run("[50, 75, 100]");
     assert!(!said.stderr.contains("too late"), "{}", said.stderr);
     assert_eq!(spent()[&100], 0.4);
-    run("[50, 60, 75, 100]").names(&["1 of the horizons came too late"]);
+    run("[50, 60, 75, 100]").names(&["1 horizon added too late"]);
     assert_eq!(spent()[&60], 1.0);
     let clusters: std::collections::BTreeSet<String> =
         rows(&bench, "tiny").values().map(|row| row["cluster"].to_string()).collect();

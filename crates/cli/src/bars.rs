@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use scalelaw_plan::table::duration;
+use scalelaw_report::format::duration;
 use scalelaw_runner::progress::{Next, Progress};
 use scalelaw_schema::plan::PlannedRun;
 use scalelaw_schema::record::Outcome;
-use scalelaw_schema::run_id::{RunId, readable};
+use scalelaw_schema::run_id::RunId;
+use scalelaw_schema::run_name::readable;
 
 use crate::say::Say;
 
@@ -169,7 +170,7 @@ impl Bars {
             bar.set_position(step);
             bar.set_message(format!(
                 "loss {loss:.3}  {} tokens/s",
-                scalelaw_schema::run_id::si(tokens_per_second)
+                scalelaw_schema::text::si(tokens_per_second)
             ));
             if let (Some(shown), Some(total)) = (self.runs.get(run), bar.length()) {
                 let (taken, own) =

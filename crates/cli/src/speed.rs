@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use scalelaw_plan::cost::packing::{Machine, pack};
 use scalelaw_plan::facts::PlanFacts;
-use scalelaw_plan::packing::{Machine, pack};
 use scalelaw_schema::device::{DeviceChoice, DeviceKind, DeviceReport, DeviceSpeed};
 use scalelaw_schema::plan::{Packing, Plan};
 use scalelaw_schema::run::RunSpec;

@@ -25,7 +25,7 @@ const SAMPLE_BYTES: u64 = 8 << 20;
 const MAX_VOCABULARY: u32 = 1 << 16;
 
 /// The smallest vocabulary: 256 bytes and the end of a document.
-const MIN_VOCABULARY: u32 = 257;
+const MIN_VOCABULARY: u32 = scalelaw_schema::BYTE_VOCAB_SIZE as u32;
 
 /// Version of the words, the ids and the rules of merging; part of every tokenizer's hash.
 const FORMAT: u32 = 1;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use scalelaw_schema::canonical::rounded;
 use scalelaw_schema::lr_rule::{Beta2Rule, RuleExponent, RuleExponents, RulePoint, RuleRange};
 use serde::{Deserialize, Serialize};
 
@@ -485,8 +486,7 @@ fn independent(columns: &[Vec<f64>]) -> Vec<usize> {
 
 /// e^x to 12 digits, so that what was 1024 is 1024 again.
 fn of_ln(x: f64) -> f64 {
-    let value = x.exp();
-    format!("{value:.11e}").parse().unwrap_or(value)
+    rounded(x.exp(), 12)
 }
 
 fn rms(values: &[f64]) -> f64 {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use scalelaw_schema::lr_rule::RuleExponent;
-use scalelaw_schema::run_id::si;
+use scalelaw_schema::text::si;
 
 use crate::critical_batch::CriticalBatches;
 use crate::learning_rate::{LrConclusion, LrLaw};

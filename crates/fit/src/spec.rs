@@ -29,7 +29,7 @@ impl FitSpec {
             objective: Objective::LogHuber(1e-3),
             bootstrap: 1000,
             seed: 0,
-            level: 0.95,
+            level: scalelaw_schema::LEVEL,
             holdout_compute: None,
             predict: Vec::new(),
         }

@@ -1,19 +1,30 @@
-//! Why a sweep cannot be planned, or must not be started.
+//! Why a sweep cannot be planned, or may not start.
 
 use thiserror::Error;
 
-/// What is wrong with a sweep.
+/// Why a sweep is refused.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum PlanError {
-    /// A value of the sweep file that cannot be. The path is dotted, with positions as `[0]`, so that the line
-    /// can be shown by [`scalelaw_schema::source::Layers::error_at`].
+    /// An invalid value in the sweep file. [`scalelaw_schema::source::Layers::error_at`] shows its line.
     #[error("`{path}`: {message}")]
-    Sweep { path: String, message: String },
+    Sweep {
+        /// Dotted path of the value, with positions as `[0]`.
+        path: String,
+        /// What is wrong, and a hint.
+        message: String,
+    },
     /// The plan needs more than a limit of the sweep allows.
     #[error(
         "over budget: `limits.{limit}` allows {allowed}, the plan needs {planned} (hint: a smaller grid, or a higher limit)"
     )]
-    OverBudget { limit: &'static str, allowed: String, planned: String },
+    OverBudget {
+        /// Key under `[limits]`.
+        limit: &'static str,
+        /// Its value, with the unit.
+        allowed: String,
+        /// The sum over the runs, with the unit.
+        planned: String,
+    },
 }
 
 impl PlanError {

@@ -1,7 +1,8 @@
-//! What the planner must be told, since it reads no file and asks no device.
+//! What the planner must be given, since it reads no file and opens no device.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use scalelaw_schema::BYTE_VOCAB_SIZE;
 use scalelaw_schema::device::DeviceSpeed;
 use scalelaw_schema::eval::EvalSpec;
 use scalelaw_schema::lr_rule::LrRule;
@@ -10,42 +11,39 @@ use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::sweep::{SweepSpec, TokenizerChoice};
 
-/// Bytes, and a mark that ends a document: what every vocabulary holds before the first merge.
-pub(crate) const BYTE_VOCAB: usize = 257;
-
-/// The machine, the text and what was done before.
+/// The machine, the text and the state of earlier runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanFacts {
     /// Each corpus that the sweep names, under each of its tokenizers.
     pub corpora: BTreeMap<(TokenizerChoice, String), CorpusFacts>,
-    /// What a run under each tokenizer is asked about each skill of `[measure]`; a skill without it is left out.
+    /// The evaluation of each skill of `[measure]` under each tokenizer; a skill without one is not measured.
     pub suites: BTreeMap<(TokenizerChoice, String), EvalSpec>,
-    /// What the plan's reader should know of the text, one sentence each.
+    /// Warnings about the text for the reader of the plan, one sentence each.
     pub notes: Vec<String>,
-    /// Measured speed of the device; without it no time, energy or money is told.
+    /// Measured speed of the device; without it the plan has no time, energy or money.
     pub speed: Option<DeviceSpeed>,
     /// Runs that train at once, at least 1.
     pub slots: usize,
-    /// How the runs are packed onto the machine, where that is decided: for the reader of the plan.
+    /// How the runs are packed onto the machine, once that is decided; shown with the plan.
     pub packing: Option<Packing>,
     /// Memory of the device, bytes; the slots share it.
     pub memory_bytes: Option<u64>,
     /// Largest buffer that a kernel of the device may bind, bytes.
     pub max_binding_bytes: Option<u64>,
-    /// Free space where the run folders go, bytes.
+    /// Free disk space for run folders, bytes.
     pub free_disk_bytes: Option<u64>,
     /// Runs that have a folder, finished or not: their budgets are frozen.
     pub started: BTreeSet<RunId>,
-    /// How each run ended that is over. Read, as [`PlanFacts::checkpoints`], only where the sweep says `trunk = true`.
+    /// Outcome of each completed run. Read, as [`PlanFacts::checkpoints`], only if the sweep has `trunk = true`.
     pub over: BTreeMap<RunId, Outcome>,
-    /// Steps whose checkpoints lie in each run's folder.
+    /// Steps of the checkpoints in each run's folder.
     pub checkpoints: BTreeMap<RunId, BTreeSet<u64>>,
-    /// Optimal N that the smaller budgets show, by position in [`Plan::budgets`]. Read only where the sweep says
+    /// Optimal N that the smaller budgets show, by position in [`Plan::budgets`]. Read only if the sweep has
     /// `center = "fit"`.
     pub centers: BTreeMap<usize, f64>,
-    /// The rule that the sweep names as `train.lr-rule`; the built-in one holds where there is none.
+    /// The rule that the sweep names as `train.lr-rule`. Defaults to the built-in one.
     pub lr_rule: Option<LrRule>,
-    /// The plan on the disk, where there is one.
+    /// The plan on the disk, if any.
     pub frozen: Option<Plan>,
 }
 
@@ -56,22 +54,22 @@ pub struct CorpusFacts {
     pub tokens: String,
     /// Size of the vocabulary.
     pub vocab_size: usize,
-    /// Training tokens, where the end of the corpus is known.
+    /// Training tokens, if the end of the corpus is known.
     pub train_tokens: Option<u64>,
 }
 
 impl PlanFacts {
-    /// What can be said before any text is read: each corpus stands under its own name as hash. The plan made
-    /// from this tells every error of the sweep file that needs no text, and, by [`crate::tokens_needed`], how
-    /// far each corpus must be read.
+    /// Facts before any text is read: each corpus has its own name as its hash. The plan made from this shows every
+    /// error of the sweep file that does not depend on text, and [`crate::tokens_needed`] computes from it how far each
+    /// corpus must be read.
     pub fn draft(sweep: &SweepSpec) -> PlanFacts {
         let trained_on = sweep.data.mixture.0.iter().flat_map(BTreeMap::keys);
-        let judged_on = sweep.eval.iter().flat_map(|eval| eval.corpora.iter().flatten());
-        let names: BTreeSet<&String> = trained_on.chain(judged_on).collect();
+        let evaluated_on = sweep.eval.iter().flat_map(|eval| eval.corpora.iter().flatten());
+        let names: BTreeSet<&String> = trained_on.chain(evaluated_on).collect();
         let mut corpora = BTreeMap::new();
         for &tokenizer in &sweep.data.tokenizer.0 {
             let vocab_size = match tokenizer {
-                TokenizerChoice::Bytes => BYTE_VOCAB,
+                TokenizerChoice::Bytes => BYTE_VOCAB_SIZE,
                 TokenizerChoice::Bpe(vocab_size) => vocab_size as usize,
             };
             for &name in &names {

@@ -1,4 +1,4 @@
-//! From a cell to its runs: every mixture, every value of the recipe, and what each will cost.
+//! From a cell to its runs: every mixture, every value of the recipe, and the cost of each.
 
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count;
@@ -6,74 +6,66 @@ use scalelaw_schema::eval::{EvalRequest, EvalSpec};
 use scalelaw_schema::plan::{DroppedCell, PlannedRun};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Recipe, Schedule};
 use scalelaw_schema::run::{Cadence, Cell as PlacedCell, RunSpec};
-use scalelaw_schema::run_id::{RunId, si};
+use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::shape::ModelSpec;
-use scalelaw_schema::sweep::{CostChoice, Length, ScheduleChoice};
+use scalelaw_schema::sweep::{Length, ScheduleChoice};
+use scalelaw_schema::text::counted;
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
-use crate::blends::Blend;
-use crate::cell::{Cell, dropped};
-use crate::estimate::{estimate, largest_binding_bytes, micro_batch};
+use crate::cost::estimate::estimate;
+use crate::cost::memory::{largest_binding_bytes, micro_batch};
 use crate::facts::PlanFacts;
+use crate::grid::cell::{Cell, DropReason};
 use crate::learning_rate::{lr_by_rule, rule_point};
-use crate::resolve::{BETA2, Choices, LrChoice, RecipeChoice, Setting, WARMUP_FRACTION, WARMUP_STEPS_MAX};
+use crate::resolve::Choices;
+use crate::resolve::mixtures::MixtureChoice;
+use crate::resolve::recipes::{BETA2, LrChoice, RecipeChoice, WARMUP_FRACTION, WARMUP_STEPS_MAX};
+use crate::resolve::settings::Setting;
 
 /// Added to the root of AdamW's second moment.
 const ADAM_EPS: f64 = 1e-8;
 
-/// Deviation of the initial weights (GPT-2).
+/// Standard deviation of the initial weights (GPT-2).
 const INIT_STD: f64 = 0.02;
 
-/// Rows of `metrics.jsonl` per run: enough for a curve.
+/// Rows of `metrics.jsonl` per run: enough to draw a curve.
 const LOG_ROWS: u64 = 100;
 
-/// All runs of a cell, or why it is dropped.
+/// Every run of a cell, or why it is dropped.
 pub(crate) fn runs(
     cell: &Cell,
     setting: &Setting,
     choices: &Choices,
     facts: &PlanFacts,
-    cost: Option<&CostChoice>,
-) -> Result<Vec<PlannedRun>, DroppedCell> {
-    let blends = choices.blends.get(&setting.tokenizer).map_or(&[][..], Vec::as_slice);
-    let dropped = |why: String| dropped(cell.label.clone(), why);
+) -> Result<Vec<PlannedRun>, DropReason> {
+    let mixtures = choices.mixtures.get(&setting.tokenizer).map_or(&[][..], Vec::as_slice);
     let slots = facts.slots.max(1);
     let bytes_per_slot = facts.memory_bytes.map(|bytes| bytes as f64 / slots as f64);
     let (_, memory_bytes) =
         micro_batch(&cell.shape, setting.context_len, setting.batch_sequences, bytes_per_slot);
-    if let Some(bytes) = bytes_per_slot
-        && memory_bytes > bytes
+    if let Some(per_slot) = bytes_per_slot
+        && memory_bytes > per_slot
     {
-        let why = format!(
-            "it needs {} bytes for one sequence, and a slot has {} (hint: fewer slots)",
-            si(memory_bytes),
-            si(bytes)
-        );
-        return Err(dropped(why));
+        return Err(DropReason::Memory { needed: memory_bytes, per_slot });
     }
     let binding_bytes = largest_binding_bytes(&cell.shape, setting.context_len);
-    if let Some(bytes) = facts.max_binding_bytes
-        && binding_bytes > bytes as f64
+    if let Some(allowed) = facts.max_binding_bytes.map(|bytes| bytes as f64)
+        && binding_bytes > allowed
     {
-        let why = format!(
-            "its largest buffer has {} bytes, and the device binds {} at most",
-            si(binding_bytes),
-            si(bytes as f64)
-        );
-        return Err(dropped(why));
+        return Err(DropReason::Binding { needed: binding_bytes, allowed });
     }
 
     let mut runs = Vec::new();
-    for blend in blends {
+    for mixture in mixtures {
         for recipe in &choices.recipes {
-            let run = run(cell, setting, choices, blend, recipe);
-            run.train.check().map_err(|error| dropped(error.to_string()))?;
+            let run = run(cell, setting, choices, mixture, recipe);
+            run.train.check()?;
             let d = run.train.tokens() as f64;
             runs.push(PlannedRun {
                 n: choices.rule.n(&cell.shape),
                 d,
                 c: choices.rule.c(&cell.shape, setting.context_len, d),
-                estimate: estimate(&run, memory_bytes, facts.speed.as_ref(), slots, cost),
+                estimate: estimate(&run, memory_bytes, facts, choices.cost.as_ref()),
                 run,
             });
         }
@@ -81,21 +73,31 @@ pub(crate) fn runs(
     Ok(runs)
 }
 
-/// A dropped cell in full: with what is swept beside its grid, and how many runs it would have had.
-pub(crate) fn in_full(dropped: DroppedCell, setting: &Setting, choices: &Choices) -> DroppedCell {
-    let mut cell = dropped.cell;
+/// A dropped cell, labelled with what is swept beside its grid and how many runs it would have had.
+pub(crate) fn dropped(
+    mut cell: String,
+    why: &DropReason,
+    setting: &Setting,
+    choices: &Choices,
+) -> DroppedCell {
     if !setting.label.is_empty() {
         cell += &format!(", {}", setting.label);
     }
-    let n_blends = choices.blends.get(&setting.tokenizer).map_or(0, Vec::len);
-    match n_blends * choices.recipes.len() {
+    let n_mixtures = choices.mixtures.get(&setting.tokenizer).map_or(0, Vec::len);
+    match n_mixtures * choices.recipes.len() {
         1 => {}
-        n_runs => cell += &format!(" ({n_runs} runs)"),
+        n_runs => cell += &format!(" ({})", counted(n_runs, "run")),
     }
-    DroppedCell { cell, ..dropped }
+    DroppedCell { cell, why: why.to_string() }
 }
 
-fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe: &RecipeChoice) -> RunSpec {
+fn run(
+    cell: &Cell,
+    setting: &Setting,
+    choices: &Choices,
+    mixture: &MixtureChoice,
+    recipe: &RecipeChoice,
+) -> RunSpec {
     let at = rule_point(cell, setting);
     let lr_by_rule = || match &choices.lr_rule {
         Some(rule) => rule.lr(at),
@@ -137,12 +139,12 @@ fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe:
             precision: choices.precision,
             parametrisation: choices.parametrisation,
         },
-        mixture: blend.mixture.clone(),
+        mixture: mixture.mixture.clone(),
         seed: recipe.seed,
         start: Start::Init,
     };
     let id = RunId::of(&train);
-    let evals = blend.corpora.iter().map(|corpus| EvalRequest {
+    let evals = mixture.corpora.iter().map(|corpus| EvalRequest {
         name: corpus.name.clone(),
         spec: EvalSpec::HeldOut {
             tokens: corpus.tokens.clone(),
@@ -157,7 +159,7 @@ fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe:
         schema_version: SCHEMA_VERSION,
         cell: PlacedCell { budget_flops: cell.budget_flops, cluster: Some(id.clone()) },
         id,
-        corpora: blend.corpora.clone(),
+        corpora: mixture.corpora.clone(),
         evals: evals.chain(skill_evals).collect(),
         cadence: Cadence {
             log_steps: every(LOG_ROWS),

@@ -1,30 +1,30 @@
-//! From a size to a shape: the family of transformers that sizes made by rule are taken from.
+//! From a size to a shape: the family of transformers from which a size is chosen by rule.
 
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::shape::{Head, ModelShape};
 
-/// Width over depth where the sweep names none: between the 8 of the smallest models here and the 128 of the
+/// Default width over depth: between the 8 of the smallest models here and the 128 of the
 /// largest published ones. Kaplan et al. 2020 (section 3) lose below 3 % over a factor of 40.
-pub const ASPECT: f64 = 32.0;
+pub(crate) const ASPECT: f64 = 32.0;
 
 /// Fewest blocks: a model of one block behaves unlike the others, and Kaplan et al. leave it out of their fits.
 const DEPTH_MIN: usize = 2;
 
-/// Widest model of the family: beyond 1e11 parameters.
+/// Widest model of the family, which has more than 1e11 parameters.
 const WIDTH_MAX: usize = 8192;
 
 /// What a family of shapes has in common.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FamilySpec {
+pub(crate) struct FamilySpec {
     /// Size of the vocabulary.
     pub vocab_size: usize,
     /// Output projection.
     pub head: Head,
     /// Rule that N is counted under.
     pub rule: CountRule,
-    /// Width over depth to aim at.
+    /// Target of width over depth.
     pub aspect: f64,
-    /// Width of one head; by the width of the model where absent.
+    /// Width of one head. Defaults to a width that depends on that of the model.
     pub d_head: Option<usize>,
     /// Smallest and largest width.
     pub width_range: Option<[usize; 2]>,
@@ -32,7 +32,7 @@ pub struct FamilySpec {
 
 /// Every shape of a family, sorted by N.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Family {
+pub(crate) struct Family {
     spec: FamilySpec,
     members: Vec<Member>,
 }
@@ -90,7 +90,7 @@ impl Family {
         self.spec.rule
     }
 
-    /// Smallest and largest N, where there is any shape at all.
+    /// Smallest and largest N; `None` if no shape satisfies the spec.
     pub fn range(&self) -> Option<[f64; 2]> {
         Some([self.members.first()?.n, self.members.last()?.n])
     }
@@ -116,14 +116,14 @@ fn widths_of_depth(n_layer: usize, aspect: f64) -> [f64; 2] {
 
 /// Width of the SwiGLU's hidden layer: 8/3 of the model's width, so that its three matrices have the parameters
 /// of an ungated layer four times as wide (Shazeer 2020, arXiv:2002.05202), rounded up to a multiple of 8.
-pub fn d_ff_by_rule(d_model: usize) -> usize {
+pub(crate) fn d_ff_by_rule(d_model: usize) -> usize {
     (8 * d_model).div_ceil(3).next_multiple_of(8)
 }
 
-/// Number of heads: heads as near as possible to `d_head` wide (16 up to a width of 64, 32 up to 128, then 64,
-/// where it is absent), and two heads at least. None where no even head width divides `d_model`, or where a
-/// `d_head` that was asked for does not.
-pub fn heads_by_rule(d_model: usize, d_head: Option<usize>) -> Option<usize> {
+/// Number of heads: those of a width as near as possible to `d_head` (which defaults to 16 up to a width of 64, 32 up
+/// to 128, then 64), and at least two. `None` if no even head width divides `d_model`, or if the given `d_head` does
+/// not.
+pub(crate) fn heads_by_rule(d_model: usize, d_head: Option<usize>) -> Option<usize> {
     if let Some(d_head) = d_head {
         let fits = d_head > 0 && d_head.is_multiple_of(2) && d_model.is_multiple_of(d_head);
         return (fits && d_model > 0).then(|| d_model / d_head);
@@ -135,7 +135,7 @@ pub fn heads_by_rule(d_model: usize, d_head: Option<usize>) -> Option<usize> {
     };
     let divisors = (1..=d_model / 2).filter(|n_head| d_model.is_multiple_of(2 * n_head));
     divisors.min_by(|&a, &b| {
-        // Few heads come first in case of a tie; one head alone only where nothing else divides.
+        // Fewer heads win a tie; a single head only if nothing else divides.
         let cost = |n_head: usize| {
             let one_head = if n_head == 1 { 1e3 } else { 0.0 };
             one_head + ((d_model / n_head) as f64 / aim).ln().abs()
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn shapes_by_rule_stay_what_they_are() {
-        // A change here gives every later sweep other models: runs of older ones are then trained anew.
+        // A change here gives every later sweep other models, so runs of older sweeps would be trained again.
         let family = Family::new(spec());
         for (n, expected) in [
             (1e4, (2, 16, 48)),

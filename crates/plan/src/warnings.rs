@@ -1,4 +1,4 @@
-//! What a person should know before starting.
+//! What the user should know before starting.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
@@ -6,11 +6,12 @@ use std::mem::discriminant;
 use scalelaw_schema::count;
 use scalelaw_schema::lr_rule::RulePoint;
 use scalelaw_schema::plan::{Plan, PlannedRun};
-use scalelaw_schema::run_id::{RunId, si};
+use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::sweep::SweepSpec;
+use scalelaw_schema::text::{bytes, counted, si};
 
+use crate::cost::limits::unknown_sums;
 use crate::facts::PlanFacts;
-use crate::limits::unknowable;
 
 /// Training tokens that each token set must hold so that no run reads one twice: the largest D times weight over
 /// the runs, by content hash.
@@ -44,16 +45,16 @@ pub(crate) fn repeats(plan: &Plan, facts: &PlanFacts) -> Vec<String> {
             .filter(|run| reads(run).any(|(hash, tokens)| hash == corpus.tokens && tokens > held))
             .count();
         warnings.push(format!(
-            "corpus `{name}` holds {} training tokens: {n_runs} of {} runs read it more than once, at most {:.1} times",
+            "corpus `{name}` has {} training tokens: {n_runs} of {} read it more than once, at most {:.1} times",
             si(held as f64),
-            plan.runs.len(),
+            counted(plan.runs.len(), "run"),
             most as f64 / held.max(1) as f64
         ));
     }
     warnings
 }
 
-/// Runs for which the measured learning-rate rule is a guess: outside of its range, or of another kind than the runs
+/// Runs for which the measured learning-rate rule is extrapolated: outside its range, or of another kind than the runs
 /// that it was measured on.
 pub(crate) fn beyond_rule(plan: &Plan) -> Vec<String> {
     let Some(rule) = &plan.lr_rule else { return Vec::new() };
@@ -77,30 +78,33 @@ pub(crate) fn beyond_rule(plan: &Plan) -> Vec<String> {
     // The last one: the largest run is the farthest out.
     if let Some(names) = outside.last() {
         warnings.push(format!(
-            "{name} is used outside of its range for {} of {} runs, such as {}",
+            "{name} is extrapolated for {} of {}, for example {}",
             outside.len(),
-            plan.runs.len(),
+            counted(plan.runs.len(), "run"),
             names.join(", ")
         ));
     }
     contexts.retain(|context_len| !rule.context_len.contains(context_len));
     if !contexts.is_empty() {
-        let measured = &rule.context_len;
-        warnings.push(format!("{name} was measured at contexts of {measured:?} tokens, not of {contexts:?}"));
+        let list = |lengths: &mut dyn Iterator<Item = &usize>| {
+            lengths.map(usize::to_string).collect::<Vec<_>>().join(" and ")
+        };
+        let (measured, used) = (list(&mut rule.context_len.iter()), list(&mut contexts.iter()));
+        warnings.push(format!("{name} was measured at context length {measured}, not {used}"));
     }
     if has_other_schedule {
-        warnings.push(format!("{name} was measured with another schedule"));
+        warnings.push(format!("{name} was measured with a different schedule"));
     }
     warnings
 }
 
-/// Limits that cannot be checked, and a disk that is too small.
+/// Limits that cannot be checked, and a disk without enough space.
 pub(crate) fn resources(plan: &Plan, sweep: &SweepSpec, facts: &PlanFacts) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(limits) = &sweep.limits {
-        for limit in unknowable(limits, &plan.total) {
+        for limit in unknown_sums(limits, &plan.total) {
             warnings.push(format!(
-                "`limits.{limit}` is not checked: the plan does not know it (hint: it takes a measured speed, and for energy and money the values under `[cost]`)"
+                "`limits.{limit}` cannot be checked: the plan has no estimate of it (hint: this needs a measured speed, and `[cost]` for energy and money)"
             ));
         }
     }
@@ -108,15 +112,15 @@ pub(crate) fn resources(plan: &Plan, sweep: &SweepSpec, facts: &PlanFacts) -> Ve
         && plan.total.disk_bytes > free as f64
     {
         warnings.push(format!(
-            "the runs need {} bytes on the disk, and {} are free (hint: `keep = \"none\"`)",
-            si(plan.total.disk_bytes),
-            si(free as f64)
+            "the runs need {} of disk but only {} are free (hint: `keep = \"none\"`)",
+            bytes(plan.total.disk_bytes),
+            bytes(free as f64)
         ));
     }
     warnings
 }
 
-/// Runs of started budgets that the plan on the disk has and this one has not.
+/// Started runs that the plan on the disk has and this one has not.
 pub(crate) fn left_behind(plan: &Plan, facts: &PlanFacts) -> Vec<String> {
     let Some(frozen) = &facts.frozen else { return Vec::new() };
     let ids: BTreeSet<&RunId> = plan.runs.iter().map(|run| &run.run.id).collect();
@@ -127,8 +131,12 @@ pub(crate) fn left_behind(plan: &Plan, facts: &PlanFacts) -> Vec<String> {
         .count();
     match n_lost {
         0 => Vec::new(),
+        1 => vec![
+            "1 started run is no longer in the plan because the sweep or its text changed; its folder is kept, and the fit still uses it"
+                .to_string(),
+        ],
         n => vec![format!(
-            "{n} runs that have started are no part of the plan any more, since the sweep or its text has changed; what they left stays where it is"
+            "{n} started runs are no longer in the plan because the sweep or its text changed; their folders are kept, and the fit still uses them"
         )],
     }
 }

@@ -1,8 +1,8 @@
 //! The files under `configs/`, read and expanded as a person would.
 
+use scalelaw_plan::cost::limits::check_limits;
+use scalelaw_plan::expand;
 use scalelaw_plan::facts::PlanFacts;
-use scalelaw_plan::limits::check_limits;
-use scalelaw_plan::{expand, table};
 use scalelaw_schema::device::{DeviceSpeed, TrainingSpeed};
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::source::{Layers, TomlText};
@@ -34,7 +34,6 @@ fn plan_of(name: &str, flops_per_second: f64, slots: usize) -> Plan {
     assert_eq!(plan.sweep, name);
     assert!(plan.dropped.is_empty(), "{name}: {:?}", plan.dropped);
     assert!(plan.warnings.is_empty(), "{name}: {:?}", plan.warnings);
-    println!("{}", table::table(&plan, 80));
     plan
 }
 

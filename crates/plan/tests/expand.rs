@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use scalelaw_plan::cost::limits::check_limits;
 use scalelaw_plan::facts::{CorpusFacts, PlanFacts};
 use scalelaw_plan::learning_rate::lr_by_rule;
-use scalelaw_plan::limits::check_limits;
 use scalelaw_plan::{PlanError, expand, outstanding, tokens_needed};
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::device::{DeviceSpeed, TrainingSpeed};
@@ -172,7 +172,7 @@ fn every_swept_value_multiplies_and_equal_runs_are_merged_with_a_warning() {
     }
     let plan = plan(&format!("{PRODUCT}seed = [0, 1, 0]\nlr = [1e-3, 1e-3]"));
     assert_eq!(plan.runs.len(), 2);
-    assert!(plan.warnings[0].starts_with("4 runs came out equal"), "{:?}", plan.warnings);
+    assert!(plan.warnings[0].starts_with("4 duplicate runs"), "{:?}", plan.warnings);
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn warm_up_and_cool_down_are_lengths_or_shares() {
 }
 
 #[test]
-fn a_cell_that_cannot_be_is_dropped_with_its_reason_and_the_others_stay() {
+fn an_untrainable_cell_is_dropped_with_its_reason_and_the_others_stay() {
     let memory = |bytes| PlanFacts { memory_bytes: Some(bytes), slots: 2, ..PlanFacts::new(BTreeMap::new()) };
     let binding = |bytes| PlanFacts { max_binding_bytes: Some(bytes), ..PlanFacts::new(BTreeMap::new()) };
     let plain = || PlanFacts::new(BTreeMap::new());
@@ -240,21 +240,21 @@ fn a_cell_that_cannot_be_is_dropped_with_its_reason_and_the_others_stay() {
             plain(),
             (9, 1),
             "budget 1.00e11, N 81.3K",
-            "174 steps are fewer",
+            "174 steps, fewer than `min-steps` = 200",
         ),
         (
             train(ISOFLOP, "warmup = { steps = 200 }"),
             plain(),
             (9, 1),
             "budget 1.00e11, N 81.3K",
-            "200 of the warm-up",
+            "a warm-up of 200",
         ),
         (
             iso("sizes = 5", "sizes = 20"),
             plain(),
             (28, 12),
             "budget 1.00e11, N 10.4K",
-            "its shape is that of N 9.17K too",
+            "same shape as N 9.17K",
         ),
         (
             iso("[model]", "[model]\nwidth-range = [20, 64]"),
@@ -273,8 +273,8 @@ fn a_cell_that_cannot_be_is_dropped_with_its_reason_and_the_others_stay() {
         (product("= 32", "= [32, 33]"), plain(), (1, 1), "L2 d33, 100 steps", "heads of even width"),
         (product("= 32", "= [32, 48]\nd-head = 32"), plain(), (1, 1), "L2 d48, 100 steps", "heads of 32"),
         (product("= 32", "= 32\nn-head = [2, 3]"), plain(), (1, 1), "L2 d32 h3", "3 heads"),
-        (product("= 32", "= [32, 1024]"), memory(200_000_000), (1, 1), "L2 d1024", "fewer slots"),
-        (product("= 32", "= [32, 4096]"), binding(100_000_000), (1, 1), "L2 d4096", "binds 100M at most"),
+        (product("= 32", "= [32, 1024]"), memory(200_000_000), (1, 1), "L2 d1024", "fewer `--slots`"),
+        (product("= 32", "= [32, 4096]"), binding(100_000_000), (1, 1), "L2 d4096", "binds at most 100 MB"),
         (product("steps = 100", "tokens = [1e5, 1e17]"), plain(), (1, 1), "D 100000T", "counted exactly"),
         (product("n-layer = 2", "n-layer = [2, 1e15]"), plain(), (1, 1), "d32, 100 steps", "counted exactly"),
         (
@@ -319,39 +319,39 @@ fn a_bad_value_is_an_error_at_its_line() {
         (iso("sizes = 5", "sizes = 0"), "sizes = 0", "between 1 and"),
         (iso("0.5", "-0.5"), "span-decades = -0.5", "must be positive"),
         (iso("= 20", "= 0"), "tokens-per-param = 0", "must be positive"),
-        (iso("[1e12, 1e11]", "[1e12, 1e12]"), "budgets = [1e12, 1e12]", "stands twice"),
+        (iso("[1e12, 1e11]", "[1e12, 1e12]"), "budgets = [1e12, 1e12]", "is listed twice"),
         (iso("[1e12, 1e11]", "[0, 1e12]"), "budgets = [0, 1e12]", "must be positive"),
         (iso("[1e12, 1e11]", "[1e3]"), "budgets = [1e3]", "has no optimum at 20 tokens per parameter"),
         (iso("sizes = 5", "sizes = 5\nmin-steps = 1000000000"), "[grid]", "budget 1.00e11, N"),
-        (iso("[model]", "[model]\nsize = 3"), "size = 3", "made by the grid `isoflop`"),
-        (iso("name = \"iso\"", "name = \"../x\""), "name = \"../x\"", "cannot name a folder"),
-        (product("n-layer = 2", "n-layer = 2\nsize = 1e5"), "size = 1e5", "not both"),
-        (product("n-layer = 2", ""), "d-model = 32", "needs `n-layer`"),
+        (iso("[model]", "[model]\nsize = 3"), "size = 3", "the grid `isoflop` chooses the sizes itself"),
+        (iso("name = \"iso\"", "name = \"../x\""), "name = \"../x\"", "is not a valid folder name"),
+        (product("n-layer = 2", "n-layer = 2\nsize = 1e5"), "size = 1e5", "give either"),
+        (product("n-layer = 2", ""), "d-model = 32", "also needs `n-layer`"),
         (product("d-model = 32\nn-layer = 2", ""), "[model]", "`size`, or `d-model` with `n-layer`"),
         (product("d-model = 32\nn-layer = 2", "size = 1e5\nn-head = 2"), "n-head = 2", "goes with `d-model`"),
-        (product("n-layer = 2", "n-layer = 2.5"), "n-layer = 2.5", "no whole number"),
-        (product("n-layer = 2", "n-layer = 0"), "n-layer = 0", "below 1"),
+        (product("n-layer = 2", "n-layer = 2.5"), "n-layer = 2.5", "not a whole number"),
+        (product("n-layer = 2", "n-layer = 0"), "n-layer = 0", "at least 1"),
         (product("n-layer = 2", "n-layer = 2\nd-head = 7"), "d-head = 7", "even"),
-        (product("n-layer = 2", "n-layer = 2\nwidth-range = [9, 8]"), "width-range", "no width"),
-        (product("n-layer = 2", "n-layer = 2\ncontext-len = 0"), "context-len = 0", "below 1"),
-        (product("{ steps = 100 }", "{ steps = 0.5 }"), "horizon", "no whole number"),
+        (product("n-layer = 2", "n-layer = 2\nwidth-range = [9, 8]"), "width-range", "[9, 8] is empty"),
+        (product("n-layer = 2", "n-layer = 2\ncontext-len = 0"), "context-len = 0", "at least 1"),
+        (product("{ steps = 100 }", "{ steps = 0.5 }"), "horizon", "not a whole number"),
         (product("{ steps = 100 }", "{ tokens = -1 }"), "horizon", "must be positive"),
         (product("d-model = 32", "d-model = 33"), "[grid]", "L2 d33, 100 steps: d_model 33 is not divisible"),
-        (product("\"bytes\"", "{ bpe = 256 }"), "tokenizer = { bpe = 256 }", "room for a merge"),
+        (product("\"bytes\"", "{ bpe = 256 }"), "tokenizer = { bpe = 256 }", "room for merges"),
         (
             product("\"bytes\"", "[\"bytes\", \"bytes\"]"),
             "tokenizer = [\"bytes\", \"bytes\"]",
-            "stands twice",
+            "is listed twice",
         ),
-        (product("{ code = 1 }", "{ code = 0 }"), "mixture = { code = 0 }", "not positive"),
-        (product("{ code = 1 }", "[{ code = 1 }, { code = -1 }]"), "mixture", "not positive"),
+        (product("{ code = 1 }", "{ code = 0 }"), "mixture = { code = 0 }", "must be positive"),
+        (product("{ code = 1 }", "[{ code = 1 }, { code = -1 }]"), "mixture", "must be positive"),
         (product("{ code = 1 }", "{}"), "mixture = {}", "no source"),
-        (train("batch-sequences = [8, 8.5]"), "batch-sequences", "`8.5` is no whole number"),
+        (train("batch-sequences = [8, 8.5]"), "batch-sequences", "`8.5` is not a whole number"),
         (train("lr = 0"), "lr = 0", "must be positive"),
-        (train("lr = 1e-3\nlr-factor = 2"), "lr-factor = 2", "give one of them"),
+        (train("lr = 1e-3\nlr-factor = 2"), "lr-factor = 2", "remove one of the two"),
         (train("beta2 = 1"), "beta2 = 1", "below 1"),
         (train("weight-decay = -0.1"), "weight-decay = -0.1", "at least 0"),
-        (train("seed = -1"), "seed = -1", "no whole number"),
+        (train("seed = -1"), "seed = -1", "not a whole number"),
         (train("grad-clip-norm = 0"), "grad-clip-norm = 0", "must be positive"),
         (train("warmup = { fraction = 1.0 }"), "warmup = { fraction = 1.0 }", "below 1"),
         (train("schedule = { cosine = { final-fraction = 2 } }"), "schedule", "between 0 and 1"),
@@ -433,7 +433,7 @@ fn a_later_budget_moves_to_the_fit_and_one_that_has_started_stays() {
     assert_eq!((more.runs.len(), more.warnings.len()), (20, 0), "{:?}", more.warnings);
     assert!(fitted.runs.iter().all(|run| more.runs.contains(run)));
     let other = expand(&self::sweep(&format!("{text}lr = 1e-3")), &facts).unwrap();
-    assert!(other.warnings[0].starts_with("1 runs that have started"), "{:?}", other.warnings);
+    assert!(other.warnings[0].starts_with("1 started run is no longer in the plan"), "{:?}", other.warnings);
 
     // Without `fit` the file's guess holds, and a started budget still stays, which is said where it matters.
     let prior = self::sweep(&ISOFLOP.replace("tokens-per-param = 20", "tokens-per-param = 40"));
@@ -451,11 +451,11 @@ fn a_later_budget_moves_to_the_fit_and_one_that_has_started_stays() {
 fn beyond_a_limit_the_plan_is_refused_with_what_was_allowed_and_what_is_planned() {
     let cost = "[cost]\nwatts = 360\nprice-per-kwh = 0.5\ncurrency = \"EUR\"\n";
     for (limit, expected) in [
-        ("hours = 0.01", Some("`limits.hours` allows 0.01 h, the plan needs 0.1")),
+        ("hours = 0.01", Some("`limits.hours` allows 36s, the plan needs 9m")),
         ("hours = 10", None),
         ("flops = 1e12", Some("`limits.flops` allows 1.000e12 FLOPs, the plan needs 5.5")),
         ("flops = 1e15", None),
-        ("disk-bytes = 1e3", Some("`limits.disk-bytes` allows 1.00K bytes")),
+        ("disk-bytes = 1e3", Some("`limits.disk-bytes` allows 1.0 kB")),
         ("kwh = 0.001", Some("`limits.kwh` allows 0.001 kWh")),
         ("money = 0.01", Some("`limits.money` allows 0.01, the plan needs 0.0")),
         ("money = 10", None),
@@ -513,7 +513,7 @@ fn a_corpus_that_is_too_small_is_said_with_how_often_it_is_read() {
     let warnings = expand(&sweep, &facts).unwrap().warnings;
     assert_eq!(
         warnings,
-        ["corpus `code` holds 1.50M training tokens: 1 of 2 runs read it more than once, at most 2.0 times"]
+        ["corpus `code` has 1.50M training tokens: 1 of 2 runs read it more than once, at most 2.0 times"]
     );
 }
 

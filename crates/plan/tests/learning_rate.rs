@@ -74,7 +74,7 @@ fn an_lr_sweep_is_every_rate_at_every_size() {
 #[test]
 fn too_few_rates_are_refused() {
     for (train, part) in [
-        ("", "`train.lr-factor`: 1 different rates"),
+        ("", "`train.lr-factor`: 1 different rate cannot"),
         ("lr = [1e-3, 1e-2]", "`train.lr`: 2 different rates"),
         ("lr = [1e-3, 1e-3, 1e-2]", "`train.lr`: 2 different rates"),
     ] {
@@ -115,8 +115,8 @@ fn a_rule_that_is_used_where_it_was_not_measured_is_a_warning() {
             Box::new(|rule: &mut LrRule| rule.range.n = [1e6, 1e7]) as Box<dyn Fn(&mut LrRule)>,
             &["2 of 2", "N "][..],
         ),
-        ("", Box::new(|rule| rule.context_len = vec![256]), &["contexts of [256]", "{128}"]),
-        ("schedule = \"constant\"", Box::new(|_| ()), &["another schedule"]),
+        ("", Box::new(|rule| rule.context_len = vec![256]), &["at context length 256, not 128"]),
+        ("schedule = \"constant\"", Box::new(|_| ()), &["a different schedule"]),
     ] {
         let mut rule = rule();
         change(&mut rule);

@@ -57,12 +57,12 @@ fn a_validation_grid_has_the_runs_of_the_isoflop_grid() {
 }
 
 #[test]
-fn a_validation_grid_takes_two_texts_that_every_run_is_judged_by() {
+fn a_validation_grid_takes_two_texts_that_every_run_is_evaluated_on() {
     for (mixture, rest, lacks) in [
-        ("{ prose = 1 }", "", Some("judged by `prose` alone")),
-        ("{ prose = 1 }", "[eval]\ncorpora = [\"prose\"]", Some("judged by `prose` alone")),
+        ("{ prose = 1 }", "", Some("evaluated only on `prose`")),
+        ("{ prose = 1 }", "[eval]\ncorpora = [\"prose\"]", Some("evaluated only on `prose`")),
         ("[{ prose = 1 }, { code = 1 }]", "", Some("no text is common")),
-        ("[{ prose = 1, code = 1 }, { code = 1 }]", "", Some("judged by `code` alone")),
+        ("[{ prose = 1, code = 1 }, { code = 1 }]", "", Some("evaluated only on `code`")),
         ("{ prose = 1, code = 1 }", "", None),
         ("{ prose = 1 }", "[eval]\ncorpora = [\"code\"]", None),
         ("{ prose = 1 }", "[measure]\nskills = [\"lookup\"]", None),
@@ -88,11 +88,11 @@ fn uses_and_targets_are_those_of_the_file() {
 }
 
 #[test]
-fn a_number_or_a_name_that_cannot_be_is_an_error_at_its_line() {
+fn an_invalid_number_or_name_is_an_error_at_its_line() {
     for (old, new, line, parts) in [
-        ("[\"lookup\", \"mano\"]", "[]", "skills = []", ["names no skill", "leave `[measure]` out"]),
-        ("\"mano\"]", "\"mano\", \"mano\"]", "skills = ", ["`mano` stands twice", "leave one"]),
-        ("items = 200", "items = 0", "items = 0", ["at least 1", "leave it out"]),
+        ("[\"lookup\", \"mano\"]", "[]", "skills = []", ["`skills` is empty", "remove `[measure]`"]),
+        ("\"mano\"]", "\"mano\", \"mano\"]", "skills = ", ["`mano` is listed twice", "remove one"]),
+        ("items = 200", "items = 0", "items = 0", ["at least 1", "remove it"]),
         ("items-during = 20", "items-during = 0", "items-during = 0", ["at least 1", "`eval.during`"]),
         ("mano = 3", "manno = 3", "uses = ", ["unknown skill `manno`", "did you mean `mano`?"]),
         (
@@ -101,14 +101,14 @@ fn a_number_or_a_name_that_cannot_be_is_an_error_at_its_line() {
             "uses = ",
             ["unknown skill `sort`", "in `measure.skills`: `lookup`, `mano`"],
         ),
-        ("mano = 3", "mano = 0", "uses = ", ["weight 0 of `mano` must be positive", "leave out"]),
+        ("mano = 3", "mano = 0", "uses = ", ["weight 0 of `mano` must be positive", "remove"]),
         ("mano = 3", "mano = -1", "uses = ", ["weight -1 of `mano`", "positive"]),
         ("mano = 3", "mano = inf", "uses = ", ["weight inf of `mano`", "positive"]),
         (
             "clerk = { lookup = 1 }",
             "clerk = {}",
             "uses = ",
-            ["`clerk` weighs no skill", "`clerk = { lookup = 1 }`"],
+            ["`clerk` has no skill", "`clerk = { lookup = 1 }`"],
         ),
         (
             "{ lookup = { nll",

@@ -120,25 +120,30 @@ fn every_run_of_a_mix_is_judged_on_all_of_its_text_and_on_what_else_is_named() {
 }
 
 #[test]
-fn a_mix_that_cannot_be_is_an_error_at_its_line() {
+fn an_invalid_mix_is_an_error_at_its_line() {
     let mixture = "{ lookup = 1, mano = 1, prose = 3 }";
     for (old, new, line, parts) in [
-        (mixture, "{ lookup = 1 }", "mixture = ", ["one source", "add a source"]),
-        (mixture, "[{ lookup = 1, mano = 1 }, { mano = 1 }]", "mixture = ", ["from one", "leave one table"]),
-        (mixture, "{ lookup = 0.1, mano = 1.2 }", "mixture = ", ["sum to 1.3", "parts"]),
+        (mixture, "{ lookup = 1 }", "mixture = ", ["two or more sources", "add a source"]),
+        (
+            mixture,
+            "[{ lookup = 1, mano = 1 }, { mano = 1 }]",
+            "mixture = ",
+            ["varies one mixture", "keep one table"],
+        ),
+        (mixture, "{ lookup = 0.1, mano = 1.2 }", "mixture = ", ["sum to 1.3", "ratio"]),
         ("\"mano\"]", "\"manno\"]", "swept = ", ["unknown source `manno`", "did you mean `mano`?"]),
-        ("\"mano\"]", "\"lookup\"]", "swept = ", ["`lookup` stands", "twice"]),
-        ("[\"lookup\", \"mano\"]", "[]", "swept = ", ["no source", "a name in `data.mixture`"]),
+        ("\"mano\"]", "\"lookup\"]", "swept = ", ["`lookup` is listed", "twice"]),
+        ("[\"lookup\", \"mano\"]", "[]", "swept = ", ["is empty", "a source of `data.mixture`"]),
         ("0.8]", "1.0]", "fractions = ", ["`1` must be above 0 and below 1", "hint"]),
         ("0.05,", "0,", "fractions = ", ["`0` must be above 0 and below 1", "hint"]),
         ("0.05,", "-0.1,", "fractions = ", ["`-0.1` must be", "hint"]),
-        ("[model]", "[model]\nsize = 3", "size = 3", ["made by the grid `mix`", "hint"]),
+        ("[model]", "[model]\nsize = 3", "size = 3", ["the grid `mix` chooses the sizes itself", "hint"]),
         ("sizes = 5", "sizes = 0", "sizes = 0", ["between", "1 and"]),
         (
             "[train]",
             "[train]\nearly-stop = { margin = 0.1 }",
             "early-stop",
-            ["another mixture", "leave it out"],
+            ["different mixtures", "remove it"],
         ),
     ] {
         assert!(MIX.contains(old), "{old}");

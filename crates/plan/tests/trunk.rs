@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use scalelaw_plan::facts::PlanFacts;
-use scalelaw_plan::table::table;
 use scalelaw_plan::{PlanError, expand};
 use scalelaw_schema::device::{DeviceSpeed, TrainingSpeed};
 use scalelaw_schema::plan::{Plan, PlannedRun};
@@ -138,10 +137,6 @@ fn n_d_and_c_are_those_of_the_whole_path_and_the_sums_those_of_what_is_spent() {
     let eval = seconds(100) - 5.0 * of_20_steps;
     assert!((seconds(200) - eval - 6.0 * of_20_steps).abs() < 1e-9);
     assert!((seconds(400) - eval - 12.0 * of_20_steps).abs() < 1e-9);
-    let text = table(&plan, 140);
-    for part in ["from step", "160", "as separate runs: 34 % less"] {
-        assert!(text.contains(part), "{part} is missing in\n{text}");
-    }
 }
 
 #[test]
@@ -155,7 +150,7 @@ fn what_else_is_swept_has_a_trunk_of_its_own() {
         let Start::Branch { parent, .. } = &run.run.train.start else { continue };
         let place = by_id[parent];
         let parent = &plan.runs[place].run.train;
-        assert!(place < idx, "a branch before what it goes on from");
+        assert!(place < idx, "a branch before its trunk");
         assert_eq!((parent.seed, parent.recipe.lr_peak), (run.run.train.seed, run.run.train.recipe.lr_peak));
     }
 }
@@ -186,7 +181,7 @@ fn budgets_share_the_sizes_of_one_ladder_and_so_their_trunks() {
 }
 
 #[test]
-fn a_budget_that_moves_to_the_fit_goes_on_from_the_smaller_ones_that_are_over() {
+fn a_budget_that_moves_to_the_fit_branches_from_the_smaller_completed_ones() {
     let text = ISOFLOP.replace("shared-sizes = true", "shared-sizes = true\ncenter = \"fit\"");
     let first = plan(&text);
     let done: Vec<&PlannedRun> =
@@ -208,14 +203,14 @@ fn a_budget_that_moves_to_the_fit_goes_on_from_the_smaller_ones_that_are_over() 
         moved.runs.iter().filter(|run| run.run.cell.budget_flops == Some(3e11)).filter(
             |run| matches!(&run.run.train.start, Start::Branch { parent, .. } if ids.contains(parent)),
         );
-    assert!(n_going_on.count() >= 2, "{}", table(&moved, 140));
+    assert!(n_going_on.count() >= 2, "{:#?}", moved.runs);
 }
 
 #[test]
-fn a_trunk_that_cannot_be_is_refused_where_it_is_written() {
+fn an_invalid_trunk_is_refused_where_it_is_written() {
     let wsd = "schedule = { wsd = { cooldown = { fraction = 0.2 } } }";
     for (text, part) in [
-        (PRODUCT.replace(wsd, ""), "one rate until"),
+        (PRODUCT.replace(wsd, ""), "rate is constant until"),
         (PRODUCT.replace(wsd, "schedule = { cosine = { final-fraction = 0.1 } }"), "hint: `schedule = { wsd"),
         (ISOFLOP.replace("shared-sizes = true", ""), "hint: `shared-sizes = true`"),
     ] {
@@ -224,7 +219,7 @@ fn a_trunk_that_cannot_be_is_refused_where_it_is_written() {
         assert!(path == "train.trunk" && message.contains(part), "{part}: {error}");
     }
     let alone = plan(&PRODUCT.replace("[100, 200, 400]", "100"));
-    assert!(alone.warnings[0].contains("shares nothing"), "{:?}", alone.warnings);
+    assert!(alone.warnings[0].contains("has no effect"), "{:?}", alone.warnings);
     assert_eq!(alone.total.flops_separate, None);
 }
 
@@ -283,7 +278,7 @@ fn a_horizon_that_is_added_goes_on_from_what_is_left_and_says_so_where_it_is_lat
     let of_300 = with_horizon(&between, 300).run.id.clone();
     assert_eq!(start(&between, 350), branch(&of_300, 240));
     assert!(
-        between.warnings.iter().any(|text| text.contains("1 of the horizons came too late")),
+        between.warnings.iter().any(|text| text.contains("1 horizon added too late")),
         "{:?}",
         between.warnings
     );

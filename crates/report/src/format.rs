@@ -1,9 +1,10 @@
-//! Numbers as text: units, digits, intervals. What is not finite or not there is [`UNKNOWN`].
+//! Numbers as text: units, digits, intervals. What is missing or not finite is [`UNKNOWN`].
 
 use scalelaw_fit::conclusion::Interval;
-pub use scalelaw_schema::run_id::si;
+use scalelaw_schema::text;
+pub use scalelaw_schema::text::{bytes, si};
 
-/// What stands where a number is missing.
+/// Shown in place of a missing number.
 pub const UNKNOWN: &str = "not known";
 
 /// `text(value)` where there is a finite value, else [`UNKNOWN`].
@@ -63,24 +64,18 @@ pub fn residual(log_ratio: f64) -> String {
     if percent.is_finite() { minus(&format!("{percent:+.2} %")) } else { UNKNOWN.to_string() }
 }
 
-/// Seconds in the unit that a person would use.
+/// Seconds as `45s`, `12m30s`, `3h05m` or `2d04h`.
 pub fn duration(seconds: f64) -> String {
-    match seconds {
-        s if !s.is_finite() => UNKNOWN.to_string(),
-        s if s < 1.0 => format!("{:.0} ms", s * 1e3),
-        s if s < 100.0 => format!("{s:.1} s"),
-        s if s < 6000.0 => format!("{:.1} min", s / 60.0),
-        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
-        s => format!("{:.1} days", s / 86_400.0),
-    }
+    if seconds.is_finite() { text::duration(seconds) } else { UNKNOWN.to_string() }
 }
 
-/// Bytes in decimal units.
-pub fn bytes(x: f64) -> String {
-    [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")]
+/// A rate of computing in decimal units: `120 GFLOP/s`.
+pub fn flop_rate(flops_per_second: f64) -> String {
+    let (scaled, unit) = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")]
         .into_iter()
-        .find(|(size, _)| x >= *size)
-        .map_or_else(|| format!("{x:.0} B"), |(size, unit)| format!("{} {unit}", significant(x / size, 3)))
+        .find(|(size, _)| flops_per_second >= *size)
+        .map_or((flops_per_second, ""), |(size, unit)| (flops_per_second / size, unit));
+    format!("{} {unit}FLOP/s", si(scaled))
 }
 
 /// A whole number with thin spaces between thousands.
@@ -96,9 +91,9 @@ pub fn count(x: u64) -> String {
     text
 }
 
-/// `noun` after a count, in the plural where needed: `1 run`, `15 runs`.
+/// A count with its noun: `1 run`, `15 runs`.
 pub fn counted(x: usize, noun: &str) -> String {
-    format!("{} {noun}{}", count(x as u64), if x == 1 { "" } else { "s" })
+    format!("{} {}", count(x as u64), text::plural(x, noun))
 }
 
 /// A value with as many digits as its interval bears: two of the interval's half width, at least three of
@@ -179,11 +174,14 @@ mod tests {
             (power(1e12, 0), "10¹²"),
             (residual(0.01_f64.ln_1p()), "+1.00 %"),
             (residual(-0.002), "\u{2212}0.20 %"),
-            (duration(0.25), "250 ms"),
-            (duration(41.0), "41.0 s"),
-            (duration(744.0), "12.4 min"),
-            (duration(86_400.0), "24.0 h"),
-            (bytes(1.5e6), "1.50 MB"),
+            (duration(0.25), "0.2s"),
+            (duration(41.0), "41s"),
+            (duration(744.0), "12m24s"),
+            (duration(86_400.0), "1d00h"),
+            (duration(f64::NAN), "not known"),
+            (bytes(1.5e6), "1.5 MB"),
+            (flop_rate(1.2e11), "120 GFLOP/s"),
+            (flop_rate(2.34e12), "2.34 TFLOP/s"),
             (count(1234567), "1\u{202f}234\u{202f}567"),
             (counted(1, "run"), "1 run"),
             (counted(15, "run"), "15 runs"),

@@ -2,10 +2,13 @@
 //! Knows no files, no clock and no network.
 //!
 //! Reading order: numbers as text ([`format`]), charts ([`scale`], [`color`], [`chart`], [`svg`]), the
-//! runs joined from all sources ([`runs`]), the parts of the page in its order, and the page itself.
+//! runs joined from all sources ([`runs`]), the parts of the page in its order, the page itself, and what the
+//! command line prints ([`terminal`]).
 
 pub mod format;
 mod html;
+
+pub mod terminal;
 
 pub mod chart;
 pub mod color;
@@ -54,6 +57,7 @@ mod tests;
 use scalelaw_findings::Surface;
 use scalelaw_findings::learning_rate::LrConclusion;
 use scalelaw_fit::conclusion::{Conclusion, Fit, IsoFlopMinimum};
+use scalelaw_schema::LEVEL;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::{ExcludedRow, LossTable, MetricPoint, ResultRow};
 
@@ -148,8 +152,7 @@ impl<'a> ReportInput<'a> {
 
     /// Level of the fit's intervals, which is also that of the bands.
     fn level(&self) -> f64 {
-        const USUAL: f64 = 0.95;
-        self.fit().and_then(|fit| fit.intervals.values().next()).map_or(USUAL, |interval| interval.level)
+        self.fit().and_then(|fit| fit.intervals.values().next()).map_or(LEVEL, |interval| interval.level)
     }
 
     /// Name of a band in a legend.

@@ -6,10 +6,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Longest range: more is a slip, to be told before it fills the memory.
+use crate::EXACT_MAX;
+use crate::canonical::rounded;
+
+/// Most values of a range. More than this is a mistake, found before it fills the memory.
 const STEPS_MAX: usize = 100_000;
 
-/// The values of one swept quantity, spelt out in the order written. Integers are exact below 2^53.
+/// The values of one swept quantity, in the order written. Integers are exact below 2^53.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
     values: Vec<f64>,
@@ -33,7 +36,7 @@ impl Axis {
     pub fn counts(&self) -> Result<Vec<u64>, f64> {
         self.values
             .iter()
-            .map(|&x| if x >= 0.0 && x.fract() == 0.0 && x < 2f64.powi(53) { Ok(x as u64) } else { Err(x) })
+            .map(|&x| if x >= 0.0 && x.fract() == 0.0 && x < EXACT_MAX { Ok(x as u64) } else { Err(x) })
             .collect()
     }
 }
@@ -44,14 +47,14 @@ impl From<Vec<f64>> for Axis {
     }
 }
 
-/// `steps` values from `from` to `to`, both included: equal ratios where `log`, else equal differences.
+/// `steps` values from `from` to `to`, both included: with equal ratios if `log`, else with equal differences.
 fn spread(from: f64, to: f64, steps: usize, log: bool) -> Vec<f64> {
     let at = |step_idx: usize| {
         let (i, n) = (step_idx as f64, (steps - 1) as f64);
         if log {
             let x = (from.ln() + (to.ln() - from.ln()) * i / n).exp();
-            // To 12 digits: whole numbers come out whole, and ids do not hang on a machine's last bit of exp.
-            format!("{x:.11e}").parse().unwrap_or(x)
+            // Whole numbers come out whole, and ids do not depend on a machine's last bit of exp.
+            rounded(x, 12)
         } else {
             // Multiplied first, so that whole numbers stay whole.
             from + (to - from) * i / n
@@ -95,7 +98,7 @@ impl<'de> Visitor<'de> for AxisVisitor {
     }
 
     fn visit_f64<E: Error>(self, x: f64) -> Result<Axis, E> {
-        if x.is_finite() { Ok(Axis::one(x)) } else { Err(E::custom(format!("`{x}` is not finite"))) }
+        if x.is_finite() { Ok(Axis::one(x)) } else { Err(E::custom(format!("`{x}` must be finite"))) }
     }
 
     fn visit_i64<E: Error>(self, x: i64) -> Result<Axis, E> {
@@ -110,12 +113,12 @@ impl<'de> Visitor<'de> for AxisVisitor {
         let mut values = Vec::new();
         while let Some(x) = seq.next_element::<f64>()? {
             if !x.is_finite() {
-                return Err(A::Error::custom(format!("`{x}` is not finite")));
+                return Err(A::Error::custom(format!("`{x}` must be finite")));
             }
             values.push(x);
         }
         if values.is_empty() {
-            return Err(A::Error::custom("an empty list of values: the grid would be empty"));
+            return Err(A::Error::custom("the list of values is empty (hint: give at least one)"));
         }
         Ok(Axis { values })
     }
@@ -135,13 +138,15 @@ impl<'de> Visitor<'de> for AxisVisitor {
         let (from, to, is_log) = match (log, from, to) {
             (Some([from, to]), None, None) => (from, to, true),
             (None, Some(from), Some(to)) => (from, to, false),
-            _ => return Err(A::Error::custom("give either `log = [from, to]` or both `from` and `to`")),
+            _ => return Err(A::Error::custom("give either `log = [from, to]`, or both `from` and `to`")),
         };
         if steps > STEPS_MAX {
-            return Err(A::Error::custom(format!("`steps = {steps}`: a range has at most {STEPS_MAX}")));
+            return Err(A::Error::custom(format!(
+                "`steps = {steps}`: a range has at most {STEPS_MAX} values"
+            )));
         }
         if steps < 2 {
-            return Err(A::Error::custom(format!("`steps = {steps}`: a range needs at least 2")));
+            return Err(A::Error::custom(format!("`steps = {steps}`: a range needs at least 2 values")));
         }
         if is_log && !(from > 0.0 && to > 0.0) {
             return Err(A::Error::custom(format!("`log = [{from}, {to}]`: both ends must be positive")));

@@ -1,4 +1,4 @@
-//! Canonical JSON, the text that hashes are taken of.
+//! Canonical JSON, the text that hashes are taken of, and rounding that makes hashes reproducible.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use serde_json::Value;
 /// of insertion.
 ///
 /// # Panics
-/// Where `value` cannot be JSON (a map whose keys are not strings, a NaN): specs are plain data.
+/// If `value` cannot be JSON (a map whose keys are not strings, a NaN): specs are plain data.
 pub fn to_canonical_json<T: Serialize>(value: &T) -> String {
     let value = serde_json::to_value(value).expect("a spec is plain data");
     let mut text = String::new();
@@ -21,6 +21,13 @@ pub fn to_canonical_json<T: Serialize>(value: &T) -> String {
 /// The first 12 hex digits of blake3 over the canonical JSON of `value`.
 pub fn hash12<T: Serialize>(value: &T) -> String {
     blake3::hash(to_canonical_json(value).as_bytes()).to_hex()[..12].to_string()
+}
+
+/// `x` rounded to so many significant decimal digits, so that a hash does not depend on the last bits of a machine's
+/// mathematical functions.
+pub fn rounded(x: f64, digits: usize) -> f64 {
+    let decimals = digits.saturating_sub(1);
+    format!("{x:.decimals$e}").parse().unwrap_or(x)
 }
 
 fn write_value(value: &Value, out: &mut String) {

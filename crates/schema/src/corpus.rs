@@ -11,30 +11,30 @@ use crate::generator::GeneratedSpec;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CorpusSpec {
-    /// One line for a person.
+    /// One line that says what it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Licence of the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
-    /// What to do on a machine that lacks it.
+    /// How to get the files by hand, shown on a machine that lacks them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub how_to_obtain: Option<String>,
     /// The package that holds its files, for a machine that lacks them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub obtain: Option<DebianPackage>,
-    /// What stands before each document as `<tag>` where a sweep tags its sources; the corpus' name where absent.
+    /// Put before each document as `<tag>` if a sweep tags its sources. Defaults to the name of the corpus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
     /// Where the documents are.
     pub source: CorpusSource,
-    /// Documents longer than this are left out, bytes.
+    /// Longest document, bytes; longer ones are left out. Defaults to no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_document_bytes: Option<u64>,
-    /// Documents taken, the first in the order of a hash; all where absent. Not for crates.
+    /// Number of documents taken, the first in the order of a hash. Defaults to all. Not for crates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_documents: Option<u64>,
-    /// Share of the documents (of the crates, for a registry) that is held out; a twentieth where absent.
+    /// Share of the documents (of the crates, for a registry) that is held out. Defaults to 0.05.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out: Option<f64>,
 }
@@ -82,8 +82,8 @@ pub struct DebianPackage {
     pub package: String,
     /// The version that the hashes are of.
     pub version: String,
-    /// Where else the files are found, for a machine without Debian's tools.
+    /// Where else to find the files, shown on a machine without Debian's tools.
     pub elsewhere: String,
-    /// Path within the package to blake3 of the content, 64 hex digits.
+    /// Path within the package, to the blake3 hash of the content, 64 hex digits.
     pub files: BTreeMap<String, String>,
 }

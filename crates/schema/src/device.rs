@@ -1,4 +1,4 @@
-//! Which device a person asked for, and what a device is.
+//! Which device the user asked for, what devices there are, and how fast they are.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,14 +10,14 @@ use crate::SchemaError;
 /// `auto`, `cpu`, `wgpu`, `wgpu:1`, `cuda` or `cuda:1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The first real GPU, else the CPU, which is then said.
+    /// The first real GPU, else the CPU, with a message.
     Auto,
-    /// The processor.
+    /// The CPU.
     Cpu,
     /// A GPU through WGPU: the first real one, or the one with this index in `doctor`'s list. Only an index
     /// may name a software adapter.
     Wgpu(Option<usize>),
-    /// An NVIDIA card through CUDA: the first, or the one with this index. Only where the program was built with it.
+    /// An NVIDIA card through CUDA: the first, or the one with this index. Only if the program was built with it.
     Cuda(Option<usize>),
 }
 
@@ -58,25 +58,25 @@ impl fmt::Display for DeviceChoice {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceReport {
-    /// How to ask for it: `cpu`, `wgpu:0`, `cuda:0`.
+    /// The `--device` that selects it: `cpu`, `wgpu:0`, `cuda:0`.
     pub choice: String,
     /// Marketing name.
     pub name: String,
     /// Kind of adapter.
     pub kind: DeviceKind,
-    /// Interface (`vulkan`, `metal`, `dx12`, `cuda`); absent for the CPU.
+    /// Interface (`vulkan`, `metal`, `dx12`, `cuda`); `None` for the CPU.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub api: Option<String>,
     /// Driver with version.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub driver: Option<String>,
-    /// PCI bus id, where the driver tells.
+    /// PCI bus id, if the driver reports it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pci_bus_id: Option<String>,
     /// Largest buffer that a kernel may bind, bytes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_binding_bytes: Option<u64>,
-    /// Memory that training may use, bytes, where it is known.
+    /// Memory that training may use, bytes, if known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub memory_bytes: Option<u64>,
 }
@@ -85,21 +85,28 @@ pub struct DeviceReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceKind {
-    /// The processor, through burn's flex backend.
+    /// The CPU, through burn's flex backend.
     Cpu,
-    /// A card of its own.
+    /// A discrete card.
     DiscreteGpu,
     /// A GPU that shares the processor's memory.
     IntegratedGpu,
     /// A GPU of a virtual machine.
     VirtualGpu,
-    /// A driver that computes on the processor (lavapipe, WARP): for tests.
+    /// A driver that computes on the CPU (lavapipe, WARP), for tests.
     Software,
     /// The driver does not say.
     Other,
 }
 
-/// A short measurement of a device.
+impl DeviceKind {
+    /// Whether it is a GPU and no software adapter.
+    pub fn is_real_gpu(self) -> bool {
+        matches!(self, DeviceKind::DiscreteGpu | DeviceKind::IntegratedGpu | DeviceKind::VirtualGpu)
+    }
+}
+
+/// The measured speed of a device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSpeed {
@@ -110,6 +117,30 @@ pub struct DeviceSpeed {
     pub training: Vec<TrainingSpeed>,
     /// Slots that were busy.
     pub slots: usize,
+}
+
+/// What `scalelaw doctor` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DoctorReport {
+    /// Version of this format.
+    pub schema_version: u32,
+    /// Version and commit of the program.
+    pub program: String,
+    /// Features of burn that the program is built with.
+    pub features: &'static [&'static str],
+    /// Every device, or the one that was requested.
+    pub devices: Vec<DoctorDevice>,
+}
+
+/// A device and its measured speed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DoctorDevice {
+    /// The device; in JSON its fields are next to `speed`.
+    #[serde(flatten)]
+    pub report: DeviceReport,
+    /// Its speed; `None` if it was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<DeviceSpeed>,
 }
 
 /// Training rate of one slot for one shape.

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GeneratedSpec {
-    /// Decides the facts and every document; 0 where absent.
+    /// Seed of the facts and of every document. Defaults to 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// Number of distinct training documents, which are then read again; fresh ones without end where absent.
+    /// Number of distinct training documents, which are then read again. Defaults to an endless stream of new ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<u64>,
     /// What the documents are.
@@ -49,13 +49,13 @@ pub enum Exposures {
 pub struct LookupTask {
     /// Number of keys.
     pub facts: u64,
-    /// Bits of a key, a multiple of 4; 16 where absent.
+    /// Bits of a key, a multiple of 4. Defaults to 16.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_bits: Option<u32>,
-    /// Bits of a value, a multiple of 4; 8 where absent.
+    /// Bits of a value, a multiple of 4. Defaults to 8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_bits: Option<u32>,
-    /// How often each fact is stated; `uniform` where absent.
+    /// How often each fact is stated. Defaults to `uniform`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exposures: Option<Exposures>,
 }
@@ -66,20 +66,20 @@ pub struct LookupTask {
 pub struct BiographyTask {
     /// Number of people.
     pub people: u64,
-    /// How a life is told.
+    /// The form of a biography.
     pub form: BiographyForm,
-    /// How often each person is told of; `uniform` where absent.
+    /// How often each person is described. Defaults to `uniform`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exposures: Option<Exposures>,
 }
 
-/// How a life is told.
+/// The form of a biography.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BiographyForm {
-    /// Sentences in any order, each in one of 50 wordings. Items ask in wordings that no document has.
+    /// Sentences in any order, each in one of 50 wordings. Items use wordings that no document has.
     Sentences,
-    /// `name|city=...;born=...;`: few tokens, for small models. Items ask in this form too.
+    /// `name|city=...;born=...;`: few tokens, for small models. Items use this form too.
     Tuples,
 }
 
@@ -87,7 +87,7 @@ pub enum BiographyForm {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ManoTask {
-    /// Most operations of an expression; their number is uniform from 1 on.
+    /// Most operations of an expression; their number is uniform from 1 up to this.
     pub max_operations: u64,
 }
 
@@ -97,7 +97,7 @@ pub struct ManoTask {
 pub struct DepoTask {
     /// Most nodes of a cycle, 8 to 52; n nodes are drawn in proportion to `1 / (n + √max)`.
     pub max_nodes: u64,
-    /// Most steps that are asked for, 1 to 9; uniform from 1 on.
+    /// Most successor steps of a question, 1 to 9; their number is uniform from 1 up to this.
     pub max_steps: u64,
 }
 
@@ -107,6 +107,6 @@ pub struct DepoTask {
 pub struct ProgramTask {
     /// Number of variables, 1 to 26, each assigned a number at the beginning.
     pub variables: u64,
-    /// Most statements after that; their number is uniform from 1 on.
+    /// Most statements after that; their number is uniform from 1 up to this.
     pub max_statements: u64,
 }

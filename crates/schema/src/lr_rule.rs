@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::SchemaError;
+use crate::canonical::rounded;
 use crate::count::CountRule;
 use crate::recipe::{Parametrisation, Schedule};
 use crate::sweep::TokenizerChoice;
@@ -10,13 +11,13 @@ use crate::sweep::TokenizerChoice;
 /// The content of `lr-rule.toml`: `lr* = lr · (N/N₀)^a · (D/D₀)^b · (B/B₀)^g` at `reference`, the middle of what
 /// was measured.
 ///
-/// N is every parameter whatever a sweep's count rule, so that counting otherwise trains nothing anew.
+/// N is every parameter whatever a sweep's count rule, so that another rule changes no run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LrRule {
     /// Version of this format.
     pub schema_version: u32,
-    /// The sweep that it was measured by.
+    /// Name of the sweep that measured it.
     pub sweep: String,
     /// Version and commit of the program that fitted it.
     pub program: String,
@@ -24,20 +25,21 @@ pub struct LrRule {
     pub count_rule: CountRule,
     /// Best peak rate at `reference`.
     pub lr: f64,
-    /// Its interval.
+    /// Interval of `lr`, if the data bound it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lr_interval: Option<[f64; 2]>,
     /// Level of all intervals.
     pub level: f64,
-    /// Mean of `(ln lr* − rule)²` at the measured optima, rooted: how far the rule misses them, as a factor's ln.
+    /// Root mean square of `ln lr* − ln rule` over the measured optima: how far the rule misses them, as the ln of a
+    /// factor.
     pub rms_ln_residual: f64,
-    /// Optima that it goes through.
+    /// Number of optima that it was fitted to.
     pub n_optima: usize,
     /// Half the second derivative of ln loss in ln lr: `ln(loss / best) ≈ curvature · ln(lr / lr*)²`.
     pub curvature: f64,
-    /// Where `lr` holds.
+    /// The point at which the best rate is `lr`.
     pub reference: RulePoint,
-    /// Exponents; one that the sweep did not vary is absent, and counts as 0.
+    /// Exponents. `None` for what the sweep did not vary, which counts as 0.
     pub exponents: RuleExponents,
     /// Smallest and largest of what was measured.
     pub range: RuleRange,
@@ -86,7 +88,7 @@ pub struct RuleExponents {
 pub struct RuleExponent {
     /// Its value.
     pub value: f64,
-    /// Lower and upper end, where the data bound it.
+    /// Lower and upper end, if the data bound it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub interval: Option<[f64; 2]>,
 }
@@ -112,15 +114,15 @@ pub struct Beta2Rule {
     pub beta2: f64,
     /// B₀.
     pub batch_tokens: f64,
-    /// Whether the sweep compared several; otherwise it is what the sweep was given.
+    /// Whether the sweep compared several values; otherwise it is the one that it used.
     pub measured: bool,
 }
 
-/// No batch is so large that a step should forget more, nor so small that it should forget less.
+/// Bounds of the second decay, whatever the batch.
 const BETA2_RANGE: [f64; 2] = [0.9, 0.9999];
 
 impl LrRule {
-    /// Best peak rate of a run, rounded to three digits: no rate is known better, and an id must not hang on the
+    /// Best peak rate of a run, rounded to three digits: no rate is known better, and an id must not depend on the
     /// last bit of a machine's power function.
     pub fn lr(&self, at: RulePoint) -> f64 {
         let power = |exponent: Option<RuleExponent>, ratio: f64| {
@@ -131,7 +133,7 @@ impl LrRule {
             * power(exponents.n, at.n / reference.n)
             * power(exponents.d, at.d / reference.d)
             * power(exponents.batch, at.batch_tokens / reference.batch_tokens);
-        format!("{lr:.2e}").parse().unwrap_or(lr)
+        rounded(lr, 3)
     }
 
     /// Second decay for a batch of so many tokens, to four digits of `1 − beta2`.
@@ -142,7 +144,7 @@ impl LrRule {
         if beta2 == self.beta2.beta2 { beta2 } else { (beta2 * 1e5).round() / 1e5 }
     }
 
-    /// Names of what lies outside of the measured range by more than a factor of two, such as `N 1.2e7`.
+    /// Names of what lies outside the measured range by more than a factor of two, such as `N 1.2e7`.
     pub fn outside(&self, at: RulePoint) -> Vec<String> {
         let range = &self.range;
         [("N", at.n, range.n), ("D", at.d, range.d), ("batch tokens", at.batch_tokens, range.batch_tokens)]
@@ -152,12 +154,14 @@ impl LrRule {
             .collect()
     }
 
+    /// Refuses numbers that no rate could be computed from.
+    ///
     /// # Errors
-    /// `BadLrRule`, naming the number that cannot be.
+    /// `BadLrRule`, naming the invalid number.
     pub fn check(&self) -> Result<(), SchemaError> {
         let bad = |why: String| Err(SchemaError::BadLrRule { why });
         if self.schema_version > crate::SCHEMA_VERSION {
-            return bad(format!("its schema-version {} is of a newer program", self.schema_version));
+            return bad(format!("`schema-version` {} was written by a newer program", self.schema_version));
         }
         for (name, x) in [
             ("lr", self.lr),
@@ -168,21 +172,21 @@ impl LrRule {
             ("beta2.batch-tokens", self.beta2.batch_tokens),
         ] {
             if !(x.is_finite() && x > 0.0) {
-                return bad(format!("`{name}` {x} is not positive"));
+                return bad(format!("`{name}` {x} must be positive"));
             }
         }
         let exponents = [self.exponents.n, self.exponents.d, self.exponents.batch];
         if exponents.iter().flatten().any(|exponent| !exponent.value.is_finite()) {
-            return bad("an exponent is not finite".to_string());
+            return bad("all exponents must be finite".to_string());
         }
         if !(self.beta2.beta2 > 0.0 && self.beta2.beta2 < 1.0) {
-            return bad(format!("`beta2.beta2` {} is not between 0 and 1", self.beta2.beta2));
+            return bad(format!("`beta2.beta2` {} must be between 0 and 1", self.beta2.beta2));
         }
         self.parametrisation.check()
     }
 }
 
-/// How far beyond its range a rule is taken without a word: a factor of two moves a rate by less than its interval.
+/// How far beyond its range a rule is used without a warning: a factor of two moves a rate by less than its interval.
 const RANGE_SLACK: f64 = 2.0;
 
 #[cfg(test)]

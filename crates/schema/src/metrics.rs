@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// One row: where the run stood, and what was measured there.
+/// One row: how far the run was, and what was measured there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricsRow {
@@ -16,7 +16,7 @@ pub struct MetricsRow {
     pub flops: f64,
     /// Seconds since this run began, pauses left out.
     pub wall_seconds: f64,
-    /// Measurements by name. A value that is not finite is absent.
+    /// Measurements by name. Values that are not finite are left out.
     pub values: BTreeMap<String, f64>,
 }
 

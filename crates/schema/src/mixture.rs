@@ -27,20 +27,20 @@ impl Mixture {
     /// Sorts the sources and makes the weights sum to 1.
     ///
     /// # Errors
-    /// `BadMixture` where a weight is not positive and finite, a source stands twice, or there is none.
+    /// `BadMixture` if a weight is not positive and finite, a source is listed twice, or there is none.
     pub fn new(mut sources: Vec<MixtureSource>) -> Result<Mixture, SchemaError> {
         let bad = |why: String| Err(SchemaError::BadMixture { why });
         if sources.is_empty() {
-            return bad("it has no source".to_string());
+            return bad("it has no sources".to_string());
         }
         sources.sort_by(|a, b| a.tokens.cmp(&b.tokens));
         if let Some(source) =
             sources.iter().find(|source| !(source.weight.is_finite() && source.weight > 0.0))
         {
-            return bad(format!("weight {} of source {} is not positive", source.weight, source.tokens));
+            return bad(format!("weight {} of source `{}` must be positive", source.weight, source.tokens));
         }
         if let Some(pair) = sources.windows(2).find(|pair| pair[0].tokens == pair[1].tokens) {
-            return bad(format!("source {} stands twice", pair[0].tokens));
+            return bad(format!("source `{}` is listed twice", pair[0].tokens));
         }
         let sum: f64 = sources.iter().map(|source| source.weight).sum();
         // A lone source is exactly 1, whatever was written.

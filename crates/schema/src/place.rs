@@ -1,11 +1,19 @@
-//! Where a dotted path stands in a TOML text, and an error shown there.
+//! Finds a dotted path in a TOML text, and shows an error there.
 
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
 use crate::SchemaError;
-use crate::source::TomlText;
+
+/// One TOML text with the name that errors show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TomlText {
+    /// Usually the path as the user gave it.
+    pub name: String,
+    /// The content.
+    pub text: String,
+}
 
 /// Whether the table at a dotted path is written in braces.
 pub(crate) fn is_inline_table(text: &str, path: &str) -> bool {
@@ -18,13 +26,13 @@ struct Place {
     value: Range<usize>,
 }
 
-/// Bytes of the key at a dotted path (array positions as `[0]`), where the text has it.
+/// Bytes of the key at a dotted path (array positions as `[0]`), if the text has it.
 pub(crate) fn find_span(text: &str, path: &str) -> Option<Range<usize>> {
     find(text, path).map(|place| place.key)
 }
 
-/// The place of a dotted path (of its end that the text has, where it leads into a plain value). An item of an
-/// array is its own key.
+/// The place of a dotted path, or of its longest part that the text has if it leads into a plain value. An item of
+/// an array is its own key.
 fn find(text: &str, path: &str) -> Option<Place> {
     let document = DeTable::parse(text).ok()?;
     let mut table = document.get_ref();
@@ -55,7 +63,7 @@ pub(crate) fn render_at(text: &TomlText, span: Option<Range<usize>>, message: St
     let before = &text.text[..span.start.min(text.text.len())];
     let line_idx = before.matches('\n').count();
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    // Tabs stay tabs, so that the caret stands below its mark however wide they are shown.
+    // Tabs stay tabs, so that the caret lines up however wide they are shown.
     let margin: String = before[line_start..].chars().map(|c| if c == '\t' { c } else { ' ' }).collect();
     let line = text.text.lines().nth(line_idx).unwrap_or("");
     let width = text

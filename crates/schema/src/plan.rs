@@ -1,4 +1,4 @@
-//! A sweep with all choices made: the runs, what each will cost, and the cells that cannot be.
+//! A sweep with all choices made: the runs, what each will cost, and the cells that cannot be trained.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub struct Plan {
     pub schema_version: u32,
     /// Name of the sweep.
     pub sweep: String,
-    /// What the sweep asks, where the file says so.
+    /// What the sweep asks, if the file says so.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub question: Option<String>,
     /// Kind of grid: `isoflop`, `validation`, `mix`, `ladder`, `product`, `lr`.
@@ -26,24 +26,24 @@ pub struct Plan {
     pub count_rule: CountRule,
     /// Runs in the order in which they are started: the cheapest first, and a trunk before its branches.
     pub runs: Vec<PlannedRun>,
-    /// Cells that cannot be, each with its reason.
+    /// Cells that cannot be trained, each with its reason.
     pub dropped: Vec<DroppedCell>,
     /// Budgets of an IsoFLOP grid, each with the size that it is centred on.
     pub budgets: Vec<PlannedBudget>,
-    /// Things a person should know before starting, such as a corpus that will be read twice.
+    /// What the user should know before starting, such as a corpus that will be read twice.
     pub warnings: Vec<String>,
-    /// The measured rule that the learning rates come from, where the sweep names one.
+    /// The measured rule that the learning rates come from, if the sweep names one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lr_rule: Option<LrRule>,
-    /// Uses that skills are weighed for, by name.
+    /// Uses by name, each with the weights of its skills.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub uses: BTreeMap<String, BTreeMap<String, f64>>,
-    /// What each skill is to reach.
+    /// Target of each skill that has one.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub targets: BTreeMap<String, SkillTarget>,
     /// Sums over `runs`.
     pub total: PlanTotal,
-    /// How many runs train at once, where the machine is known.
+    /// How many runs train at once, once the machine is known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub packing: Option<Packing>,
 }
@@ -56,11 +56,11 @@ pub struct PlannedRun {
     pub run: RunSpec,
     /// N under the plan's rule.
     pub n: f64,
-    /// D, training tokens from the initial weights on, those of a trunk included.
+    /// D: training tokens from the initial weights on, including those of a trunk.
     pub d: f64,
-    /// C under the plan's rule, likewise.
+    /// C under the plan's rule, including the steps of a trunk.
     pub c: f64,
-    /// Cost before the fact.
+    /// Estimated cost.
     pub estimate: Estimate,
 }
 
@@ -87,21 +87,21 @@ impl PlannedRun {
     }
 }
 
-/// Cost before the fact; what cannot be known is absent.
+/// Estimated cost of a run; `None` for what is not known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Estimate {
-    /// Time in one slot, from the device's measured speed.
+    /// Time in one slot from the device's measured speed, seconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub seconds: Option<f64>,
-    /// Peak memory of training.
+    /// Peak memory of training, bytes.
     pub memory_bytes: f64,
-    /// Disk during training: checkpoints, weights, metrics.
+    /// Disk during training (checkpoints, weights, metrics), bytes.
     pub disk_bytes: f64,
-    /// Energy, where watts are given or measured.
+    /// Energy, if `cost.watts` is given.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub kwh: Option<f64>,
-    /// Money, where a price is given.
+    /// Money, if a price is given.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub money: Option<f64>,
 }
@@ -112,7 +112,7 @@ pub struct Estimate {
 pub struct DroppedCell {
     /// The cell in words: budget, size, seed.
     pub cell: String,
-    /// Why it cannot be.
+    /// Why it cannot be trained.
     pub why: String,
 }
 
@@ -138,15 +138,15 @@ pub enum CenterSource {
     Fit,
 }
 
-/// How many runs train at once. A run's weights do not depend on it.
+/// How many runs train at once. This does not change the weights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Packing {
     /// Workers, each with one run.
     pub slots: usize,
-    /// Threads of the processor that each worker has.
+    /// CPU threads of each worker.
     pub threads: usize,
-    /// The reason, for a person.
+    /// The reason, in words.
     pub why: String,
 }
 
@@ -156,25 +156,25 @@ pub struct Packing {
 pub struct PlanTotal {
     /// Number of runs.
     pub n_runs: usize,
-    /// Training FLOPs under the plan's count rule; what branches take over from their trunk counts once.
+    /// Training FLOPs under the plan's count rule; the steps that branches share with their trunk count once.
     pub flops: f64,
-    /// FLOPs of the same runs without trunks, where there are branches.
+    /// FLOPs of the same runs without trunks, if there are branches.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub flops_separate: Option<f64>,
-    /// Training tokens, counted likewise.
+    /// Training tokens, counted in the same way.
     pub tokens: f64,
-    /// Wall-clock time over all slots.
+    /// Wall-clock time with all slots, seconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub wall_seconds: Option<f64>,
-    /// Disk.
+    /// Disk, bytes.
     pub disk_bytes: f64,
-    /// Energy.
+    /// Energy, kWh.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub kwh: Option<f64>,
     /// Money, in `currency`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub money: Option<f64>,
-    /// As the sweep names it.
+    /// Name of the currency, as the sweep gives it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub currency: Option<String>,
 }

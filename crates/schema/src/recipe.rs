@@ -24,24 +24,24 @@ pub struct Recipe {
     pub grad_clip_norm: f64,
     /// Distribution of the initial weights.
     pub init: InitRule,
-    /// Numbers that products with weights are computed in.
+    /// dtype of weight matmuls.
     #[serde(skip_serializing_if = "Precision::is_f32", default)]
     pub precision: Precision,
-    /// How initial weights and rates follow width and depth. Left out of the JSON where it is standard, so that
-    /// the ids of runs from before it existed stay what they are.
+    /// How initial weights and rates follow width and depth. Left out of the JSON if it is standard, so that
+    /// the ids of runs from before it existed do not change.
     #[serde(skip_serializing_if = "Parametrisation::is_standard", default = "standard")]
     pub parametrisation: Parametrisation,
 }
 
-/// Numbers that products with weights are computed in, forward and backward. Weights, their gradients, moments, norms,
-/// attention scores and losses are `f32` in any case, and evaluations are made in `f32`.
+/// dtype of weight matmuls, forward and backward. Weights, their gradients, moments, norms, attention scores and losses
+/// are always `f32`, and so are evaluations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// 32 bits.
     #[default]
     F32,
-    /// Factors of 16 bits with the exponent of 32, sums of 32. Needs a processor with AVX512_BF16.
+    /// bfloat16 factors, summed in `f32`. Needs a processor with AVX512_BF16.
     Bf16,
 }
 
@@ -53,7 +53,7 @@ impl Precision {
 }
 
 /// How initial weights, learning rates, AdamW's eps and weight decay of each tensor follow width and depth.
-/// Everywhere but in [`Parametrisation::Standard`], `lr_peak`, eps, weight decay and the deviation of the initial
+/// Everywhere but in [`Parametrisation::Standard`], `lr_peak`, eps, weight decay and the standard deviation of the initial
 /// weights are those of the base model.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", deny_unknown_fields)]
@@ -67,7 +67,7 @@ pub enum Parametrisation {
         /// Width of the model that the rate was tuned for.
         base_width: usize,
     },
-    /// muP, and the best rate also stays over depth: what a block adds to the residual stream is times
+    /// muP, and the best rate also transfers over depth: the output of each block is multiplied by
     /// `(n_layer / base_depth)^(−alpha)` (Dey et al. 2025, arXiv:2505.01618; they recommend `alpha = 1`).
     #[serde(rename = "complete-p")]
     CompleteP {
@@ -90,8 +90,8 @@ impl Parametrisation {
         matches!(self, Parametrisation::Standard)
     }
 
-    /// The model that `lr_peak` is meant for: the one of base width and depth, and `shape` itself in the standard
-    /// parametrisation. Only for counting; it need not divide into heads.
+    /// The model that `lr_peak` applies to: the one of base width and depth, or `shape` itself in the standard
+    /// parametrisation. Only for counting; its width need not divide into heads.
     pub fn base_shape(&self, shape: &ModelShape) -> ModelShape {
         let (base_width, base_depth) = match *self {
             Parametrisation::Standard => (shape.d_model, shape.n_layer),
@@ -102,8 +102,10 @@ impl Parametrisation {
         ModelShape { d_model: base_width, n_layer: base_depth, d_ff, ..shape.clone() }
     }
 
+    /// Refuses base sizes and exponents that are out of range.
+    ///
     /// # Errors
-    /// `BadRun`, naming the number that cannot be.
+    /// `BadRun`, naming the invalid number.
     pub fn check(&self) -> Result<(), SchemaError> {
         let bad = |why: String| Err(SchemaError::BadRun { why });
         let (base_width, base_depth, alpha) = match *self {
@@ -112,10 +114,10 @@ impl Parametrisation {
             Parametrisation::CompleteP { base_width, base_depth, alpha } => (base_width, base_depth, alpha),
         };
         if base_width == 0 || base_depth == 0 {
-            return bad("a parametrisation's base width and depth must be at least 1".to_string());
+            return bad("base width and base depth of the parametrisation must be at least 1".to_string());
         }
         if !(0.5..=1.0).contains(&alpha) {
-            return bad(format!("`alpha` {alpha} of the parametrisation is not between 0.5 and 1"));
+            return bad(format!("`alpha` {alpha} of the parametrisation must be between 0.5 and 1"));
         }
         Ok(())
     }
@@ -148,7 +150,7 @@ pub enum Optimizer {
         beta2: f64,
         /// Added to the root of the second moment.
         eps: f64,
-        /// Times the learning rate at each step.
+        /// Decay per step, multiplied by the learning rate.
         weight_decay: f64,
     },
 }
@@ -176,7 +178,7 @@ pub enum Schedule {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum InitRule {
-    /// Normal with deviation `std`; projections back into the residual stream (attention output, MLP down)
+    /// Normal with standard deviation `std`; projections back into the residual stream (attention output, MLP down)
     /// with `std / √(2·n_layer)` (GPT-2); gains 1.
     ScaledNormal {
         /// Standard deviation.
@@ -264,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parametrisation_that_cannot_be_is_refused_by_name() {
+    fn an_invalid_parametrisation_is_refused_by_name() {
         for (parametrisation, part) in [
             (Parametrisation::MuP { base_width: 0 }, "base width"),
             (Parametrisation::CompleteP { base_width: 64, base_depth: 0, alpha: 1.0 }, "depth"),

@@ -6,19 +6,16 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::SchemaError;
-use crate::canonical::hash12;
-use crate::count;
-use crate::train_spec::{Start, TrainSpec};
 
-/// Twelve hex digits: the hash of a [`TrainSpec`]. Equal ids are never trained twice.
+/// Twelve hex digits: the hash of a [`crate::train_spec::TrainSpec`]. Equal ids are never trained twice.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct RunId(String);
 
 impl RunId {
-    /// The id of `spec`: the first 12 hex digits of blake3 over its canonical JSON.
-    pub fn of(spec: &TrainSpec) -> RunId {
-        RunId(hash12(spec))
+    /// From a hash that is known to be one.
+    pub(crate) fn from_hash(hash: String) -> RunId {
+        RunId(hash)
     }
 
     /// The twelve digits.
@@ -51,188 +48,15 @@ impl<'de> Deserialize<'de> for RunId {
     }
 }
 
-/// The readable part of a run's folder: size, shape, horizon and seed, such as
-/// `n1.20M-L4-d128-t30.0M-s0`. It helps a person and identifies nothing.
-pub fn readable(spec: &TrainSpec) -> String {
-    let shape = spec.model.shape();
-    let branch = match spec.start {
-        Start::Init => "",
-        Start::Branch { .. } => "-branch",
-    };
-    format!(
-        "n{}-L{}-d{}-t{}-s{}{branch}",
-        si(count::params(shape).total() as f64),
-        shape.n_layer,
-        shape.d_model,
-        si(spec.tokens() as f64),
-        spec.seed
-    )
-}
-
-/// Name of the run's folder: `readable-hash12`.
-pub fn folder_name(spec: &TrainSpec) -> String {
-    format!("{}-{}", readable(spec), RunId::of(spec))
-}
-
-/// Three digits with K, M, B or T: `si(1_234_567.0)` is `1.23M`.
-pub fn si(x: f64) -> String {
-    let (scaled, unit) = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")]
-        .into_iter()
-        .find(|(size, _)| x.abs() >= *size)
-        .map_or((x, ""), |(size, unit)| (x / size, unit));
-    let digits = match scaled.abs() {
-        s if s >= 100.0 || unit.is_empty() && s.fract() == 0.0 => 0,
-        s if s >= 10.0 => 1,
-        _ => 2,
-    };
-    format!("{scaled:.digits$}{unit}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mixture::{Mixture, MixtureSource};
-    use crate::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
-    use crate::shape::{Head, ModelShape, ModelSpec};
-    use crate::train_spec::Phase;
-
-    fn spec() -> TrainSpec {
-        TrainSpec {
-            model: ModelSpec::Transformer(ModelShape {
-                n_layer: 2,
-                d_model: 64,
-                n_head: 4,
-                d_ff: 176,
-                vocab_size: 257,
-                head: Head::Tied,
-            }),
-            phases: vec![Phase { context_len: 128, batch_sequences: 8, steps: 1000 }],
-            recipe: Recipe {
-                optimizer: Optimizer::AdamW { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 },
-                lr_peak: 3e-3,
-                warmup_steps: 100,
-                schedule: Schedule::Cosine { final_fraction: 0.1 },
-                grad_clip_norm: 1.0,
-                init: InitRule::ScaledNormal { std: 0.02 },
-                precision: Precision::F32,
-                parametrisation: Parametrisation::Standard,
-            },
-            mixture: mixture(&[("0123456789ab", 1.0)]),
-            seed: 0,
-            start: Start::Init,
-        }
-    }
-
-    fn mixture(sources: &[(&str, f64)]) -> Mixture {
-        let sources =
-            sources.iter().map(|&(tokens, weight)| MixtureSource { tokens: tokens.to_string(), weight });
-        Mixture::new(sources.collect()).unwrap()
-    }
-
-    fn changed(change: impl Fn(&mut TrainSpec)) -> TrainSpec {
-        let mut spec = spec();
-        change(&mut spec);
-        spec
-    }
 
     #[test]
-    fn ids_stay_what_they_are() {
-        // Each finished run of every user is found by such an id: where one of these changes, all are orphaned.
-        let second = Phase { context_len: 256, batch_sequences: 4, steps: 500 };
-        let specs = [
-            ("plain", spec(), "341b7a115250"),
-            ("seed", changed(|s| s.seed = 9_007_199_254_740_991), "7c3fade217d4"),
-            ("rate", changed(|s| s.recipe.lr_peak = 0.0064633040700956545), "f2e5c34c38d8"),
-            ("two phases", changed(|s| s.phases.push(second.clone())), "548c873e0be8"),
-            ("constant", changed(|s| s.recipe.schedule = Schedule::Constant), "ade5e825e176"),
-            ("wsd", changed(|s| s.recipe.schedule = Schedule::Wsd { cooldown_steps: 200 }), "038eb98b8863"),
-            (
-                "branch",
-                changed(|s| s.start = Start::Branch { parent: "0123456789ab".parse().unwrap(), step: 800 }),
-                "0ecc9e4432da",
-            ),
-            ("two sources", changed(|s| s.mixture = mixture(&[("bb", 1.0), ("aa", 2.0)])), "556459d09c65"),
-            (
-                "untied",
-                changed(|s| {
-                    let ModelSpec::Transformer(shape) = &mut s.model;
-                    shape.head = Head::Untied;
-                }),
-                "1da42d634e35",
-            ),
-            (
-                "mup",
-                changed(|s| s.recipe.parametrisation = Parametrisation::MuP { base_width: 64 }),
-                "1fc9bd6cfa2b",
-            ),
-            (
-                "optimizer",
-                changed(|s| {
-                    s.recipe.optimizer =
-                        Optimizer::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
-                }),
-                "4cc9ad69c248",
-            ),
-        ];
-        for (name, spec, id) in specs {
-            assert_eq!(RunId::of(&spec).as_str(), id, "{name}");
-        }
-    }
-
-    #[test]
-    fn an_id_hangs_neither_on_white_space_nor_on_the_order_of_fields_nor_on_the_format() {
-        fn reversed(value: &serde_json::Value) -> String {
-            match value {
-                serde_json::Value::Object(map) => {
-                    let fields: Vec<String> = map
-                        .iter()
-                        .rev()
-                        .map(|(key, value)| format!("\n \"{key}\" :\t{}", reversed(value)))
-                        .collect();
-                    format!("{{{}}}", fields.join(" , "))
-                }
-                serde_json::Value::Array(items) => {
-                    format!("[ {} ]", items.iter().map(reversed).collect::<Vec<_>>().join(" , "))
-                }
-                plain => plain.to_string(),
-            }
-        }
-        let spec = spec();
-        let text = reversed(&serde_json::to_value(&spec).unwrap());
-        assert!(text.find("warmup_steps") < text.find("lr_peak"), "{text}");
-        let from_json: TrainSpec = serde_json::from_str(&text).unwrap();
-        assert_eq!(RunId::of(&from_json), RunId::of(&spec));
-        let from_toml: TrainSpec = toml::from_str(&toml::to_string(&spec).unwrap()).unwrap();
-        assert_eq!(RunId::of(&from_toml), RunId::of(&spec));
-    }
-
-    #[test]
-    fn an_id_hangs_on_the_sources_and_not_on_the_order_or_scale_they_were_written_in() {
-        let of = |sources| RunId::of(&changed(|spec| spec.mixture = mixture(sources)));
-        assert_eq!(of(&[("aa", 2.0), ("bb", 1.0)]), of(&[("bb", 0.5), ("aa", 1.0)]));
-        assert_ne!(of(&[("aa", 2.0), ("bb", 1.0)]), of(&[("aa", 1.0), ("bb", 2.0)]));
-    }
-
-    #[test]
-    fn a_folder_ends_with_the_id_and_begins_with_what_a_person_looks_for() {
-        assert_eq!(folder_name(&spec()), format!("n117K-L2-d64-t1.02M-s0-{}", RunId::of(&spec())));
+    fn only_twelve_lower_case_hex_digits_are_an_id() {
         assert!("0123456789ab".parse::<RunId>().is_ok());
         for text in ["", "0123456789a", "0123456789abc", "0123456789aB", "0123456789ag"] {
             assert!(text.parse::<RunId>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn si_keeps_three_digits() {
-        for (x, expected) in [
-            (7.0, "7"),
-            (0.5, "0.50"),
-            (999.0, "999"),
-            (1234.0, "1.23K"),
-            (12_345.0, "12.3K"),
-            (1_234_567.0, "1.23M"),
-        ] {
-            assert_eq!(si(x), expected);
         }
     }
 }

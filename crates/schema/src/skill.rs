@@ -12,15 +12,15 @@ use crate::corpus::CorpusSpec;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SkillManifest {
-    /// One line for a person.
+    /// One line that says what it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// What kind of skill it is, for tables and plots.
     pub family: SkillFamily,
-    /// What is trained on; where absent, the corpus that has the skill's name.
+    /// What is trained on. Defaults to the corpus that has the name of the skill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corpus: Option<CorpusSpec>,
-    /// What it is judged by.
+    /// The items that it is measured with.
     pub suite: SuiteSpec,
 }
 
@@ -28,7 +28,7 @@ pub struct SkillManifest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SkillFamily {
-    /// What must be stored: facts that nothing else tells.
+    /// What must be stored: facts that cannot be derived from anything else.
     Knowledge,
     /// What must be worked out from the prompt.
     Reasoning,
@@ -39,7 +39,7 @@ pub enum SkillFamily {
 }
 
 impl SkillFamily {
-    /// As it is written.
+    /// As written in a manifest.
     pub fn name(&self) -> &'static str {
         match self {
             SkillFamily::Knowledge => "knowledge",
@@ -56,12 +56,12 @@ impl SkillFamily {
 pub struct SuiteSpec {
     /// Where the items come from.
     pub source: SuiteSource,
-    /// How an answer is judged, beside its likelihood.
+    /// How an answer is scored, besides its likelihood.
     pub scoring: Scoring,
-    /// Most items; 1024 where absent.
+    /// Most items. Defaults to 1024.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
-    /// Whether training text may hold an item; `removed` where absent.
+    /// Whether training text may contain an item. Defaults to `removed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overlap: Option<Overlap>,
 }
@@ -70,46 +70,46 @@ pub struct SuiteSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum SuiteSource {
-    /// From the generator of the skill's own corpus: instances that no training document holds, or for
+    /// From the generator of the skill's own corpus: instances that no training document contains, or for
     /// knowledge the facts themselves.
     Generated,
     /// Pieces of the held-out part of the skill's corpus.
     HeldOut {
-        /// Length of a piece, bytes; 120 where absent.
+        /// Length of a piece, bytes. Defaults to 120.
         bytes: Option<u64>,
-        /// Where the answer of a document begins: after this text. A piece is then a whole document, and one
-        /// that is longer is no item. Where absent, the first third of a piece is the prompt.
+        /// The answer of a document begins after this text. A piece is then a whole document, and longer documents
+        /// are left out. By default the first third of a piece is the prompt.
         answer_after: Option<String>,
     },
     /// n-way items from a dictionary, the skill's corpus: which of n definitions is that of the headword?
     Cloze {
         /// Choices per item, the right one included.
         choices: u64,
-        /// Longest headword and definition together, bytes; 120 where absent.
+        /// Longest headword and definition together, bytes. Defaults to 120.
         bytes: Option<u64>,
     },
     /// One JSON object per line: `prompt` with `answer`, or with `choices` and `correct`, the position of the
-    /// right one from 0; `group` may name a part of the suite that is also scored by itself.
+    /// right one from 0; `group` may name a part of the suite that is also scored separately.
     Jsonl(Vec<String>),
     /// Plain text: files, folders (all files below) and globs, cut into pieces.
     Text {
         /// Files, folders and globs.
         files: Vec<String>,
-        /// Length of a piece, bytes: its first third is the prompt, the rest the answer; 120 where absent.
+        /// Length of a piece, bytes: its first third is the prompt, the rest the answer. Defaults to 120.
         bytes: Option<u64>,
     },
 }
 
-/// How an answer is judged. Its negative log-likelihood is always measured.
+/// How an answer is scored. Its negative log-likelihood is always measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Scoring {
     /// By its likelihood alone: no accuracy.
     Nll,
-    /// Right where every token of the answer is the most likely one, given those before it: what greedy
+    /// Right if every token of the answer is the most likely one, given those before it: what greedy
     /// decoding would write.
     Exact,
-    /// Right where the right choice is the most likely one.
+    /// Right if the right choice is the most likely one.
     Choice(ChoiceRule),
 }
 
@@ -123,13 +123,13 @@ pub enum ChoiceRule {
     PerByte,
 }
 
-/// Whether training text may hold an evaluation item.
+/// Whether training text may contain an evaluation item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Overlap {
     /// It must: the skill is to recall what was trained on.
     Meant,
-    /// It must not: an item that shares text with a training document is left out, and reported.
+    /// It must not: an item that shares text with a training document is dropped, and the report says how many were.
     Removed,
 }
 
@@ -137,17 +137,17 @@ pub enum Overlap {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SkillItem {
-    /// What stands before the answer.
+    /// The text before the answer.
     pub prompt: String,
-    /// What is asked.
+    /// The answer that is expected.
     pub target: Target,
-    /// A part of the suite that is also scored by itself: a difficulty, an attribute.
+    /// A part of the suite that is also scored separately: a difficulty, an attribute.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub group: Option<String>,
-    /// Probability that the best constant answer is right, or one of the choices at random; absent where unknown.
+    /// Probability that the best constant answer, or a random choice, is right; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chance: Option<f64>,
-    /// What the parts of the prompt are, where that is known: in order, without gaps.
+    /// The parts of the prompt by class, in order and without gaps; empty if unknown.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub spans: Vec<Span>,
 }
@@ -171,7 +171,7 @@ impl SkillItem {
     /// The continuation that is right.
     ///
     /// # Panics
-    /// Where `correct` is beyond the choices: whoever makes items checks that.
+    /// If `correct` is beyond the choices, which is checked when items are made.
     pub fn answer(&self) -> &str {
         match &self.target {
             Target::Answer(answer) => answer,
@@ -190,22 +190,22 @@ pub struct Span {
     pub bytes: Range<usize>,
 }
 
-/// What a token is to the one who must predict it. The loss of each class is reported by itself.
+/// The role of a token in an item. The loss of each class is reported separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TokenClass {
-    /// The form, which is soon known: punctuation, fixed words.
+    /// The form, which is learned early: punctuation, fixed words.
     Template,
     /// What is given: names, operands. Drawn at random, so it cannot be predicted below its entropy.
     Key,
     /// Worked steps between what is given and the answer.
     Step,
-    /// What the skill is asked for.
+    /// The answer.
     Answer,
 }
 
 impl TokenClass {
-    /// As it is written.
+    /// As written in a manifest.
     pub fn name(&self) -> &'static str {
         match self {
             TokenClass::Template => "template",

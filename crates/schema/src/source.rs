@@ -5,16 +5,8 @@ use serde::de::DeserializeOwned;
 use toml::Table;
 
 use crate::SchemaError;
+pub use crate::place::TomlText;
 use crate::place::{find_span, is_inline_table, render_at};
-
-/// One TOML text with the name that errors show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TomlText {
-    /// Usually the path as the person gave it.
-    pub name: String,
-    /// The content.
-    pub text: String,
-}
 
 /// Texts and overrides, weakest first.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,7 +20,7 @@ impl Layers {
     /// Files named by `include` in this text, as written.
     ///
     /// # Errors
-    /// `Toml` where the text is not TOML or `include` is no list of strings.
+    /// `Toml` if the text is not TOML, or `include` is not a list of strings.
     pub fn includes(text: &TomlText) -> Result<Vec<String>, SchemaError> {
         let table = parse_table(text)?;
         match table.get("include") {
@@ -47,7 +39,7 @@ impl Layers {
     /// inline tables (`{ log = [1, 2], steps = 3 }`) too, since they are written as one value.
     ///
     /// # Errors
-    /// `Toml` where the text is not TOML.
+    /// `Toml` if the text is not TOML.
     pub fn push(&mut self, text: TomlText) -> Result<(), SchemaError> {
         let mut table = parse_table(&text)?;
         table.remove("include");
@@ -56,13 +48,13 @@ impl Layers {
         Ok(())
     }
 
-    /// Replaces the value at `key.path` by that of `key.path=value`. It is TOML; where it is not, it is a string.
+    /// Replaces the value at `key.path` by that of `key.path=value`, read as TOML, or as a string if it is not TOML.
     ///
     /// # Errors
-    /// `Toml` where there is no `=` or the key is empty.
+    /// `Toml` if there is no `=` or the key is empty.
     pub fn push_override(&mut self, assignment: &str) -> Result<(), SchemaError> {
         let bad = || SchemaError::Toml {
-            rendered: format!("`--set {assignment}` is no assignment (hint: `--set train.lr=3e-4`)"),
+            rendered: format!("`--set {assignment}` is not a valid assignment (hint: `--set train.lr=3e-4`)"),
         };
         let (key, value) = assignment.split_once('=').ok_or_else(bad)?;
         let (key, value) = (key.trim(), value.trim());
@@ -105,13 +97,14 @@ impl Layers {
                 Some(key) if last_part(&path) != key => format!("{path}.{key}"),
                 _ => path,
             };
+            let message = in_words(&path, message);
             self.error_at(&path, message)
         })
     }
 
-    /// An error about the value at a dotted path, shown where it was written last.
+    /// An error about the value at a dotted path, shown in the layer that set it last.
     pub fn error_at(&self, path: &str, message: String) -> SchemaError {
-        let message = match hint(&message) {
+        let message = match hint(path, &message) {
             Some(hint) => format!("{message}\n  hint: {hint}"),
             None => message,
         };
@@ -145,7 +138,7 @@ impl Layers {
     }
 }
 
-/// Reads a table; an error comes as dotted path and message.
+/// Reads a table. The error is a dotted path and a message.
 fn read<T: DeserializeOwned>(table: Table) -> Result<T, (String, String)> {
     serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
         let path = error.path().to_string();
@@ -156,8 +149,8 @@ fn read<T: DeserializeOwned>(table: Table) -> Result<T, (String, String)> {
 
 /// The path of the value that an error is about, at `path` or below.
 ///
-/// serde reads a table that is tagged by its `kind` as a whole before it looks at the fields, and the error then
-/// tells the table alone. The culprit is the one key without which the message changes.
+/// serde reads a table that is tagged by its `kind` as a whole before it reads the fields, so the error then names only
+/// the table. The culprit is the one key without which the message changes.
 fn culprit<T: DeserializeOwned>(merged: &Table, mut path: String, message: &str) -> String {
     if message.starts_with("missing field") {
         return path;
@@ -177,7 +170,7 @@ fn culprit<T: DeserializeOwned>(merged: &Table, mut path: String, message: &str)
             keys.into_iter().filter(is_culprit).partition(|key| key == "kind");
         let key = match (fields.as_slice(), tags.as_slice()) {
             ([field], _) => field,
-            // Without its tag nothing can be read, so the tag is it only where no field is.
+            // Without its tag nothing can be read, so the tag is the culprit only if no field is.
             ([], [tag]) => tag,
             _ => return path,
         };
@@ -232,18 +225,72 @@ fn quoted_after<'a>(message: &'a str, start: &str) -> Option<&'a str> {
     rest.split('`').next()
 }
 
-/// What a message that serde (or a planner) wrote in its usual form leaves to be said.
-fn hint(message: &str) -> Option<String> {
-    if message.starts_with("invalid type: floating point")
-        && ["u64", "u32", "usize"].iter().any(|whole| message.ends_with(whole))
-    {
-        return Some("a whole number, written without point and exponent".to_string());
+/// What to write, by key, if the names of the choices do not show it.
+const EXAMPLES: [(&str, &str); 4] = [
+    ("tokenizer", "write `\"bytes\"` or `{ bpe = 1024 }`"),
+    (
+        "schedule",
+        "write `\"constant\"`, `{ cosine = { final-fraction = 0.1 } }` or `{ wsd = { cooldown = { fraction = 0.2 } } }`",
+    ),
+    ("parametrisation", "write `\"standard\"` or `{ mup = { base-width = 256 } }`"),
+    (
+        "horizon",
+        "write `{ steps = 1000 }`, `{ tokens = 1e6 }`, `{ flops = 1e12 }` or `{ tokens-per-param = 20 }`",
+    ),
+];
+
+/// The message of serde about the value at `path`, in the words of the file.
+fn in_words(path: &str, message: String) -> String {
+    let key = last_part(path);
+    if let Some(rest) = message.strip_prefix("unknown variant ") {
+        let noun = key.split('[').next().filter(|noun| !noun.is_empty()).unwrap_or("value");
+        return format!("unknown {noun} {rest}");
     }
-    // "unknown field `x`, expected one of `y`, `z`", and the same for a variant, a corpus, ...
+    let described =
+        ["invalid type: ", "invalid value: "].iter().find_map(|start| message.strip_prefix(start));
+    let Some((found, expected)) = described.and_then(|rest| rest.split_once(", expected ")) else {
+        return message;
+    };
+    let subject = if key.is_empty() { "the value".to_string() } else { format!("`{key}`") };
+    let (expected, is_bare) = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => ("a whole number", true),
+        "i8" | "i16" | "i32" | "i64" | "isize" => ("a whole number", true),
+        "f32" | "f64" => ("a number", true),
+        "a boolean" => ("`true` or `false`", true),
+        "a string" => ("text in quotes", false),
+        "a sequence" => ("a list", false),
+        "a map" => ("a table", false),
+        other if other.starts_with("struct ") => ("a table", false),
+        other => (other, other.starts_with("a number")),
+    };
+    // serde names what it found: `string "x"`, "floating point `0.5`", "map".
+    match (found.strip_prefix("string "), is_bare) {
+        (Some(text), true) => format!("{subject} must be {expected} without quotes, got {text}"),
+        (Some(text), false) => format!("{subject} must be {expected}, got {text}"),
+        (None, _) => {
+            let found = match found {
+                "sequence" => "a list",
+                "map" => "a table",
+                other => other.strip_prefix("floating point ").unwrap_or(other),
+            };
+            format!("{subject} must be {expected}, got {found}")
+        }
+    }
+}
+
+/// What else to say about the value at `path`: the name that was probably meant, or how to write the value.
+fn hint(path: &str, message: &str) -> Option<String> {
+    if message.contains("hint: ") {
+        return None;
+    }
+    if message.contains("must be a whole number, got `") {
+        return Some("write it without point and exponent".to_string());
+    }
+    // "unknown field `x`, expected one of `y`, `z`", and the same for a kind, a corpus, ...
     let (_, rest) = message.split_once("unknown ")?;
     let name = rest.split('`').nth(1)?;
     let (_, expected) = rest.split_once("expected")?;
-    expected
+    let nearest = expected
         .split('`')
         .skip(1)
         .step_by(2)
@@ -251,5 +298,10 @@ fn hint(message: &str) -> Option<String> {
         // 0.75 keeps one or two slips in a short word and refuses a mere likeness.
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| format!("did you mean `{known}`?"))
+        .map(|(_, known)| format!("did you mean `{known}`?"));
+    let example = || {
+        let key = last_part(path).split('[').next().unwrap_or_default();
+        EXAMPLES.iter().find(|(of, _)| *of == key).map(|(_, example)| example.to_string())
+    };
+    nearest.or_else(example)
 }

@@ -1,4 +1,4 @@
-//! A sweep file, exactly as written: nothing resolved, nothing defaulted.
+//! A sweep file, exactly as written: nothing resolved, no defaults applied.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use crate::run::Keep;
 use crate::shape::Head;
 use crate::skill::SkillManifest;
 
-/// One sweep file. Wherever an [`Axis`] stands, one value or a range can be written; ranges multiply.
+/// One sweep file. A swept quantity takes one value, a list or a range; several values multiply the grid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SweepSpec {
-    /// Name of the sweep and of its folder; the file's name where absent.
+    /// Name of the sweep and of its folder. Defaults to the name of the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// What the sweep asks, for the report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
-    /// How N and C are counted: for budgets, sizes and the fit. `exact` where absent.
+    /// How N and C are counted, for budgets, sizes and the fit. Defaults to `exact`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count_rule: Option<CountRule>,
     /// Which cells there are.
@@ -38,34 +38,34 @@ pub struct SweepSpec {
     /// What is measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eval: Option<EvalChoice>,
-    /// Which skills are judged.
+    /// Which skills are measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measure: Option<MeasureChoice>,
-    /// Refuse before launch beyond these.
+    /// Limits: a plan beyond one of them does not start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
     /// What energy and time cost here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<CostChoice>,
-    /// Corpora of this sweep's own, by name.
+    /// Corpora defined by this sweep, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub corpus: BTreeMap<String, CorpusSpec>,
-    /// Skills of this sweep's own, by name.
+    /// Skills defined by this sweep, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skill: BTreeMap<String, SkillManifest>,
-    /// What stays on the disk when a run is finished; `weights` where absent.
+    /// What stays on the disk when a run is finished. Defaults to `weights`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keep>,
 }
 
-/// Which cells there are. Every swept value elsewhere in the file multiplies them.
+/// Which cells there are. Swept values elsewhere in the file multiply them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Grid {
-    /// Budgets of compute, and around the predicted optimum of each some sizes (Hoffmann et al. 2022, approach 2).
+    /// Compute budgets, and sizes around the predicted optimum of each (Hoffmann et al. 2022, approach 2).
     Isoflop(IsoflopGrid),
-    /// The runs of `isoflop`, and asks how far the optimum moves with the text that runs are judged by: name two or
-    /// more texts, skills in `[measure]` or corpora (Roberts et al. 2025, arXiv:2503.10061).
+    /// The runs of `isoflop`, to see how far the optimum moves with the text that runs are evaluated on: name two or
+    /// more texts, as skills in `[measure]` or corpora in `[eval]` (Roberts et al. 2025, arXiv:2503.10061).
     Validation(IsoflopGrid),
     /// The runs of `isoflop` for each of several mixtures: the share of one source is swept, and the others keep their
     /// ratios (Roberts et al. 2025).
@@ -83,9 +83,9 @@ pub enum Grid {
         /// How long each run trains.
         horizon: Horizon,
     },
-    /// A product that asks for the best learning rate of each size (and horizon, batch and beta2, where several are
-    /// written): give at least three values of `train.lr` or `train.lr-factor`. What it finds lies in the sweep's
-    /// folder as `lr-rule.toml`, which later sweeps can name as `train.lr-rule`.
+    /// A product that asks for the best learning rate of each size (and horizon, batch and beta2, if several are
+    /// written): give at least three values of `train.lr` or `train.lr-factor`. The result is written to the
+    /// sweep's folder as `lr-rule.toml`, which later sweeps can name as `train.lr-rule`.
     Lr {
         /// How long each run trains.
         horizon: Horizon,
@@ -93,7 +93,19 @@ pub enum Grid {
 }
 
 impl Grid {
-    /// What later budgets are centred on, where the grid has budgets.
+    /// As written in the file.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Grid::Isoflop(_) => "isoflop",
+            Grid::Validation(_) => "validation",
+            Grid::Mix(_) => "mix",
+            Grid::Ladder { .. } => "ladder",
+            Grid::Product { .. } => "product",
+            Grid::Lr { .. } => "lr",
+        }
+    }
+
+    /// What later budgets are centred on, if the grid has budgets.
     pub fn center(&self) -> Option<CenterChoice> {
         match self {
             Grid::Isoflop(grid) | Grid::Validation(grid) => grid.center,
@@ -103,7 +115,7 @@ impl Grid {
     }
 }
 
-/// Budgets of compute, and sizes around the optimum of each.
+/// Compute budgets, and sizes around the optimum of each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct IsoflopGrid {
@@ -113,22 +125,22 @@ pub struct IsoflopGrid {
     pub sizes: usize,
     /// Decades of N on each side of the centre.
     pub span_decades: f64,
-    /// Tokens per parameter at the optimum, the guess that the first centre is made of.
+    /// Tokens per parameter at the optimum: the initial guess of the centre.
     pub tokens_per_param: f64,
-    /// Whether a later budget moves to the optimum that the smaller ones show.
+    /// Whether later budgets are centred on the optimum that the smaller ones show. Defaults to `prior`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub center: Option<CenterChoice>,
-    /// Cells with fewer optimizer steps are dropped.
+    /// Fewest optimizer steps; cells with fewer are dropped. Defaults to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_steps: Option<u64>,
     /// Whether the sizes of all budgets lie on one ladder of equal ratios, so that budgets share sizes, and
-    /// `train.trunk` can share their training.
+    /// `train.trunk` can share their training. Defaults to `false`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_sizes: Option<bool>,
 }
 
-/// Budgets and sizes as in [`IsoflopGrid`], and the shares of the training text that are tried at each of them. All
-/// fields stand here, since a flattened struct would lose the place of an error.
+/// Budgets and sizes as in [`IsoflopGrid`], and the shares of the training text that are tried at each of them. The
+/// fields are repeated here because a flattened struct would lose the place of an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct MixGrid {
@@ -138,19 +150,20 @@ pub struct MixGrid {
     pub sizes: usize,
     /// Decades of N on each side of the centre.
     pub span_decades: f64,
-    /// Tokens per parameter at the optimum, the guess that the first centre is made of.
+    /// Tokens per parameter at the optimum: the initial guess of the centre.
     pub tokens_per_param: f64,
-    /// Whether a later budget moves to the optimum that the smaller ones show, all mixtures together.
+    /// Whether later budgets are centred on the optimum that the smaller ones show, over all mixtures. Defaults to
+    /// `prior`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub center: Option<CenterChoice>,
-    /// Cells with fewer optimizer steps are dropped.
+    /// Fewest optimizer steps; cells with fewer are dropped. Defaults to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_steps: Option<u64>,
     /// Whether the sizes of all budgets lie on one ladder of equal ratios, so that budgets share sizes, and
-    /// `train.trunk` can share their training.
+    /// `train.trunk` can share their training. Defaults to `false`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_sizes: Option<bool>,
-    /// Names in `data.mixture` whose share is swept, one after the other.
+    /// Names in `data.mixture` whose share is swept, one at a time.
     pub swept: Vec<String>,
     /// Shares that each of them takes, above 0 and below 1; the other sources share the rest in the ratios of
     /// `data.mixture`.
@@ -178,7 +191,7 @@ impl MixGrid {
 pub enum CenterChoice {
     /// Always the guess from `tokens-per-param`.
     Prior,
-    /// The fit of the smaller budgets, from the second one on, as soon as it can be made.
+    /// The fit of the smaller budgets, from the second one on, as soon as it exists.
     Fit,
 }
 
@@ -196,13 +209,13 @@ pub enum Horizon {
     TokensPerParam(Axis),
 }
 
-/// The model as written. Give `size`, or `d-model` with `n-layer`, or neither where the grid makes the sizes.
+/// The model as written. Give `size`, or `d-model` with `n-layer`, or neither if the grid chooses the sizes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ModelChoice {
-    /// Tokens of one sequence.
+    /// Tokens of one sequence. Defaults to 256.
     pub context_len: Option<Axis>,
-    /// Output projection; `tied` where absent.
+    /// Output projection. Defaults to `tied`.
     pub head: Option<Head>,
     /// N under the sweep's count rule; width and depth follow by rule.
     pub size: Option<Axis>,
@@ -210,31 +223,31 @@ pub struct ModelChoice {
     pub d_model: Option<Axis>,
     /// Number of blocks.
     pub n_layer: Option<Axis>,
-    /// Attention heads; by default as many as make them `d-head` wide.
+    /// Attention heads. Defaults to as many as make them `d-head` wide.
     pub n_head: Option<Axis>,
-    /// Width of the SwiGLU's hidden layer; by default 8/3 of the width, rounded up to a multiple of 8.
+    /// Width of the SwiGLU's hidden layer. Defaults to 8/3 of the width, rounded up to a multiple of 8.
     pub d_ff: Option<Axis>,
-    /// Width of one head where `n-head` is not given; 64, or the largest divisor that fits, where absent.
+    /// Width of one head if `n-head` is not given. Defaults to about 16 up to a width of 64, 32 up to 128, then 64.
     pub d_head: Option<u64>,
-    /// Width over depth that sizes made by rule aim at; 32 where absent.
+    /// Target of width over depth for sizes made by rule. Defaults to 32.
     pub aspect: Option<f64>,
-    /// Smallest and largest width of sizes made by rule.
+    /// Smallest and largest width of sizes made by rule. Defaults to `[8, 8192]`.
     pub width_range: Option<[u64; 2]>,
 }
 
-/// The data as written.
+/// What is trained on, as written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DataChoice {
-    /// `"bytes"`, `{ bpe = 512 }`, or a list of both forms, which is swept.
+    /// `"bytes"`, `{ bpe = 512 }`, or a list of these, which is swept.
     pub tokenizer: OneOrMany<TokenizerChoice>,
-    /// Corpus or skill to weight, such as `{ code = 1, prose = 1 }`, or a list of such tables, which is swept.
-    /// Whole numbers are parts; where one is not whole, all are shares and sum to 1.
+    /// Weight of each corpus or skill, such as `{ code = 1, prose = 1 }`, or a list of such tables, which is swept.
+    /// Whole numbers are parts; if one is not whole, all are shares and must sum to 1.
     pub mixture: OneOrMany<BTreeMap<String, f64>>,
-    /// Smallest number of held-out tokens per corpus that must exist; 65536 where absent.
+    /// Fewest held-out tokens that each corpus must have. Defaults to 65536.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out_tokens: Option<u64>,
-    /// Whether every document begins with its source's tag; not where absent.
+    /// Whether every document begins with the tag of its source. Defaults to `false`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag_sources: Option<bool>,
 }
@@ -253,52 +266,53 @@ pub enum TokenizerChoice {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TrainChoice {
-    /// Sequences of one step.
+    /// Sequences of one step. Defaults to 16.
     pub batch_sequences: Option<Axis>,
-    /// Peak learning rate; by a rule of the size where absent.
+    /// Peak learning rate. Defaults to a rule of the model's size.
     pub lr: Option<Axis>,
-    /// Factor on the learning rate that the rule gives.
+    /// Factor on the learning rate that the rule gives. Defaults to 1.
     pub lr_factor: Option<Axis>,
-    /// File of a measured rule (`lr-rule.toml`, which a sweep of the kind `lr` leaves), relative to this file: it
-    /// gives the learning rate, and beta2 where the sweep names none. The built-in rule where absent.
+    /// File of a measured rule (`lr-rule.toml`, which a sweep of the kind `lr` writes), relative to this file. It
+    /// gives the learning rate, and beta2 unless the sweep names one. Defaults to the built-in rule.
     pub lr_rule: Option<String>,
-    /// How initial weights and learning rates follow width and depth; `"standard"` where absent. Otherwise the
+    /// How initial weights and learning rates scale with width and depth. Defaults to `"standard"`; otherwise the
     /// learning rate is that of the base model.
     pub parametrisation: Option<ParametrisationChoice>,
-    /// Linear warm-up; a tenth of the steps where absent, at most 2000.
+    /// Linear warm-up. Defaults to a tenth of the steps, at most 2000.
     pub warmup: Option<Length>,
-    /// What follows the warm-up; a cosine down to a tenth where absent.
+    /// Schedule after the warm-up. Defaults to a cosine down to a tenth of the peak.
     pub schedule: Option<ScheduleChoice>,
-    /// AdamW's first decay.
+    /// AdamW's first decay. Defaults to 0.9.
     pub beta1: Option<Axis>,
-    /// AdamW's second decay.
+    /// AdamW's second decay. Defaults to 0.95.
     pub beta2: Option<Axis>,
-    /// Decoupled weight decay.
+    /// Decoupled weight decay. Defaults to 0.1.
     pub weight_decay: Option<Axis>,
-    /// Largest global norm of the gradient.
+    /// Largest global norm of the gradient. Defaults to 1.
     pub grad_clip_norm: Option<f64>,
-    /// Numbers of the products with weights: `f32` (where absent) or `bf16`, which needs a processor with AVX512_BF16.
+    /// dtype of weight matmuls: `f32`, or `bf16`, which needs a processor with AVX512_BF16. Defaults to `f32`.
     pub precision: Option<Precision>,
-    /// Seeds of weights and data order.
+    /// Seeds of the initial weights and of the order of the data. Defaults to 0.
     pub seed: Option<Axis>,
-    /// Checkpoints per run; 10 where absent.
+    /// Checkpoints per run. Defaults to 10.
     pub checkpoints: Option<u64>,
-    /// Whether runs that differ in their horizon alone share their training: each goes on from where the next shorter
-    /// one began to cool down. Needs the schedule `wsd`; rate by rule and warm-up are those of the shortest horizon.
+    /// Whether runs that differ only in their horizon share their training: each continues from the point where the next
+    /// shorter one began its cool-down. Needs the schedule `wsd`; the rate by rule and the warm-up are those of the
+    /// shortest horizon. Defaults to `false`.
     pub trunk: Option<bool>,
-    /// When a run is given up as hopeless; never where absent.
+    /// When a run is stopped early. Defaults to never.
     pub early_stop: Option<EarlyStopChoice>,
 }
 
-/// When a run is given up, as written: where its training loss, averaged over a twentieth of its steps, is higher than
+/// When a run is stopped early, as written: if its training loss, averaged over a twentieth of its steps, is higher than
 /// that of the best finished run of the same budget (and the same data) by more than the margin. Which runs are
-/// finished by then can hang on the order in which runs end.
+/// stopped may depend on the order in which runs finish.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EarlyStopChoice {
-    /// Nats per token.
+    /// How much higher the loss may be, nats per token.
     pub margin: f64,
-    /// Share of the steps after which it is looked; 0.5 where absent.
+    /// Share of the steps at which the run is checked. Defaults to 0.5.
     pub at: Option<f64>,
 }
 
@@ -308,19 +322,19 @@ pub struct EarlyStopChoice {
 pub enum ParametrisationChoice {
     /// The same numbers at every size.
     Standard,
-    /// The best rate of the base width holds at every width.
+    /// muP: the best rate of the base width is the best at every width.
     Mup {
-        /// Width that the learning rate is meant for, and the initial deviation of 0.02: 256 or more, since narrow
-        /// models want larger weights and would hand on too small ones to the wide.
+        /// Width that the learning rate and the initial standard deviation of 0.02 apply to. Use 256 or more: narrower
+        /// models need larger initial weights, so wide ones would get too small ones.
         base_width: usize,
     },
-    /// The best rate of the base model holds at every width and depth.
+    /// CompleteP: the best rate of the base model is the best at every width and depth.
     CompleteP {
-        /// Width that the learning rate is meant for.
+        /// Width that the learning rate applies to.
         base_width: usize,
-        /// Number of blocks that it is meant for.
+        /// Number of blocks that it applies to.
         base_depth: usize,
-        /// Exponent of the depth, from 1/2 to 1, which is also what is taken where absent.
+        /// Exponent of the depth, from 0.5 to 1. Defaults to 1.
         alpha: Option<f64>,
     },
 }
@@ -341,7 +355,7 @@ pub enum Length {
 pub enum ScheduleChoice {
     /// Stays at the peak.
     Constant,
-    /// Down to this fraction of the peak.
+    /// A cosine down to this fraction of the peak.
     Cosine {
         /// Learning rate at the end over the peak.
         final_fraction: f64,
@@ -357,51 +371,51 @@ pub enum ScheduleChoice {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EvalChoice {
-    /// Held-out tokens per corpus, at least 65536, which is also what is taken where absent.
+    /// Held-out tokens per corpus, at least 65536, which is the default.
     pub tokens: Option<u64>,
-    /// Corpora to evaluate on beside those trained on.
+    /// Corpora to evaluate on, besides those trained on.
     pub corpora: Option<Vec<String>>,
-    /// Evaluations during a run (the one at the end not counted); none where absent.
+    /// Evaluations during a run, not counting the one at the end. Defaults to 0.
     pub during: Option<u64>,
 }
 
-/// Which skills are judged, as written.
+/// Which skills are measured, as written.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct MeasureChoice {
     /// Names of skills: of `[skill.NAME]`, of a built-in one, or of a manifest `datasets/skills/NAME.toml`.
     pub skills: Vec<String>,
-    /// Items per skill at the end of a run; all of its suite where absent.
+    /// Items per skill at the end of a run. Defaults to the whole suite.
     pub items: Option<u64>,
-    /// Items per skill in the evaluations during a run; 128 where absent.
+    /// Items per skill in the evaluations during a run. Defaults to 128.
     pub items_during: Option<u64>,
-    /// Uses by name, each a weight for every skill that counts in it: `tutor = { lookup = 1, mano = 3 }`. The best
-    /// mixture is sought, and the cost of a wrong validation text told, for each.
+    /// Uses by name, each with the weights of its skills: `tutor = { lookup = 1, mano = 3 }`. For each use the report
+    /// gives the best mixture, and the cost of tuning on the wrong validation text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub uses: BTreeMap<String, BTreeMap<String, f64>>,
-    /// What a skill is to reach: `lookup = { nll = 0.5 }` or `mano = { accuracy = 0.9 }`. The least investment that
-    /// reaches it is sought.
+    /// Targets of skills: `lookup = { nll = 0.5 }` or `mano = { accuracy = 0.9 }`. The report gives the cheapest
+    /// training that reaches each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub targets: BTreeMap<String, SkillTarget>,
 }
 
-/// What a skill is to reach: exactly one of these.
+/// The target of a skill: exactly one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SkillTarget {
-    /// At most so many nats per answer token.
+    /// Largest loss, nats per answer token.
     Nll(f64),
-    /// At least this share of the items right.
+    /// Smallest share of right answers.
     Accuracy(f64),
 }
 
-/// Limits of a sweep. Beyond one of them nothing starts (exit code 5).
+/// Limits of a sweep. A plan beyond one of them does not start (exit code 5).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limits {
     /// Wall-clock hours on this machine.
     pub hours: Option<f64>,
-    /// Training FLOPs in sum.
+    /// Training FLOPs of all runs.
     pub flops: Option<f64>,
     /// Bytes on the disk.
     pub disk_bytes: Option<f64>,
@@ -430,7 +444,7 @@ pub struct CostChoice {
 pub struct OneOrMany<T>(pub Vec<T>);
 
 mod one_or_many {
-    //! By hand, since an untagged enum would lose the place and the reason of an error.
+    //! Written by hand, because an untagged enum would lose the place and the reason of an error.
 
     use std::fmt;
     use std::marker::PhantomData;
@@ -480,7 +494,7 @@ mod one_or_many {
                 many.push(one);
             }
             if many.is_empty() {
-                return Err(A::Error::custom("an empty list: the grid would be empty"));
+                return Err(A::Error::custom("the list is empty (hint: give at least one value)"));
             }
             Ok(OneOrMany(many))
         }

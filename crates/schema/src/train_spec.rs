@@ -5,16 +5,18 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::SchemaError;
+use crate::canonical::hash12;
 use crate::count::{self, FlopCount};
 use crate::mixture::Mixture;
 use crate::recipe::{Recipe, Schedule};
 use crate::run_id::RunId;
 use crate::shape::ModelSpec;
+use crate::text::counted;
 
-/// All that decides the weights of one run, and nothing else: no device, no paths, no evaluation.
+/// Everything that decides the weights of one run, and nothing else: no device, no paths, no evaluation.
 ///
 /// A field added later must be skipped in serialisation at the value that reproduces the older
-/// behaviour, so that the ids of finished runs stay what they are.
+/// behaviour, so that the ids of finished runs do not change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainSpec {
@@ -30,6 +32,18 @@ pub struct TrainSpec {
     pub seed: u64,
     /// Where the run begins.
     pub start: Start,
+}
+
+/// Steps at the end of a run over which its training loss is averaged: a twentieth, at least one.
+pub fn tail_steps(total_steps: u64) -> u64 {
+    (total_steps / 20).max(1)
+}
+
+impl RunId {
+    /// The id of `spec`: the first 12 hex digits of blake3 over its canonical JSON.
+    pub fn of(spec: &TrainSpec) -> RunId {
+        RunId::from_hash(hash12(spec))
+    }
 }
 
 /// A stretch of training with one context length and one batch size.
@@ -62,11 +76,11 @@ impl Phase {
 pub enum Start {
     /// From initial weights drawn with the run's seed.
     Init,
-    /// From a checkpoint of another run, optimizer and position in the data included.
+    /// From a checkpoint of another run, including the optimizer state and the position in the data.
     Branch {
         /// The trunk.
         parent: RunId,
-        /// Steps that the trunk had taken.
+        /// Step of the checkpoint.
         step: u64,
     },
 }
@@ -82,7 +96,7 @@ impl TrainSpec {
         self.phases.iter().map(Phase::tokens).sum()
     }
 
-    /// Steps that the run takes over from its trunk: 0 but for a branch.
+    /// Steps that a branch shares with its trunk; 0 for other runs.
     pub fn first_step(&self) -> u64 {
         match self.start {
             Start::Init => 0,
@@ -90,7 +104,7 @@ impl TrainSpec {
         }
     }
 
-    /// Training FLOPs over all phases by group, those of a trunk included; exact below 2^53.
+    /// Training FLOPs over all phases by group, including those of a trunk; exact below 2^53.
     pub fn flops(&self) -> FlopCount {
         self.flops_of(0..self.total_steps())
     }
@@ -117,7 +131,7 @@ impl TrainSpec {
     /// The phase that `step` (from 0) belongs to.
     ///
     /// # Panics
-    /// Where `step` is beyond the last phase: the loop never asks for it.
+    /// If `step` is beyond the last phase, which the training loop never asks for.
     pub fn phase_at(&self, step: u64) -> &Phase {
         let mut first = 0;
         for phase in &self.phases {
@@ -142,6 +156,8 @@ impl TrainSpec {
         self.sum_until(steps, |phase, n| (n * phase.batch_tokens()) as f64) as u64
     }
 
+    /// Refuses a run that cannot be trained.
+    ///
     /// # Errors
     /// `BadShape` or `BadRun`, naming the field.
     pub fn check(&self) -> Result<(), SchemaError> {
@@ -152,7 +168,7 @@ impl TrainSpec {
             .iter()
             .any(|phase| phase.steps == 0 || phase.batch_sequences == 0 || phase.context_len == 0)
         {
-            return bad("a phase has no steps, no sequences or no context".to_string());
+            return bad("every phase needs at least 1 step, 1 sequence and 1 token of context".to_string());
         }
         let steps = self.total_steps();
         if steps == 0 {
@@ -160,22 +176,26 @@ impl TrainSpec {
         }
         if self.recipe.warmup_steps >= steps {
             return bad(format!(
-                "{steps} steps are no more than the {} of the warm-up",
+                "{} leave nothing after a warm-up of {}",
+                counted(steps as usize, "step"),
                 self.recipe.warmup_steps
             ));
         }
         if let Schedule::Wsd { cooldown_steps } = self.recipe.schedule
             && cooldown_steps + self.recipe.warmup_steps > steps
         {
-            return bad(format!("{steps} steps are fewer than warm-up and cool-down together"));
+            return bad(format!(
+                "{} are fewer than warm-up and cool-down together",
+                counted(steps as usize, "step")
+            ));
         }
         if let Start::Branch { step, .. } = self.start
             && (step == 0 || step >= steps)
         {
-            return bad(format!("it branches at step {step} of its {steps}"));
+            return bad(format!("a branch cannot start at step {step} of {steps}"));
         }
         if !(self.recipe.lr_peak.is_finite() && self.recipe.lr_peak > 0.0) {
-            return bad(format!("learning rate {} is not positive", self.recipe.lr_peak));
+            return bad(format!("learning rate {} must be positive", self.recipe.lr_peak));
         }
         self.recipe.parametrisation.check()
     }

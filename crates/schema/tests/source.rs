@@ -38,22 +38,55 @@ fn an_error_names_the_line_and_puts_the_caret_under_the_culprit() {
     // What is replaced by what, the place, the text that the carets stand under, and a part of the message.
     for (old, new, place, marked, part) in [
         ("sizes = 5", "sizez = 5", "a.toml:5:1", "sizez", "did you mean `sizes`?"),
-        ("sizes = 5", "sizes = \"five\"", "a.toml:5:1", "sizes", "invalid type: string \"five\""),
-        ("sizes = 5", "sizes = 5.5", "a.toml:5:1", "sizes", "a whole number"),
+        (
+            "sizes = 5",
+            "sizes = \"five\"",
+            "a.toml:5:1",
+            "sizes",
+            "`sizes` must be a whole number without quotes, got \"five\"",
+        ),
+        ("sizes = 5", "sizes = 5.5", "a.toml:5:1", "sizes", "`sizes` must be a whole number, got `5.5`"),
         ("sizes = 5", "", "a.toml:2:2", "grid", "missing field `sizes`"),
         ("\"isoflop\"", "\"isoflopp\"", "a.toml:3:1", "kind", "did you mean `isoflop`?"),
-        ("[1e10, 1e11]", "[]", "a.toml:4:1", "budgets", "empty list"),
+        ("[1e10, 1e11]", "[]", "a.toml:4:1", "budgets", "list of values is empty"),
         ("[1e10, 1e11]", "{ log = [1, 2], stepz = 3 }", "a.toml:4:27", "stepz", "did you mean `steps`?"),
         ("context-len", "context_len", "a.toml:10:1", "context_len", "did you mean `context-len`?"),
         ("[train]", "[trian]", "a.toml:16:2", "trian", "did you mean `train`?"),
         ("\"bytes\"", "\"byte\"", "a.toml:13:1", "tokenizer", "did you mean `bytes`?"),
-        ("\"bytes\"", "{ bpe = \"x\" }", "a.toml:13:15", "bpe", "invalid type"),
-        ("{ code = 1 }", "{ code = \"x\" }", "a.toml:14:39", "code", "invalid type"),
-        ("{ code = 1 }", "3", "a.toml:14:37", "3", "invalid type"),
+        ("\"bytes\"", "\"gpt2\"", "a.toml:13:1", "tokenizer", "unknown tokenizer `gpt2`"),
+        ("\"bytes\"", "\"gpt2\"", "a.toml:13:1", "tokenizer", "write `\"bytes\"` or `{ bpe = 1024 }`"),
+        (
+            "[1e10, 1e11]",
+            "\"1e10\"",
+            "a.toml:4:1",
+            "budgets",
+            "`budgets` must be a number, a list of numbers",
+        ),
+        (
+            "\"bytes\"",
+            "{ bpe = \"x\" }",
+            "a.toml:13:15",
+            "bpe",
+            "`bpe` must be a whole number without quotes, got \"x\"",
+        ),
+        (
+            "{ code = 1 }",
+            "{ code = \"x\" }",
+            "a.toml:14:39",
+            "code",
+            "`code` must be a number without quotes, got \"x\"",
+        ),
+        ("{ code = 1 }", "3", "a.toml:14:37", "3", "`mixture[1]` must be a table, got integer `3`"),
         ("steps = 3", "steps = 1", "a.toml:17:1", "lr", "at least 2"),
         ("steps = 3", "stepz = 3", "a.toml:17:28", "stepz", "did you mean `steps`?"),
         ("{ fraction = 0.1 }", "{ fraktion = 0.1 }", "a.toml:18:12", "fraktion", "did you mean `fraction`?"),
-        ("{ fraction = 0.1 }", "{ fraction = \"x\" }", "a.toml:18:12", "fraction", "invalid type"),
+        (
+            "{ fraction = 0.1 }",
+            "{ fraction = \"x\" }",
+            "a.toml:18:12",
+            "fraction",
+            "`fraction` must be a number without quotes, got \"x\"",
+        ),
         ("sizes = 5", "sizes = ", "a.toml:5:9", "", "string"),
         ("sizes = 5", "sizes = 5\nsizes = 6", "a.toml:6:1", "sizes", "duplicate"),
     ] {
@@ -89,7 +122,7 @@ fn an_override_replaces_a_value_and_an_error_in_it_names_the_option() {
         changed.push_override(assignment).unwrap();
     }
     let sweep: SweepSpec = changed.parse().unwrap();
-    assert_eq!(sweep.name.as_deref(), Some("x-1"), "what is no TOML is a string");
+    assert_eq!(sweep.name.as_deref(), Some("x-1"), "what is not TOML is a string");
     let mut by_hand = layers(
         &SWEEP
             .replace("sizes = 5", "sizes = 7")
@@ -100,10 +133,10 @@ fn an_override_replaces_a_value_and_an_error_in_it_names_the_option() {
     assert_eq!(sweep, by_hand.parse().unwrap());
 
     for (assignment, expected) in [
-        ("grid.sizes=x", "--set grid.sizes=\"x\": invalid type: string \"x\", expected usize"),
+        ("grid.sizes=x", "--set grid.sizes=\"x\": `sizes` must be a whole number without quotes, got \"x\""),
         ("grid.sizez=3", "--set grid.sizez=3: unknown field `sizez`"),
         ("train.lrr=3", "--set train.lrr=3: unknown field `lrr`"),
-        ("data.mixture=[{ code = \"x\" }]", "--set data.mixture=[{ code = \"x\" }]: invalid type"),
+        ("data.mixture=[{ code = \"x\" }]", "--set data.mixture=[{ code = \"x\" }]: `code` must be a number"),
         ("limits.hourz=3", "--set limits.hourz=3: unknown field `hourz`"),
         ("limits.hourz=3", "did you mean `hours`?"),
     ] {
@@ -199,7 +232,7 @@ fn a_slip_in_every_kind_of_grid_is_shown_at_its_line() {
         assert!(message.contains("did you mean `span-decades`?"), "{kind}: {message}");
         let message = error(&layers(&text.replace("sizes = 5", "sizes = \"five\"")));
         assert!(
-            message.contains("| sizes = \"five\"") && message.contains("invalid type"),
+            message.contains("| sizes = \"five\"") && message.contains("must be a whole number"),
             "{kind}: {message}"
         );
         let message = error(&layers(&text.replace("sizes = 5\n", "")));

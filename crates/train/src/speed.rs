@@ -36,7 +36,7 @@ const GPU: Sizes = Sizes {
     shapes: [(4, 128, 4), (6, 384, 6), (8, 1024, 16)],
 };
 /// Vocabulary of the timed models.
-const VOCAB_SIZE: usize = 257;
+const VOCAB_SIZE: usize = scalelaw_schema::BYTE_VOCAB_SIZE;
 /// Context and batch of the timed models.
 const PHASE: Phase = Phase { context_len: 128, batch_sequences: 8, steps: u64::MAX };
 /// Time for each measurement after one warm-up call.

@@ -10,7 +10,7 @@ use scalelaw_schema::metrics::{self, MetricsRow};
 use scalelaw_schema::recipe::Precision;
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run::Cadence;
-use scalelaw_schema::train_spec::{Phase, TrainSpec};
+use scalelaw_schema::train_spec::{Phase, TrainSpec, tail_steps};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -30,8 +30,6 @@ pub const HIGH_LOSS_ABOVE_UNIFORM: f64 = 3.0;
 pub const MAX_HIGH_IN_A_ROW: u32 = 50;
 /// Losses are read from the device at least this often, in steps: so many small tensors wait there.
 const MAX_UNREAD_STEPS: usize = 64;
-/// The training loss of a record is the mean over the last 1/20 of the steps.
-const TAIL_FRACTION: u64 = 20;
 
 /// Everything that a checkpoint holds.
 #[derive(Debug, Clone)]
@@ -329,7 +327,7 @@ fn take_in(
             progress.skipped_in_a_row = 0;
             if loss.is_finite() {
                 progress.row.add(loss);
-                if total - step <= (total / TAIL_FRACTION).max(1) {
+                if total - step <= tail_steps(total) {
                     progress.tail.add(loss);
                 }
             }

@@ -247,7 +247,7 @@ fn goal(viable: &SkillViable) -> String {
 fn investment(one: &Investment) -> String {
     let mut text = format!("N {:.3e}  D {:.3e}  {:.3e} FLOPs", one.n, one.d, one.flops);
     if let Some(price) = &one.price {
-        let _ = write!(text, "  {}", scalelaw_plan::table::duration(price.seconds));
+        let _ = write!(text, "  {}", scalelaw_report::format::duration(price.seconds));
         if let Some(money) = price.money {
             let _ = write!(text, "  {money:.3} {}", price.currency.as_deref().unwrap_or_default());
         }

@@ -63,7 +63,7 @@ fn spec_of(args: &FitArgs) -> Result<FitSpec> {
         objective: Objective::parse(&args.objective).map_err(UsageError)?,
         bootstrap: args.bootstrap.unwrap_or(FitSpec::new().bootstrap),
         seed: args.seed,
-        level: 0.95,
+        level: scalelaw_schema::LEVEL,
         holdout_compute: args.holdout_compute,
         predict: args.predict.iter().map(|point| parse_point(point)).collect::<Result<_>>()?,
     })

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use anyhow::Result;
 use scalelaw_plan::PlanError;
+use scalelaw_plan::cost::limits::check_limits;
 use scalelaw_plan::facts::PlanFacts;
-use scalelaw_plan::limits::check_limits;
 use scalelaw_schema::plan::Plan;
 
 use crate::args::{PlanArgs, Shared};
@@ -44,7 +44,7 @@ pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
             writeln!(stdout, "# {}\n{}", planned.run.folder_name(), toml::to_string(&planned.run)?)?;
         }
     } else {
-        write!(stdout, "{}", scalelaw_plan::table::table(&plan, width()))?;
+        write!(stdout, "{}", scalelaw_report::terminal::plan::plan(&plan, width()))?;
     }
     if let Err(over) = check_limits(&sweep.spec, &plan.total) {
         say.warn(&format!("`run` will refuse: {over}"));

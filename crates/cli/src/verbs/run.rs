@@ -7,8 +7,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use scalelaw_fit::isoflop::Draws;
 use scalelaw_fit::parse_law_with_params;
+use scalelaw_plan::cost::limits::check_limits;
 use scalelaw_plan::facts::PlanFacts;
-use scalelaw_plan::limits::check_limits;
+
 use scalelaw_runner::folder::over;
 use scalelaw_runner::launch::{Launch, MAX_ATTEMPTS, run_all};
 use scalelaw_runner::lease::HEARTBEAT;
@@ -23,6 +24,7 @@ use scalelaw_schema::plan::{Plan, PlannedRun};
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::sweep::CenterChoice;
+use scalelaw_schema::text::counted;
 
 use crate::args::{RunArgs, Shared};
 use crate::bars::Bars;
@@ -92,15 +94,20 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         say.warn(warning);
     }
     if args.dry_run {
-        write!(anstream::stdout(), "{}", scalelaw_plan::table::table(&plan, width()))?;
+        write!(anstream::stdout(), "{}", scalelaw_report::terminal::plan::plan(&plan, width()))?;
         return Ok(exit::OK);
     }
     let total = &plan.total;
     let time = total
         .wall_seconds
-        .map_or(String::new(), |s| format!(", about {}", scalelaw_plan::table::duration(s)));
+        .map_or(String::new(), |s| format!(", about {}", scalelaw_report::format::duration(s)));
     let at_once = if placement.slots > 1 { format!(", {} at once", placement.slots) } else { String::new() };
-    say.line(&format!("{}: {} runs, {:.2e} FLOPs{time}{at_once}", sweep.name, total.n_runs, total.flops));
+    say.line(&format!(
+        "{}: {}, {:.2e} FLOPs{time}{at_once}",
+        sweep.name,
+        counted(total.n_runs, "run"),
+        total.flops
+    ));
 
     // A second Ctrl-C is not waited for by anybody.
     ctrlc::set_handler(|| STOP.ask()).context("cannot listen for Ctrl-C")?;
@@ -129,7 +136,7 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         }
         // The last few runs of a sweep have all cores.
         let packing = placement.pack(left.iter().copied());
-        say.detail(&format!("at once: {}", scalelaw_plan::table::at_once(&packing)));
+        say.detail(&format!("at once: {}", scalelaw_report::terminal::plan::at_once(&packing)));
         let launch = Launch {
             sweep_dir: &sweep_dir,
             slots: placement.slots,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::{self, CountRule};
 use scalelaw_schema::lr_rule::LrRule;
 use scalelaw_schema::metrics::TRAIN_LOSS;
@@ -10,17 +9,12 @@ use scalelaw_schema::plan::{Plan, PlannedRun};
 use scalelaw_schema::recipe::Optimizer;
 use scalelaw_schema::sweep::TokenizerChoice;
 use scalelaw_schema::table::ResultRow;
+use scalelaw_schema::{BYTE_VOCAB_SIZE, LEVEL, SCHEMA_VERSION};
 
 use super::scaling::LR;
 use crate::critical_batch::{BatchCurve, critical_batches};
 use crate::evidence::Evidence;
 use crate::learning_rate::{LrConclusion, LrRow, best_learning_rates};
-
-/// Level of intervals.
-const LEVEL: f64 = 0.95;
-
-/// Size of the vocabulary that bytes make: 256 and the end of a document.
-const BYTE_VOCAB: usize = 257;
 
 /// What the runs of an `lr` sweep show; `None` for a sweep of another kind.
 pub fn answer(evidence: &Evidence) -> Option<LrConclusion> {
@@ -71,7 +65,7 @@ pub fn rule(plan: &Plan, conclusion: &LrConclusion, program: &str) -> Option<LrR
     let contexts: BTreeSet<usize> = trains().map(|train| train.phase_at(0).context_len).collect();
     let vocabularies: BTreeSet<usize> = trains().map(|train| train.model.shape().vocab_size).collect();
     let tokenizer = |vocab_size: usize| match vocab_size {
-        BYTE_VOCAB => TokenizerChoice::Bytes,
+        BYTE_VOCAB_SIZE => TokenizerChoice::Bytes,
         other => TokenizerChoice::Bpe(u32::try_from(other).unwrap_or(u32::MAX)),
     };
     let rule = LrRule {

@@ -64,7 +64,7 @@ pub struct SkillSpec {
 impl SkillSpec {
     /// Chinchilla's law, 2,000 draws, 95 %.
     pub fn new() -> Self {
-        Self { law: "chinchilla".into(), draws: 2000, seed: 0, level: 0.95 }
+        Self { law: "chinchilla".into(), draws: 2000, seed: 0, level: scalelaw_schema::LEVEL }
     }
 }
 

@@ -169,7 +169,7 @@ fn plan_run(budget: f64, target_n: f64) -> PlannedRun {
                 d_model,
                 n_head: (d_model / 32).max(1),
                 d_ff: (d_model * 8 / 3).next_multiple_of(8),
-                vocab_size: 257,
+                vocab_size: scalelaw_schema::BYTE_VOCAB_SIZE,
                 head: Head::Tied,
             }
         })

@@ -1,19 +1,19 @@
 //! The ladder: sizes times tokens per parameter.
 
 use scalelaw_schema::axis::Axis;
-use scalelaw_schema::run_id::si;
+use scalelaw_schema::text::si;
 
-use crate::cell::{HorizonValue, MaybeCell, cell, shape_of_size};
 use crate::error::PlanError;
-use crate::resolve::Setting;
-use crate::values::{check_product, numbers};
+use crate::grid::cell::{GridCell, HorizonValue, cell, shape_of_size};
+use crate::resolve::settings::Setting;
+use crate::resolve::values::{check_product, numbers};
 
 /// The cells under one setting. D is the ratio times the N of the shape, not of the size asked for.
 pub(crate) fn cells(
     sizes: &Axis,
     tokens_per_param: &Axis,
     setting: &Setting,
-) -> Result<Vec<MaybeCell>, PlanError> {
+) -> Result<Vec<GridCell>, PlanError> {
     let family = &setting.family;
     let sizes = numbers(Some(sizes), 0.0, "grid.sizes", "positive", |x| x > 0.0)?;
     let ratios = numbers(Some(tokens_per_param), 0.0, "grid.tokens-per-param", "positive", |x| x > 0.0)?;
@@ -22,11 +22,11 @@ pub(crate) fn cells(
     for &size in &sizes {
         for &ratio in &ratios {
             let length = HorizonValue::TokensPerParam(ratio);
-            let label = format!("N {}, {}", si(size), length.label());
-            cells.push(
-                shape_of_size(family, size, &label)
-                    .and_then(|shape| cell(family.rule(), &shape, setting, length, label)),
-            );
+            cells.push(GridCell {
+                label: format!("N {}, {}", si(size), length.label()),
+                cell: shape_of_size(family, size)
+                    .and_then(|shape| cell(family.rule(), shape, setting, length)),
+            });
         }
     }
     Ok(cells)

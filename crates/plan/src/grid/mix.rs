@@ -3,62 +3,77 @@
 
 use std::collections::BTreeSet;
 
+use scalelaw_schema::canonical::rounded;
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
 use scalelaw_schema::sweep::{MixGrid, SweepSpec};
 
-use crate::blends::Blend;
 use crate::error::PlanError;
-use crate::values::{check_product, numbers};
+use crate::resolve::Choices;
+use crate::resolve::mixtures::MixtureChoice;
+use crate::resolve::values::{check_product, numbers};
+
+/// Replaces the one mixture of the sweep by those that the grid makes of it, under each tokenizer.
+pub(crate) fn sweep_shares(
+    sweep: &SweepSpec,
+    grid: &MixGrid,
+    choices: &mut Choices,
+) -> Result<(), PlanError> {
+    check(sweep, grid)?;
+    for of_tokenizer in choices.mixtures.values_mut() {
+        if let [base] = of_tokenizer.as_slice() {
+            *of_tokenizer = mixtures(grid, base)?;
+        }
+    }
+    choices.check_n_runs(choices.settings.len())
+}
 
 /// Refuses what a `mix` grid can make nothing of.
-pub(crate) fn check(sweep: &SweepSpec, grid: &MixGrid) -> Result<(), PlanError> {
+fn check(sweep: &SweepSpec, grid: &MixGrid) -> Result<(), PlanError> {
     let [base] = sweep.data.mixture.0.as_slice() else {
         return Err(PlanError::at(
             "data.mixture",
-            "a `mix` grid makes its mixtures from one (hint: leave one table; `swept` and `fractions` in `[grid]` make the others)",
+            "a `mix` grid varies one mixture, so `data.mixture` cannot be a list (hint: keep one table; `swept` and `fractions` in `[grid]` make the others)",
         ));
     };
     if base.len() == 1 {
         return Err(PlanError::at(
             "data.mixture",
-            "one source always has all of the text (hint: add a source that takes the rest)",
+            "a `mix` grid needs two or more sources (hint: add a source that takes the rest)",
         ));
     }
     if grid.swept.is_empty() {
         return Err(PlanError::at(
             "grid.swept",
-            "it names no source, so no share would change (hint: a name in `data.mixture`)",
+            "`swept` is empty, so no share would change (hint: name a source of `data.mixture`)",
         ));
     }
     for (swept_idx, name) in grid.swept.iter().enumerate() {
         let path = format!("grid.swept[{swept_idx}]");
         if !base.contains_key(name) {
             let known: Vec<String> = base.keys().map(|name| format!("`{name}`")).collect();
-            let message = format!(
-                "unknown source `{name}`, expected one of those in the mixture: {}",
-                known.join(", ")
-            );
+            let message =
+                format!("unknown source `{name}`, expected one in the mixture: {}", known.join(", "));
             return Err(PlanError::at(path, message));
         }
         if grid.swept[..swept_idx].contains(name) {
-            return Err(PlanError::at(path, format!("`{name}` stands twice")));
+            return Err(PlanError::at(path, format!("`{name}` is listed twice")));
         }
     }
     if sweep.train.as_ref().is_some_and(|train| train.early_stop.is_some()) {
         return Err(PlanError::at(
             "train.early-stop",
-            "it holds a run against the best of its budget, and here that has another mixture: their losses are of different text (hint: leave it out)",
+            "`early-stop` cannot be combined with a `mix` grid: runs of a budget have different mixtures, so their losses cannot be compared (hint: remove it)",
         ));
     }
     Ok(())
 }
 
 /// The mixtures made of `base`, in the order of `swept` and `fractions`, equal ones once: source s has the share f,
-/// and every other source i has `(1 − f) · base_i / (1 − base_s)`. Each is judged on the corpora of `base`.
+/// and every other source i has `(1 − f) · base_i / (1 − base_s)`. Each is evaluated on the corpora of `base`.
 ///
-/// At f = 1 the others would be missing, and neither a ratio of shares nor a law of the mixture could be told there,
+/// At f = 1 the others would be missing, and neither a ratio of shares nor a law of the mixture could be found there,
 /// so every share stays between 0 and 1.
-pub(crate) fn blends(grid: &MixGrid, base: &Blend) -> Result<Vec<Blend>, PlanError> {
+fn mixtures(grid: &MixGrid, base: &MixtureChoice) -> Result<Vec<MixtureChoice>, PlanError> {
     let fractions = numbers(
         Some(&grid.fractions),
         0.0,
@@ -68,34 +83,30 @@ pub(crate) fn blends(grid: &MixGrid, base: &Blend) -> Result<Vec<Blend>, PlanErr
     )?;
     check_product("grid.fractions", &[grid.swept.len(), fractions.len()])?;
     let mut seen = BTreeSet::new();
-    let mut blends = Vec::new();
+    let mut mixtures = Vec::new();
     for name in &grid.swept {
         let Some(swept) = base.corpora.iter().find(|corpus| corpus.name == *name) else { continue };
         let rest: f64 = others(base, &swept.tokens).map(|source| source.weight).sum();
         for &fraction in &fractions {
+            // Rounded: equal mixtures come out equal whichever way they are reached.
             let mut sources: Vec<MixtureSource> = others(base, &swept.tokens)
                 .map(|source| MixtureSource {
                     tokens: source.tokens.clone(),
-                    weight: to_12_digits((1.0 - fraction) * source.weight / rest),
+                    weight: rounded((1.0 - fraction) * source.weight / rest, 12),
                 })
                 .collect();
-            sources.push(MixtureSource { tokens: swept.tokens.clone(), weight: to_12_digits(fraction) });
+            sources.push(MixtureSource { tokens: swept.tokens.clone(), weight: rounded(fraction, 12) });
             let mixture =
                 Mixture::new(sources).map_err(|error| PlanError::at("grid.fractions", error.to_string()))?;
             let shares: Vec<u64> = mixture.sources.iter().map(|source| source.weight.to_bits()).collect();
             if seen.insert(shares) {
-                blends.push(Blend { mixture, corpora: base.corpora.clone() });
+                mixtures.push(MixtureChoice { mixture, corpora: base.corpora.clone() });
             }
         }
     }
-    Ok(blends)
+    Ok(mixtures)
 }
 
-fn others<'a>(base: &'a Blend, tokens: &'a str) -> impl Iterator<Item = &'a MixtureSource> {
+fn others<'a>(base: &'a MixtureChoice, tokens: &'a str) -> impl Iterator<Item = &'a MixtureSource> {
     base.mixture.sources.iter().filter(move |source| source.tokens != tokens)
-}
-
-/// Equal mixtures come out equal on whichever way they are reached, and an id does not hang on the last bit.
-fn to_12_digits(share: f64) -> f64 {
-    format!("{share:.11e}").parse().unwrap_or(share)
 }

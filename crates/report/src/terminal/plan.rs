@@ -1,36 +1,39 @@
-//! The plan as a text table for a terminal.
+//! A plan as a table for the terminal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use scalelaw_schema::plan::{CenterSource, Packing, Plan, PlanTotal, PlannedBudget, PlannedRun};
 use scalelaw_schema::recipe::Optimizer;
-use scalelaw_schema::run_id::si;
 use scalelaw_schema::shape::ModelShape;
 
-/// Rows and dropped cells shown before the rest is only counted: more than anyone reads.
+use crate::format::{bytes, counted, duration, si};
+use crate::terminal::wrap::push_wrapped;
+
+/// Rows shown before the rest is only counted: more than anyone reads.
 const ROWS_SHOWN: usize = 400;
-/// See [`ROWS_SHOWN`].
+/// Dropped cells shown before the rest is only counted.
 const DROPPED_SHOWN: usize = 40;
 
 /// One column: its title and the text of each run.
 struct Column {
     title: &'static str,
     texts: Vec<String>,
-    /// Which column goes first where the terminal is too narrow: the highest. 0 always stays.
+    /// If the terminal is too narrow, the column with the highest rank is hidden first. 0 is never hidden.
     rank: u8,
 }
 
-/// A row of runs that differ in their seed alone; in a mix, or in their mixture.
+/// A row of runs that differ only in their seed; in a mix, in their seed or mixture.
 struct Row {
     first_run_idx: usize,
     n_runs: usize,
 }
 
-/// The plan at most `width` columns wide: a line per cell, sums, dropped cells with their reasons, warnings. Runs
-/// that differ in their seed alone share a line, in a mix also those that differ in their mixture, and the mixtures
-/// stand below; a quantity that is the same in every run, beyond the usual ones,
-/// has no column; and a narrow terminal loses the columns that matter least, which is said.
-pub fn table(plan: &Plan, width: usize) -> String {
+/// The plan, at most `width` columns wide: a line per cell, sums, dropped cells with their reasons, warnings.
+///
+/// Runs that differ only in their seed share a line; in a mix so do those that differ in their mixture, and the
+/// mixtures are listed below. Apart from the usual columns, a quantity that is the same in every run has none. On a
+/// narrow terminal the least important columns are hidden, and named.
+pub fn plan(plan: &Plan, width: usize) -> String {
     let width = width.max(40);
     let mut out = String::new();
     let rule = plan.count_rule;
@@ -54,7 +57,7 @@ pub fn table(plan: &Plan, width: usize) -> String {
         }
         columns.insert(0, Column { title: "runs", texts, rank: 0 });
     }
-    let hidden = fit(&mut columns, &rows, width);
+    let hidden = hide_columns(&mut columns, &rows, width);
     push_rows(&mut out, plan, &columns, &rows);
     if !hidden.is_empty() {
         push_wrapped(&mut out, "  ", &format!("(no room for: {})", hidden.join(", ")), width);
@@ -70,7 +73,7 @@ pub fn table(plan: &Plan, width: usize) -> String {
     }
 
     if !plan.dropped.is_empty() {
-        out += &format!("\nDROPPED {} {}\n", plan.dropped.len(), plural("cell", plan.dropped.len()));
+        out += &format!("\nDROPPED {}\n", counted(plan.dropped.len(), "cell"));
         for dropped in plan.dropped.iter().take(DROPPED_SHOWN) {
             push_wrapped(&mut out, "  ", &format!("{}: {}", dropped.cell, dropped.why), width);
         }
@@ -90,13 +93,13 @@ pub fn table(plan: &Plan, width: usize) -> String {
 /// How many runs train at once, with the reason.
 pub fn at_once(packing: &Packing) -> String {
     let Packing { slots, threads, why } = packing;
-    format!("{slots} {} with {threads} {} each: {why}", plural("run", *slots), plural("thread", *threads))
+    format!("{} with {} each: {why}", counted(*slots, "run"), counted(*threads, "thread"))
 }
 
-/// Sums in words, what is not known left out.
-pub fn total(total: &PlanTotal) -> String {
+/// The sums that are known.
+fn total(total: &PlanTotal) -> String {
     let mut parts = vec![
-        format!("{} {}", total.n_runs, plural("run", total.n_runs)),
+        counted(total.n_runs, "run"),
         format!("{:.2e} FLOPs", total.flops),
         format!("{} tokens", si(total.tokens)),
     ];
@@ -126,7 +129,7 @@ fn columns(plan: &Plan) -> Vec<Column> {
     let mut add = |title, rank, text: &dyn Fn(&PlannedRun) -> String| {
         columns.push(Column { title, texts: runs.iter().map(text).collect(), rank });
     };
-    // Heads and hidden width follow from the width unless two runs of one width disagree.
+    // Heads and hidden width follow from the width, unless two runs of one width differ in them.
     let is_free = |of: fn(&ModelShape) -> usize| {
         let mut by_width = BTreeMap::new();
         runs.iter().any(|run| *by_width.entry(shape(run).d_model).or_insert(of(shape(run))) != of(shape(run)))
@@ -191,7 +194,7 @@ fn columns(plan: &Plan) -> Vec<Column> {
     columns
 }
 
-/// Whether every size is trained on the same many mixtures, so that they are listed once.
+/// Whether every size is trained on the same mixtures, so that these are listed once.
 fn is_mix(plan: &Plan) -> bool {
     plan.kind == "mix"
 }
@@ -209,7 +212,7 @@ fn mixture(run: &PlannedRun) -> String {
 }
 
 fn rows(plan: &Plan, columns: &[Column]) -> Vec<Row> {
-    // Seeds follow each other; between two mixtures stands what else is swept.
+    // Runs of two seeds follow each other; between two mixtures comes everything else that is swept.
     let reach = if is_mix(plan) { usize::MAX } else { 1 };
     let mut rows: Vec<Row> = Vec::new();
     for run_idx in 0..plan.runs.len() {
@@ -240,8 +243,8 @@ fn column_width(column: &Column, rows: &[Row]) -> usize {
     texts.max().unwrap_or(0).max(column.title.len())
 }
 
-/// Takes out columns until the rest fits, and says which.
-fn fit(columns: &mut Vec<Column>, rows: &[Row], width: usize) -> Vec<&'static str> {
+/// Removes columns until the rest fits, and returns their titles.
+fn hide_columns(columns: &mut Vec<Column>, rows: &[Row], width: usize) -> Vec<&'static str> {
     let mut hidden = Vec::new();
     loop {
         let needed: usize = columns.iter().map(|column| column_width(column, rows) + 2).sum();
@@ -294,7 +297,7 @@ fn push_rows(out: &mut String, plan: &Plan, columns: &[Column], rows: &[Row]) {
     }
 }
 
-/// Every mixture of a mix and its runs, in the order of the sweep file.
+/// Every mixture of a mix and the number of its runs, in the order of the sweep file.
 fn push_mixtures(out: &mut String, plan: &Plan, width: usize) {
     let mut mixtures: Vec<(BTreeMap<&str, f64>, usize)> = Vec::new();
     let mut places = BTreeMap::new();
@@ -310,71 +313,22 @@ fn push_mixtures(out: &mut String, plan: &Plan, width: usize) {
     push_wrapped(
         out,
         "",
-        &format!("{} {}, each at all of these sizes:", mixtures.len(), plural("mixture", mixtures.len())),
+        &format!("{}, each at all of these sizes:", counted(mixtures.len(), "mixture")),
         width,
     );
     for (shares, n_runs) in mixtures.iter().take(ROWS_SHOWN) {
         let shares: Vec<String> =
             shares.iter().map(|(name, weight)| format!("{name} {}", share(*weight))).collect();
-        push_wrapped(
-            out,
-            "  ",
-            &format!("{n_runs} {}: {}", plural("run", *n_runs), shares.join(", ")),
-            width,
-        );
+        push_wrapped(out, "  ", &format!("{}: {}", counted(*n_runs, "run"), shares.join(", ")), width);
     }
     if mixtures.len() > ROWS_SHOWN {
         *out += &format!("  and {} more\n", mixtures.len() - ROWS_SHOWN);
     }
 }
 
-/// Three decimals, so that equal sources stand below each other; what these would show as a few thousandths has
-/// two digits.
+/// Three decimals, so that shares line up; below about 0.01 two significant digits.
 fn share(x: f64) -> String {
     if x < 0.00995 { format!("{x:.1e}") } else { format!("{x:.3}") }
-}
-
-/// Breaks `text` into lines of `width`, each after `indent`, the later ones two further.
-fn push_wrapped(out: &mut String, indent: &str, text: &str, width: usize) {
-    let mut line = indent.to_string();
-    let mut is_first_word = true;
-    for word in text.split_whitespace() {
-        if !is_first_word && line.chars().count() + 1 + word.chars().count() > width {
-            *out += &line;
-            out.push('\n');
-            line = format!("{indent}  {word}");
-        } else {
-            if !is_first_word {
-                line.push(' ');
-            }
-            line += word;
-        }
-        is_first_word = false;
-    }
-    *out += &line;
-    out.push('\n');
-}
-
-/// `45s`, `12m30s`, `3h05m`, `2d04h`.
-pub fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0 => format!("{seconds:.1}s"),
-        1..60 => format!("{whole}s"),
-        60..3600 => format!("{}m{:02}s", whole / 60, whole % 60),
-        3600..86400 => format!("{}h{:02}m", whole / 3600, whole % 3600 / 60),
-        _ => format!("{}d{:02}h", whole / 86400, whole % 86400 / 3600),
-    }
-}
-
-/// Decimal units: `12.3MB`.
-pub fn bytes(bytes: f64) -> String {
-    let (scaled, unit) = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")]
-        .into_iter()
-        .find(|(size, _)| bytes >= *size)
-        .map_or((bytes, "B"), |(size, unit)| (bytes / size, unit));
-    let digits = if scaled >= 99.95 || unit == "B" { 0 } else { 1 };
-    format!("{scaled:.digits$}{unit}")
 }
 
 fn ratio(x: f64) -> String {
@@ -392,8 +346,4 @@ fn three_digits(x: f64) -> String {
         x if x >= 0.1 || x == 0.0 => format!("{x:.2}"),
         _ => format!("{x:.1e}"),
     }
-}
-
-fn plural(noun: &str, n: usize) -> String {
-    if n == 1 { noun.to_string() } else { format!("{noun}s") }
 }

@@ -1,17 +1,17 @@
 //! The product: every combination of the sizes or widths and depths in `[model]` with every horizon.
 
 use scalelaw_schema::axis::Axis;
-use scalelaw_schema::run_id::si;
 use scalelaw_schema::shape::ModelShape;
-use scalelaw_schema::sweep::{Horizon, ModelChoice};
+use scalelaw_schema::sweep::{Horizon, ModelChoice, SweepSpec};
+use scalelaw_schema::text::si;
 
-use crate::cell::{HorizonValue, MaybeCell, cell, dropped, shape_of_size};
 use crate::error::PlanError;
-use crate::resolve::Setting;
+use crate::grid::cell::{DropReason, GridCell, HorizonValue, cell, shape_of_size};
+use crate::resolve::settings::Setting;
+use crate::resolve::values::{check_product, counts, numbers};
 use crate::shapes::{Family, d_ff_by_rule, heads_by_rule};
-use crate::values::{check_product, counts, numbers};
 
-/// Widest model that is planned for: beyond, the search for heads takes long and nothing here could train it.
+/// Widest model that is planned: beyond it, the search for heads takes long and no device could train it.
 const WIDTH_MAX: u64 = 1 << 20;
 
 /// The cells under one setting.
@@ -19,44 +19,47 @@ pub(crate) fn cells(
     model: &ModelChoice,
     horizon: &Horizon,
     setting: &Setting,
-) -> Result<Vec<MaybeCell>, PlanError> {
+) -> Result<Vec<GridCell>, PlanError> {
     let family = &setting.family;
     let lengths = HorizonValue::of_horizon(horizon, "grid.horizon")?;
     let shapes = match (&model.size, &model.d_model, &model.n_layer) {
         (Some(_), Some(_), _) => {
-            return Err(PlanError::at("model.size", "give `size`, or `d-model` with `n-layer`, not both"));
+            return Err(PlanError::at("model.size", "give either `size`, or `d-model` with `n-layer`"));
         }
         (Some(_), _, Some(_)) => {
-            return Err(PlanError::at("model.n-layer", "`size` decides the depth: give one of them"));
+            return Err(PlanError::at(
+                "model.n-layer",
+                "`size` already determines the depth (hint: remove one of the two)",
+            ));
         }
         (Some(size), None, None) => by_size(size, model, family)?,
         (None, Some(_), Some(_)) => by_width(model, setting)?,
         (None, Some(_), None) => {
-            return Err(PlanError::at("model.d-model", "`d-model` needs `n-layer` beside it"));
+            return Err(PlanError::at("model.d-model", "`d-model` also needs `n-layer`"));
         }
         (None, None, Some(_)) => {
-            return Err(PlanError::at("model.n-layer", "`n-layer` needs `d-model` beside it"));
+            return Err(PlanError::at("model.n-layer", "`n-layer` also needs `d-model`"));
         }
         (None, None, None) => {
-            return Err(PlanError::at("model", "a product needs `size`, or `d-model` with `n-layer`"));
+            return Err(PlanError::at("model", "a product grid needs `size`, or `d-model` with `n-layer`"));
         }
     };
     check_product("grid.horizon", &[shapes.len(), lengths.len()])?;
     let mut cells = Vec::new();
     for (label, shape) in &shapes {
         for length in &lengths {
-            let label = format!("{label}, {}", length.label());
-            cells.push(match shape {
-                Ok(shape) => cell(family.rule(), shape, setting, *length, label),
-                Err(why) => Err(dropped(label, why)),
+            cells.push(GridCell {
+                label: format!("{label}, {}", length.label()),
+                cell: shape.clone().and_then(|shape| cell(family.rule(), shape, setting, *length)),
             });
         }
     }
     Ok(cells)
 }
 
-/// Refuses what only a product can use.
-pub(crate) fn check_model_has_no_sizes(model: &ModelChoice, kind: &str) -> Result<(), PlanError> {
+/// Refuses keys of `[model]` that only a product can use.
+pub(crate) fn check_model_has_no_sizes(sweep: &SweepSpec) -> Result<(), PlanError> {
+    let (model, kind) = (&sweep.model, sweep.grid.kind());
     let given = [
         ("size", model.size.is_some()),
         ("d-model", model.d_model.is_some()),
@@ -68,31 +71,27 @@ pub(crate) fn check_model_has_no_sizes(model: &ModelChoice, kind: &str) -> Resul
         Some((key, _)) => Err(PlanError::at(
             format!("model.{key}"),
             format!(
-                "the sizes are made by the grid `{kind}` (hint: leave `{key}` out; `aspect`, `d-head` and `width-range` guide the shapes)"
+                "the grid `{kind}` chooses the sizes itself (hint: remove `{key}`; `aspect`, `d-head` and `width-range` guide the shapes)"
             ),
         )),
         None => Ok(()),
     }
 }
 
-type LabelledShape = (String, Result<ModelShape, String>);
+/// A shape in words, and itself or why there is none.
+type LabelledShape = (String, Result<ModelShape, DropReason>);
 
 fn by_size(size: &Axis, model: &ModelChoice, family: &Family) -> Result<Vec<LabelledShape>, PlanError> {
     for (key, is_given) in [("n-head", model.n_head.is_some()), ("d-ff", model.d_ff.is_some())] {
         if is_given {
-            let message = format!("`size` decides the shape: `{key}` goes with `d-model` and `n-layer`");
+            let message = format!(
+                "`size` already determines `{key}` (hint: `{key}` goes with `d-model` and `n-layer`)"
+            );
             return Err(PlanError::at(format!("model.{key}"), message));
         }
     }
     let sizes = numbers(Some(size), 0.0, "model.size", "positive", |x| x > 0.0)?;
-    Ok(sizes
-        .into_iter()
-        .map(|size| {
-            let label = format!("N {}", si(size));
-            let shape = shape_of_size(family, size, &label).map_err(|dropped| dropped.why);
-            (label, shape)
-        })
-        .collect())
+    Ok(sizes.into_iter().map(|size| (format!("N {}", si(size)), shape_of_size(family, size))).collect())
 }
 
 fn by_width(model: &ModelChoice, setting: &Setting) -> Result<Vec<LabelledShape>, PlanError> {
@@ -108,7 +107,10 @@ fn by_width(model: &ModelChoice, setting: &Setting) -> Result<Vec<LabelledShape>
         None => vec![None],
     };
     if let Some(width) = widths.iter().find(|width| **width > WIDTH_MAX) {
-        return Err(PlanError::at("model.d-model", format!("`{width}` is above {WIDTH_MAX}")));
+        return Err(PlanError::at(
+            "model.d-model",
+            format!("`{width}` is above the maximum width, {WIDTH_MAX}"),
+        ));
     }
     check_product("model.d-model", &[widths.len(), depths.len(), heads.len(), hidden.len()])?;
     let mut shapes = Vec::new();
@@ -136,10 +138,8 @@ fn by_width(model: &ModelChoice, setting: &Setting) -> Result<Vec<LabelledShape>
                             head: family.head,
                         }),
                         None => Err(match family.d_head {
-                            Some(d_head) => {
-                                format!("d_model {d_model} is not divisible into heads of {d_head}")
-                            }
-                            None => format!("d_model {d_model} is not divisible into heads of even width"),
+                            Some(d_head) => DropReason::HeadWidth { d_model, d_head },
+                            None => DropReason::NoEvenHead { d_model },
                         }),
                     };
                     shapes.push((label, shape));

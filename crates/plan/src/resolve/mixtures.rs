@@ -4,42 +4,38 @@ use std::collections::BTreeMap;
 
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
 use scalelaw_schema::run::CorpusRef;
-use scalelaw_schema::sweep::{Grid, SweepSpec, TokenizerChoice};
+use scalelaw_schema::sweep::{SweepSpec, TokenizerChoice};
 
 use crate::error::PlanError;
 use crate::facts::PlanFacts;
-use crate::mix;
 
 /// One mixture and the corpora that a run with it is evaluated on.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Blend {
+pub(crate) struct MixtureChoice {
     pub mixture: Mixture,
     pub corpora: Vec<CorpusRef>,
 }
 
 /// Every mixture of the sweep under each of its tokenizers.
-pub(crate) fn blends(
+pub(crate) fn mixtures(
     sweep: &SweepSpec,
     facts: &PlanFacts,
-) -> Result<BTreeMap<TokenizerChoice, Vec<Blend>>, PlanError> {
+) -> Result<BTreeMap<TokenizerChoice, Vec<MixtureChoice>>, PlanError> {
     let is_list = sweep.data.mixture.0.len() > 1;
     let eval_corpora = sweep.eval.iter().flat_map(|eval| eval.corpora.iter().flatten());
-    if let Grid::Mix(grid) = &sweep.grid {
-        mix::check(sweep, grid)?;
-    }
-    let mut blends = BTreeMap::new();
+    let mut mixtures = BTreeMap::new();
     for &tokenizer in &sweep.data.tokenizer.0 {
         let mut of_tokenizer = Vec::new();
         for (mixture_idx, written) in sweep.data.mixture.0.iter().enumerate() {
             let path =
                 if is_list { format!("data.mixture[{mixture_idx}]") } else { "data.mixture".to_string() };
-            check_shares(written).map_err(|why| PlanError::at(path.clone(), why))?;
+            check_shares(written, &path)?;
             let mut sources = Vec::new();
             let mut corpora = Vec::new();
             for (name, &weight) in written {
                 let path = format!("{path}.{name}");
                 if !(weight.is_finite() && weight > 0.0) {
-                    return Err(PlanError::at(path, format!("weight {weight} of `{name}` is not positive")));
+                    return Err(PlanError::at(path, format!("weight {weight} of `{name}` must be positive")));
                 }
                 let corpus = corpus_ref(facts, tokenizer, name, path)?;
                 sources.push(MixtureSource { tokens: corpus.tokens.clone(), weight });
@@ -52,26 +48,26 @@ pub(crate) fn blends(
                 }
             }
             let mixture = Mixture::new(sources).map_err(|error| PlanError::at(path, error.to_string()))?;
-            of_tokenizer.push(Blend { mixture, corpora });
+            of_tokenizer.push(MixtureChoice { mixture, corpora });
         }
-        if let (Grid::Mix(grid), [base]) = (&sweep.grid, of_tokenizer.as_slice()) {
-            of_tokenizer = mix::blends(grid, base)?;
-        }
-        blends.insert(tokenizer, of_tokenizer);
+        mixtures.insert(tokenizer, of_tokenizer);
     }
-    Ok(blends)
+    Ok(mixtures)
 }
 
-/// Whole numbers are parts. Where one is not whole all are shares, and shares that do not sum to 1 are a slip.
-fn check_shares(written: &BTreeMap<String, f64>) -> Result<(), String> {
+/// Whole numbers are parts. If one is not whole, all are shares, and shares that do not sum to 1 are a mistake.
+fn check_shares(written: &BTreeMap<String, f64>, path: &str) -> Result<(), PlanError> {
     /// Three thirds written with four digits still sum to 1.
     const TOLERANCE: f64 = 5e-4;
     let sum: f64 = written.values().sum();
     if written.values().all(|weight| weight.fract() == 0.0) || (sum - 1.0).abs() <= TOLERANCE {
         return Ok(());
     }
-    Err(format!(
-        "the weights sum to {sum}, but shares sum to 1 (hint: whole numbers are parts, of which only the ratio counts)"
+    Err(PlanError::at(
+        path,
+        format!(
+            "shares must sum to 1, these sum to {sum} (hint: write whole numbers to give only their ratio)"
+        ),
     ))
 }
 
@@ -109,7 +105,7 @@ pub(crate) fn vocab_size(
                 return Err(PlanError::at(
                     "data.tokenizer",
                     format!(
-                        "corpus `{name}` has a vocabulary of {}, corpus `{other}` one of {vocab_size}",
+                        "all corpora must share one vocabulary: `{name}` has {} tokens, `{other}` has {vocab_size}",
                         corpus.vocab_size
                     ),
                 ));
@@ -117,6 +113,8 @@ pub(crate) fn vocab_size(
             _ => found = Some((corpus.vocab_size, name)),
         }
     }
-    // A sweep without a known corpus has failed before, where its mixtures were read.
-    found.map(|(vocab_size, _)| vocab_size).ok_or_else(|| PlanError::at("data.mixture", "it names no corpus"))
+    // A sweep without a known corpus has already failed when its mixtures were read.
+    found
+        .map(|(vocab_size, _)| vocab_size)
+        .ok_or_else(|| PlanError::at("data.mixture", "the mixture is empty (hint: `mixture = { code = 1 }`)"))
 }

@@ -1,23 +1,31 @@
 //! One cell of a grid: a shape and a number of steps, or the reason why it cannot be trained.
 
+use scalelaw_schema::EXACT_MAX;
+use scalelaw_schema::SchemaError;
 use scalelaw_schema::axis::Axis;
 use scalelaw_schema::count::CountRule;
-use scalelaw_schema::plan::DroppedCell;
-use scalelaw_schema::run_id::si;
 use scalelaw_schema::shape::ModelShape;
 use scalelaw_schema::sweep::Horizon;
+use scalelaw_schema::text::{bytes, counted, si};
+use thiserror::Error;
 
 use crate::error::PlanError;
-use crate::resolve::Setting;
+use crate::resolve::settings::Setting;
+use crate::resolve::values::{counts, numbers};
 use crate::shapes::Family;
-use crate::values::{counts, numbers};
 
 /// Farthest that a shape made by rule may lie from the size asked for, in ln N: as far as the family goes to avoid a
 /// model of one block.
 const N_ERROR_MAX: f64 = 0.3;
 
-/// Tokens and FLOPs beyond this are no longer counted exactly.
-const COUNT_MAX: f64 = 9_007_199_254_740_992.0; // 2^53
+/// A cell as the grid asks for it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct GridCell {
+    /// Where it stands in the grid, in words.
+    pub label: String,
+    /// What to train, or why it is dropped.
+    pub cell: Result<Cell, DropReason>,
+}
 
 /// A cell that can be trained, as far as shape and steps go.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,16 +36,41 @@ pub(crate) struct Cell {
     /// trunk, along which both must be the same.
     pub recipe_steps: u64,
     pub budget_flops: Option<f64>,
-    /// In words, for a later reason to drop it.
-    pub label: String,
 }
 
-/// A cell, or why it cannot be.
-pub(crate) type MaybeCell = Result<Cell, DroppedCell>;
-
-/// Drops the cell that `label` describes.
-pub(crate) fn dropped(label: impl Into<String>, why: impl Into<String>) -> DroppedCell {
-    DroppedCell { cell: label.into(), why: why.into() }
+/// Why a cell is dropped.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub(crate) enum DropReason {
+    /// The shape or the run violates a rule of its own.
+    #[error(transparent)]
+    Invalid(#[from] SchemaError),
+    #[error("one sequence takes more FLOPs than can be counted exactly (2^53)")]
+    TooManyFlops,
+    #[error("it takes more tokens than can be counted exactly (2^53)")]
+    TooManyTokens,
+    #[error("no width satisfies `width-range` and `d-head`")]
+    NoWidth,
+    #[error("no model is that small: the smallest has N {}", si(*smallest))]
+    TooSmall { smallest: f64 },
+    #[error("no model is that large: the largest has N {}", si(*largest))]
+    TooLarge { largest: f64 },
+    #[error("no model is near: the nearest has N {}", si(*nearest))]
+    NoneNear { nearest: f64 },
+    #[error("it has the same shape as N {} (hint: fewer sizes, or a wider span)", si(*other))]
+    SameShape { other: f64 },
+    #[error("{}, fewer than `min-steps` = {min_steps}", counted(*steps as usize, "step"))]
+    TooFewSteps { steps: u64, min_steps: u64 },
+    #[error("d_model {d_model} is not divisible into heads of {d_head}")]
+    HeadWidth { d_model: usize, d_head: usize },
+    #[error("d_model {d_model} is not divisible into heads of even width")]
+    NoEvenHead { d_model: usize },
+    #[error(
+        "one sequence needs {} of memory but each slot has {} (hint: fewer `--slots`)",
+        bytes(*needed), bytes(*per_slot)
+    )]
+    Memory { needed: f64, per_slot: f64 },
+    #[error("its largest buffer takes {} but the device binds at most {}", bytes(*needed), bytes(*allowed))]
+    Binding { needed: f64, allowed: f64 },
 }
 
 /// One length of training.
@@ -71,7 +104,7 @@ impl HorizonValue {
     /// In words.
     pub fn label(&self) -> String {
         match self {
-            HorizonValue::Steps(steps) => format!("{steps} steps"),
+            HorizonValue::Steps(steps) => counted(*steps as usize, "step"),
             HorizonValue::Tokens(tokens) => format!("D {}", si(*tokens)),
             HorizonValue::Flops(flops) => format!("C {flops:.2e}"),
             HorizonValue::TokensPerParam(ratio) => format!("D/N {ratio}"),
@@ -92,51 +125,47 @@ impl HorizonValue {
     }
 }
 
-/// The cell of `shape` trained for `length`, or why its numbers cannot be held.
+/// The cell of `shape` trained for `length`, or why it cannot be trained or counted.
 pub(crate) fn cell(
     rule: CountRule,
-    shape: &ModelShape,
+    shape: ModelShape,
     setting: &Setting,
     length: HorizonValue,
-    label: String,
-) -> MaybeCell {
-    if let Err(error) = shape.check() {
-        return Err(dropped(label, error.to_string()));
+) -> Result<Cell, DropReason> {
+    shape.check()?;
+    if !is_countable(&shape, setting.context_len) {
+        return Err(DropReason::TooManyFlops);
     }
-    if !is_countable(shape, setting.context_len) {
-        return Err(dropped(label, "one sequence takes more FLOPs than can be counted exactly (2^53)"));
-    }
-    let steps = length.steps(rule, shape, setting);
-    if steps * setting.batch_tokens() > COUNT_MAX {
-        return Err(dropped(label, "it takes more tokens than can be counted exactly (2^53)"));
+    let steps = length.steps(rule, &shape, setting);
+    if steps * setting.batch_tokens() > EXACT_MAX {
+        return Err(DropReason::TooManyTokens);
     }
     let steps = steps as u64;
-    Ok(Cell { shape: shape.clone(), steps, recipe_steps: steps, budget_flops: None, label })
+    Ok(Cell { shape, steps, recipe_steps: steps, budget_flops: None })
 }
 
 /// The shape of the family nearest to `n`, or why there is none.
-pub(crate) fn shape_of_size(family: &Family, n: f64, label: &str) -> Result<ModelShape, DroppedCell> {
+pub(crate) fn shape_of_size(family: &Family, n: f64) -> Result<ModelShape, DropReason> {
     let (Some(shape), Some([smallest, largest])) = (family.nearest(n), family.range()) else {
-        return Err(dropped(label, "no width satisfies `width-range` and `d-head`"));
+        return Err(DropReason::NoWidth);
     };
-    let found = family.rule().n(shape);
-    if (found / n).ln().abs() > N_ERROR_MAX {
-        let why = if n < smallest {
-            format!("no model is that small: the smallest has N {}", si(smallest))
+    let nearest = family.rule().n(shape);
+    if (nearest / n).ln().abs() > N_ERROR_MAX {
+        return Err(if n < smallest {
+            DropReason::TooSmall { smallest }
         } else if n > largest {
-            format!("no model is that large: the largest has N {}", si(largest))
+            DropReason::TooLarge { largest }
         } else {
-            format!("no model is near: the nearest has N {}", si(found))
-        };
-        return Err(dropped(label, why));
+            DropReason::NoneNear { nearest }
+        });
     }
     Ok(shape.clone())
 }
 
-/// Whether the counts of schema stay exact for this shape (they are made in whole numbers first).
+/// Whether the counts of `schema` stay exact for this shape (they are made in whole numbers first).
 fn is_countable(shape: &ModelShape, context_len: usize) -> bool {
     let [l, d, f, v, t] =
         [shape.n_layer, shape.d_model, shape.d_ff, shape.vocab_size, context_len].map(|x| x as f64);
     let forward = 2.0 * t * l * (4.0 * d * d + 3.0 * d * f) + 2.0 * l * d * t * (t + 1.0) + 2.0 * t * v * d;
-    3.0 * forward < COUNT_MAX
+    3.0 * forward < EXACT_MAX
 }

@@ -1,11 +1,11 @@
-//! How many runs train at once, and with how many threads each. A run's weights do not depend on it.
+//! How many runs train at once, and with how many threads each. Packing does not change the weights.
 
 use scalelaw_schema::device::DeviceKind;
 use scalelaw_schema::plan::Packing;
 use scalelaw_schema::run::RunSpec;
-use scalelaw_schema::run_id::si;
+use scalelaw_schema::text::{bytes, counted};
 
-use crate::estimate::memory_bytes;
+use crate::cost::memory::memory_bytes;
 
 /// What there is to train on.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,18 +14,18 @@ pub struct Machine {
     pub kind: DeviceKind,
     /// Cores of the processor, at least 1.
     pub cores: usize,
-    /// Memory of the device, bytes, where it is known.
+    /// Memory of the device, bytes, if known.
     pub memory_bytes: Option<u64>,
-    /// Runs at once that the person asked for.
+    /// Runs at once that the user asked for.
     pub asked: Option<usize>,
 }
 
 /// Packs runs onto a machine.
 ///
-/// On a processor one single-threaded run per core does most in sum (a run that has all cores waits at the end of
-/// each operation for the slowest of them). There are fewer at once where so many would not fit into the memory with
-/// whole batches, or where there are fewer runs than cores; then the runs share the cores. On a GPU one run at a
-/// time: how many small ones a card can hold at once with profit is not measured.
+/// On a CPU one single-threaded run per core has the highest total throughput (a run that has all cores waits at the
+/// end of each operation for the slowest of them). Fewer train at once if that many would not fit into memory with
+/// whole batches, or if there are fewer runs than cores; then the runs share the cores. On a GPU one run at a time:
+/// how many small ones a card can usefully train at once has not been measured.
 pub fn pack<'a>(runs: impl IntoIterator<Item = &'a RunSpec>, machine: &Machine) -> Packing {
     let cores = machine.cores.max(1);
     let (mut n_runs, mut largest) = (0, 0.0f64);
@@ -37,21 +37,22 @@ pub fn pack<'a>(runs: impl IntoIterator<Item = &'a RunSpec>, machine: &Machine) 
         }
     }
     let that_fit = match machine.memory_bytes {
-        Some(bytes) if largest > 0.0 => ((bytes as f64 / largest) as usize).max(1),
+        Some(memory) if largest > 0.0 => ((memory as f64 / largest) as usize).max(1),
         _ => usize::MAX,
     };
     let (slots, why) = match (machine.asked, machine.kind) {
-        (Some(asked), _) => (asked.max(1), "as asked for".to_string()),
+        (Some(asked), _) => (asked.max(1), "as requested".to_string()),
         (None, DeviceKind::Cpu) if that_fit < cores.min(n_runs) => {
-            (that_fit, format!("the largest run takes {} bytes", si(largest)))
+            (that_fit, format!("the largest run takes {} of memory", bytes(largest)))
         }
         (None, DeviceKind::Cpu) if (1..cores).contains(&n_runs) => {
-            (n_runs, format!("{n_runs} {} on {cores} cores", if n_runs == 1 { "run" } else { "runs" }))
+            (n_runs, format!("{} on {}", counted(n_runs, "run"), counted(cores, "core")))
         }
-        (None, DeviceKind::Cpu) => (cores, "one run per core does most in sum".to_string()),
-        (None, _) => {
-            (1, "a GPU takes one run at a time (small models leave it idle: try `--slots`)".to_string())
-        }
+        (None, DeviceKind::Cpu) => (cores, "one run per core is fastest in total".to_string()),
+        (None, _) => (
+            1,
+            "a GPU trains one run at a time (small models leave it partly idle: try `--slots`)".to_string(),
+        ),
     };
     Packing { slots, threads: (cores / slots).max(1), why }
 }
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
     use crate::facts::PlanFacts;
 
-    /// So many equal runs but for their seed.
+    /// `n` runs that differ only in their seed.
     fn runs(n: usize) -> Vec<RunSpec> {
         let seeds: Vec<String> = (0..n).map(|seed| seed.to_string()).collect();
         let text = format!(
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_takes_one_run_and_what_is_asked_for_stands() {
+    fn a_gpu_takes_one_run_and_a_request_overrides_the_rule() {
         let gpu = Machine { kind: DeviceKind::DiscreteGpu, ..CPU };
         assert_eq!(packed(20, gpu), (1, 8));
         for machine in [gpu, CPU] {

@@ -1,8 +1,8 @@
-//! The plan as text.
+//! The text of plans that the planner makes.
 
 use scalelaw_plan::expand;
 use scalelaw_plan::facts::PlanFacts;
-use scalelaw_plan::table::{bytes, duration, table};
+use scalelaw_report::terminal::plan as terminal;
 use scalelaw_schema::device::{DeviceSpeed, TrainingSpeed};
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::source::{Layers, TomlText};
@@ -59,14 +59,14 @@ budget 4.00e11, centred on N 52.7K by the sweep's guess
      2  L2 d40  50.2K  1.11M  4.00e11  22.0  9.49e-3   41s  5.7e-4  8.7e-3
   (no room for: steps, disk, memory)
 
-total: 8 runs, 2.00e12 FLOPs, 10.5M tokens, 1m42s, 6.6MB of disk, 2.8e-3 kWh,
+total: 8 runs, 2.00e12 FLOPs, 10.5M tokens, 1m42s, 6.6 MB of disk, 2.8e-3 kWh,
   0.04 EUR
 
 DROPPED 2 cells
-  budget 1.00e11, N 64.5K (2 runs): 203 steps are fewer than 450
-  budget 4.00e11, N 132K (2 runs): 443 steps are fewer than 450
+  budget 1.00e11, N 64.5K (2 runs): 203 steps, fewer than `min-steps` = 450
+  budget 4.00e11, N 132K (2 runs): 443 steps, fewer than `min-steps` = 450
 "#;
-    assert_eq!(table(&plan(PRICED), 80), expected);
+    assert_eq!(terminal::plan(&plan(PRICED), 80), expected);
 }
 
 #[test]
@@ -74,21 +74,21 @@ fn a_plan_reads_well_at_120_columns() {
     let expected = r#"priced: isoflop grid, N and C counted by `exact`
   What does it cost to know how the loss of a small transformer falls with its size and its text?
 
-  runs  model       N      D        C   D/N  steps       lr  time  memory   disk     kWh   money
+  runs  model       N      D        C   D/N  steps       lr  time   memory    disk     kWh   money
 budget 1.00e11, centred on N 25.7K by the sweep's guess
-     2  L2 d16  10.8K  1.12M  1.00e11   103   1093  1.58e-2   10s  17.0MB  377kB  1.4e-4  2.2e-3
-     2  L2 d28  27.0K   488K  1.00e11  18.1    477  1.17e-2   10s  20.3MB  829kB  1.5e-4  2.2e-3
+     2  L2 d16  10.8K  1.12M  1.00e11   103   1093  1.58e-2   10s  17.0 MB  377 kB  1.4e-4  2.2e-3
+     2  L2 d28  27.0K   488K  1.00e11  18.1    477  1.17e-2   10s  20.3 MB  829 kB  1.5e-4  2.2e-3
 budget 4.00e11, centred on N 52.7K by the sweep's guess
-     2  L2 d24  20.1K  2.55M  4.00e11   127   2486  1.29e-2   40s  19.0MB  636kB  5.6e-4  8.6e-3
-     2  L2 d40  50.2K  1.11M  4.00e11  22.0   1080  9.49e-3   41s  23.7MB  1.5MB  5.7e-4  8.7e-3
+     2  L2 d24  20.1K  2.55M  4.00e11   127   2486  1.29e-2   40s  19.0 MB  636 kB  5.6e-4  8.6e-3
+     2  L2 d40  50.2K  1.11M  4.00e11  22.0   1080  9.49e-3   41s  23.7 MB  1.5 MB  5.7e-4  8.7e-3
 
-total: 8 runs, 2.00e12 FLOPs, 10.5M tokens, 1m42s, 6.6MB of disk, 2.8e-3 kWh, 0.04 EUR
+total: 8 runs, 2.00e12 FLOPs, 10.5M tokens, 1m42s, 6.6 MB of disk, 2.8e-3 kWh, 0.04 EUR
 
 DROPPED 2 cells
-  budget 1.00e11, N 64.5K (2 runs): 203 steps are fewer than 450
-  budget 4.00e11, N 132K (2 runs): 443 steps are fewer than 450
+  budget 1.00e11, N 64.5K (2 runs): 203 steps, fewer than `min-steps` = 450
+  budget 4.00e11, N 132K (2 runs): 443 steps, fewer than `min-steps` = 450
 "#;
-    assert_eq!(table(&plan(PRICED), 120), expected);
+    assert_eq!(terminal::plan(&plan(PRICED), 120), expected);
 }
 
 #[test]
@@ -111,11 +111,11 @@ weight-decay = [0, 0.1]
 "#;
     let plan = plan(text);
     assert_eq!(plan.runs.len(), 128);
-    let shown = table(&plan, 120);
+    let shown = terminal::plan(&plan, 120);
     let lines: Vec<&str> = shown.lines().collect();
     assert_eq!(
         lines[2],
-        "  model   heads  vocab  batch  mixture               decay      N     D        C   D/N       lr  time  memory   disk"
+        "  model   heads  vocab  batch  mixture               decay      N     D        C   D/N       lr  time   memory    disk"
     );
     let rows: std::collections::BTreeSet<&str> =
         lines.iter().filter(|line| line.contains("L2 d32")).copied().collect();
@@ -146,7 +146,7 @@ budget 1.00e11, centred on N 25.7K by the sweep's guess
   8 runs: code 0.600, lookup 0.200, prose 0.200
   8 runs: code 0.450, lookup 0.400, prose 0.150
 "#;
-    let shown = table(&plan(&text), 80);
+    let shown = terminal::plan(&plan(&text), 80);
     assert!(shown.starts_with(expected), "{shown}");
 }
 
@@ -155,7 +155,7 @@ fn no_line_is_wider_than_asked_unless_what_identifies_a_run_is() {
     for text in [PRICED.to_string(), PRICED.replace("context-len = 128", "context-len = [64, 128]")] {
         let plan = plan(&text);
         for width in [70, 80, 100, 120, 200] {
-            for line in table(&plan, width).lines() {
+            for line in terminal::plan(&plan, width).lines() {
                 assert!(line.chars().count() <= width, "{width}: {line}");
             }
         }
@@ -165,27 +165,31 @@ fn no_line_is_wider_than_asked_unless_what_identifies_a_run_is() {
 #[test]
 fn a_large_plan_is_cut_and_says_so() {
     let plan = plan(&PRICED.replace("seed = [0, 1]", "lr = { log = [1e-4, 1e-1], steps = 200 }"));
-    let shown = table(&plan, 80);
+    let shown = terminal::plan(&plan, 80);
     assert!(shown.lines().count() < 450, "{}", shown.lines().count());
     assert!(shown.contains("and 400 more lines"), "{}", &shown[shown.len() - 900..]);
 }
 
 #[test]
-fn durations_and_bytes_are_short() {
-    for (seconds, expected) in [
-        (0.24, "0.2s"),
-        (1.4, "1s"),
-        (59.4, "59s"),
-        (59.6, "1m00s"),
-        (750.0, "12m30s"),
-        (11_100.0, "3h05m"),
-        (187_200.0, "2d04h"),
-    ] {
-        assert_eq!(duration(seconds), expected);
-    }
-    for (x, expected) in
-        [(12.0, "12B"), (1234.0, "1.2kB"), (469e3, "469kB"), (12.34e6, "12.3MB"), (1.5e12, "1.5TB")]
-    {
-        assert_eq!(bytes(x), expected);
+fn branches_show_where_they_begin_and_what_a_trunk_saves() {
+    let text = r#"
+[grid]
+kind = "product"
+horizon = { steps = [100, 200, 400] }
+[model]
+d-model = [16, 32]
+n-layer = 2
+context-len = 64
+[data]
+tokenizer = "bytes"
+mixture = { code = 1 }
+[train]
+batch-sequences = 4
+schedule = { wsd = { cooldown = { fraction = 0.2 } } }
+trunk = true
+"#;
+    let text = terminal::plan(&plan(text), 140);
+    for part in ["from step", "160", "as separate runs: 34 % less"] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
     }
 }

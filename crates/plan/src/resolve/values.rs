@@ -1,10 +1,10 @@
-//! Values of a sweep file, checked: an error names the path.
+//! Checks of values in a sweep file; an error names the path.
 
 use scalelaw_schema::axis::Axis;
 
 use crate::error::PlanError;
 
-/// More runs than any sweep here can mean: a slip in an axis, found before it fills the memory.
+/// Most runs of a sweep. More than this is a mistake in an axis, found before it fills the memory.
 const RUNS_MAX: usize = 100_000;
 
 /// Whole numbers, each at least `least`.
@@ -15,14 +15,14 @@ pub(crate) fn counts(
     least: u64,
 ) -> Result<Vec<u64>, PlanError> {
     let values = axis.map_or_else(|| Axis::one(default).counts(), Axis::counts);
-    let values = values.map_err(|x| PlanError::at(path, format!("`{x}` is no whole number")))?;
+    let values = values.map_err(|x| PlanError::at(path, format!("`{x}` is not a whole number")))?;
     match values.iter().find(|value| **value < least) {
-        Some(value) => Err(PlanError::at(path, format!("`{value}` is below {least}"))),
+        Some(value) => Err(PlanError::at(path, format!("`{value}` must be at least {least}"))),
         None => Ok(values),
     }
 }
 
-/// Numbers that all satisfy `is_good`, which `bound` says in words.
+/// Numbers that all satisfy `is_good`; `bound` says the same in words.
 pub(crate) fn numbers(
     axis: Option<&Axis>,
     default: f64,
@@ -37,13 +37,13 @@ pub(crate) fn numbers(
     }
 }
 
-/// Refuses swept values that multiply to more runs than a sweep can mean.
+/// Refuses swept values that multiply to more than the most runs of a sweep.
 pub(crate) fn check_product(path: &str, lengths: &[usize]) -> Result<(), PlanError> {
     let product = lengths.iter().fold(1usize, |product, length| product.saturating_mul(*length));
     if product > RUNS_MAX {
         return Err(PlanError::at(
             path,
-            format!("the swept values multiply to {product} combinations, more than {RUNS_MAX}"),
+            format!("the swept values multiply to {product} combinations; at most {RUNS_MAX} are allowed"),
         ));
     }
     Ok(())

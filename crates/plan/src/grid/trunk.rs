@@ -1,10 +1,10 @@
-//! Trunks and branches: runs that differ in their horizon alone share their path (Hägele et al. 2024,
-//! arXiv:2405.18392). Before its cool-down a run with the schedule `wsd` does not know how long it will be. So the
-//! shortest horizon is trained from initial weights, and each longer one goes on from where the next shorter one began
-//! to cool down: what all have before their cool-downs is the trunk, computed once. The weights are to the bit those
-//! of runs of their own.
+//! Trunks and branches: runs that differ only in their horizon share their path (Hägele et al. 2024,
+//! arXiv:2405.18392). Before its cool-down, a run with the schedule `wsd` does not depend on its horizon. So the
+//! shortest horizon is trained from initial weights, and each longer one continues from the point where the next
+//! shorter one began its cool-down: what all have before their cool-downs is the trunk, computed once. The weights are
+//! bit-identical to those of separate runs.
 //!
-//! The trunk could as well be the longest run and the others its branches, for the same FLOPs. In this way the cheap
+//! The longest run could be the trunk and the others its branches, for the same FLOPs. But this way the cheap
 //! runs come first, a horizon can be added at the end of the trunk, and the budgets of an IsoFLOP grid can be
 //! planned one after the other.
 
@@ -17,43 +17,40 @@ use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run::Keep;
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::shape::ModelShape;
-use scalelaw_schema::train_spec::{Start, TrainSpec};
+use scalelaw_schema::text::counted;
+use scalelaw_schema::train_spec::{Start, TrainSpec, tail_steps};
 
-use crate::cell::MaybeCell;
 use crate::facts::PlanFacts;
-use crate::resolve::Setting;
+use crate::grid::cell::GridCell;
+use crate::resolve::settings::Setting;
 
-/// The trainer means the last twentieth of the losses for a run's training loss; a branch takes all of these steps
-/// itself, however short its cool-down is.
-const TAIL_FRACTION: u64 = 20;
-
-/// Tells each cell the shortest horizon of its shape and setting. Its rate by rule and a warm-up that is a share of the
+/// Gives each cell the shortest horizon of its shape and setting. Its rate by rule and a warm-up that is a share of the
 /// steps are chosen for that one, so that they are the same along a trunk, the warm-up ends before the first branch,
 /// and a longer horizon that is added changes neither.
-pub(crate) fn share_recipe(cells: &mut [(&Setting, MaybeCell)]) {
+pub(crate) fn share_recipe(cells: &mut [(&Setting, GridCell)]) {
     let key = |setting: &Setting, shape: &ModelShape| {
         (std::ptr::from_ref(setting), shape.n_layer, shape.d_model, shape.n_head, shape.d_ff)
     };
     let mut shortest = HashMap::new();
     for (setting, cell) in cells.iter() {
-        if let Ok(cell) = cell {
+        if let Ok(cell) = &cell.cell {
             let least = shortest.entry(key(setting, &cell.shape)).or_insert(cell.steps);
             *least = cell.steps.min(*least);
         }
     }
     for (setting, cell) in cells {
-        if let Ok(cell) = cell {
+        if let Ok(cell) = &mut cell.cell {
             cell.recipe_steps = shortest[&key(setting, &cell.shape)];
         }
     }
 }
 
-/// Lets the runs that differ in their horizon alone share their path, and returns what a person should know of it. All
-/// of `runs` start from initial weights.
+/// Lets the runs that differ only in their horizon share their path, and returns warnings. All of `runs` start from
+/// initial weights.
 ///
-/// What is on the disk stays what it is: a run that is over or has checkpoints keeps the start that it had. A run
-/// whose shorter neighbour can no longer give the checkpoint (it was over before this horizon was written) goes on
-/// from a still shorter one that can, or else from initial weights.
+/// What is on the disk does not change: a run that is completed or has checkpoints keeps the start that it had. A run
+/// whose shorter neighbour no longer has the checkpoint (it was completed before this horizon was added) continues
+/// from a still shorter one that has, or else starts from initial weights.
 pub(crate) fn graft(runs: &mut [PlannedRun], facts: &PlanFacts) -> Vec<String> {
     let mut families: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (idx, run) in runs.iter().enumerate() {
@@ -62,7 +59,7 @@ pub(crate) fn graft(runs: &mut [PlannedRun], facts: &PlanFacts) -> Vec<String> {
     let mut warnings = Vec::new();
     if families.len() == runs.len() {
         warnings.push(
-            "`train.trunk` shares nothing: no two runs differ in their horizon alone (hint: several horizons of one size; in an IsoFLOP grid `shared-sizes = true`)"
+            "`train.trunk` has no effect: no two runs differ only in their horizon (hint: several horizons of one size; in an IsoFLOP grid `shared-sizes = true`)"
                 .to_string(),
         );
     }
@@ -71,7 +68,7 @@ pub(crate) fn graft(runs: &mut [PlannedRun], facts: &PlanFacts) -> Vec<String> {
     for (name, mut members) in families {
         members.sort_by_key(|&idx| runs[idx].run.train.total_steps());
         let mut cluster = frozen.clusters.get(&name).cloned();
-        // Those that are shorter than the one in hand.
+        // Those that are shorter than the current one.
         let mut before: Vec<Link> = Vec::new();
         for idx in members {
             let run = &mut runs[idx].run;
@@ -105,8 +102,10 @@ pub(crate) fn graft(runs: &mut [PlannedRun], facts: &PlanFacts) -> Vec<String> {
         }
     }
     if n_late > 0 {
+        let start = if n_late == 1 { "it starts" } else { "they start" };
         warnings.push(format!(
-            "{n_late} of the horizons came too late: the next shorter run is over and keeps no checkpoint that they could go on from, so they begin earlier, at worst from initial weights"
+            "{} added too late to share the whole trunk: the next shorter run is completed and its checkpoint is gone, so {start} earlier, at worst from initial weights",
+            counted(n_late, "horizon")
         ));
     }
     warnings
@@ -127,37 +126,37 @@ impl Link {
     }
 }
 
-/// Where a run begins of which no earlier plan tells.
+/// Where a run begins that is in no earlier plan.
 fn start(train: &TrainSpec, before: &[Link], facts: &PlanFacts) -> Start {
     if is_on_disk(&RunId::of(train), facts) {
         return Start::Init;
     }
-    // The longest of the shorter ones first: from there the way is shortest.
+    // The longest of the shorter ones first: it leaves the fewest steps to train.
     let links = || before.iter().rev();
     let id = |link: &&Link| RunId::of(&TrainSpec { start: link.branch(), ..train.clone() });
     links()
         .find(|link| is_on_disk(&id(link), facts))
-        .or_else(|| links().find(|link| gives(link, facts)))
+        .or_else(|| links().find(|link| has_checkpoint(link, facts)))
         .map_or(Start::Init, Link::branch)
 }
 
-/// The step at which a run leaves the path that longer ones share: its cool-down, or its last twentieth where that is
-/// longer. `None` where there is nothing before it, or no such schedule.
+/// The step at which a run leaves the path that longer ones share: its cool-down, or the steps that its training loss is
+/// averaged over if they are more, so that a branch takes all of these itself. `None` if there is nothing before it, or the schedule is not `wsd`.
 fn branch_step(train: &TrainSpec) -> Option<u64> {
     let Schedule::Wsd { cooldown_steps } = train.recipe.schedule else { return None };
     let steps = train.total_steps();
-    let own = cooldown_steps.max(steps / TAIL_FRACTION).max(1);
+    let own = cooldown_steps.max(tail_steps(steps));
     steps.checked_sub(own).filter(|step| *step > train.first_step())
 }
 
-/// Whether the run is over or was begun, so that it goes on from what is its own.
+/// Whether the run is completed or has checkpoints, so that it resumes from its own.
 fn is_on_disk(id: &RunId, facts: &PlanFacts) -> bool {
     facts.over.contains_key(id) || facts.checkpoints.get(id).is_some_and(|steps| !steps.is_empty())
 }
 
-/// Whether the run has the checkpoint or will pass there. Where it diverged before, the longer one stays a branch of
-/// it: it would diverge as well, and the runner says so.
-fn gives(link: &Link, facts: &PlanFacts) -> bool {
+/// Whether the run has the checkpoint or will still reach it. If it diverged before that, the longer one stays a
+/// branch of it: it would diverge as well, and the runner reports that.
+fn has_checkpoint(link: &Link, facts: &PlanFacts) -> bool {
     let kept = facts.checkpoints.get(&link.id);
     if kept.is_some_and(|steps| steps.contains(&link.step)) {
         return true;
@@ -171,7 +170,7 @@ fn gives(link: &Link, facts: &PlanFacts) -> bool {
     }
 }
 
-/// What is the same in all horizons of one trunk.
+/// Hash of what is the same in all horizons of one trunk.
 fn family(train: &TrainSpec) -> String {
     let mut train = train.clone();
     train.start = Start::Init;
@@ -184,7 +183,7 @@ fn family(train: &TrainSpec) -> String {
     hash12(&train)
 }
 
-/// What the plan on the disk says of runs that are on the disk.
+/// What the plan on the disk says about runs that have checkpoints or are completed.
 #[derive(Default)]
 struct Frozen {
     starts: HashMap<(String, u64), Start>,

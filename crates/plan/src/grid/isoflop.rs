@@ -6,20 +6,21 @@ use std::collections::BTreeMap;
 use scalelaw_schema::axis::Axis;
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::plan::{CenterSource, PlannedBudget};
-use scalelaw_schema::run_id::si;
 use scalelaw_schema::sweep::{CenterChoice, IsoflopGrid};
+use scalelaw_schema::text::si;
 
-use crate::cell::{HorizonValue, MaybeCell, cell, dropped, shape_of_size};
 use crate::error::PlanError;
 use crate::facts::PlanFacts;
-use crate::resolve::{Choices, Setting};
+use crate::grid::cell::{Cell, DropReason, GridCell, HorizonValue, cell, shape_of_size};
+use crate::resolve::Choices;
+use crate::resolve::settings::Setting;
+use crate::resolve::values::numbers;
 use crate::shapes::Family;
-use crate::values::numbers;
 
-/// Fewest steps of a cell where the sweep names none: below, the schedule is mostly warm-up and rounding.
-pub const MIN_STEPS: u64 = 100;
+/// Default fewest steps of a cell: with fewer, the schedule is mostly warm-up and rounding.
+const MIN_STEPS: u64 = 100;
 
-/// Widest span, decades on each side: beyond, a parabola in log N means nothing.
+/// Widest span, decades on each side: beyond it, a parabola in log N means nothing.
 const SPAN_MAX: f64 = 3.0;
 
 /// Most sizes per budget.
@@ -50,7 +51,7 @@ impl Isoflop<'_> {
     }
 
     /// The sizes asked for around `center_n`, evenly spaced in log N. Shared ones are the nearest `sizes` rungs of a
-    /// ladder that does not hang on the budgets, so that a budget added later shares its sizes as well.
+    /// ladder that does not depend on the budgets, so that a budget added later shares its sizes as well.
     fn targets(&self, center_n: f64) -> Vec<f64> {
         if self.sizes == 1 {
             return vec![center_n];
@@ -75,7 +76,7 @@ pub(crate) fn check_trunk(trunk: bool, shared_sizes: bool) -> Result<(), PlanErr
     if trunk && !shared_sizes {
         return Err(PlanError::at(
             "train.trunk",
-            "each budget has sizes of its own, so no two runs could share a trunk (hint: `shared-sizes = true` in `[grid]`)",
+            "no two runs can share a trunk, because each budget has its own sizes (hint: `shared-sizes = true` in `[grid]`)",
         ));
     }
     Ok(())
@@ -108,13 +109,13 @@ pub(crate) fn budgets(
     let mut flops = numbers(Some(grid.budgets), 0.0, "grid.budgets", "positive", |x| x > 0.0)?;
     flops.sort_by(f64::total_cmp);
     if let Some(pair) = flops.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(PlanError::at("grid.budgets", format!("`{:e}` stands twice", pair[0])));
+        return Err(PlanError::at("grid.budgets", format!("`{:e}` is listed twice", pair[0])));
     }
     choices.check_n_runs(flops.len().saturating_mul(grid.sizes).saturating_mul(choices.settings.len()))?;
 
     let mut budgets = Vec::new();
     for (budget_idx, &flops) in flops.iter().enumerate() {
-        // One centre for all settings, so that their curves cover the same sizes and can be laid over each other.
+        // One centre for all settings, so that their curves cover the same sizes and can be compared.
         let mut sum_ln = 0.0;
         for setting in &choices.settings {
             let family = &setting.family;
@@ -143,7 +144,7 @@ pub(crate) fn budgets(
         if let Some(frozen) = frozen(flops, facts) {
             if frozen.center == CenterSource::Prior && (frozen.center_n / prior).ln().abs() > 0.01 {
                 warnings.push(format!(
-                    "budget {flops:.2e} has started and stays centred on N {}, though the file now gives {} (hint: another `name` begins afresh)",
+                    "budget {flops:.2e} has started and stays centred on N {}, although the file now gives {} (hint: use another `name` to start afresh)",
                     si(frozen.center_n),
                     si(prior)
                 ));
@@ -155,7 +156,7 @@ pub(crate) fn budgets(
     Ok(budgets)
 }
 
-/// The budget as the plan on the disk has it, where one of its runs has started.
+/// The budget as in the plan on the disk, if one of its runs has started.
 fn frozen(flops: f64, facts: &PlanFacts) -> Option<PlannedBudget> {
     let plan = facts.frozen.as_ref()?;
     let has_started = plan
@@ -168,7 +169,7 @@ fn frozen(flops: f64, facts: &PlanFacts) -> Option<PlannedBudget> {
 /// N at which `C(N, tokens_per_param · N)` equals the budget, C counted under the family's rule.
 ///
 /// Under `exact` C depends on the shape, so k(N) = C / (N·D) is taken from the family's shape of that size, and
-/// N² · tokens_per_param · k(N) = C solved by bisection in ln N. None where the solution lies outside the family.
+/// N² · tokens_per_param · k(N) = C solved by bisection in ln N. `None` if the solution lies outside the family.
 fn center_by_prior(family: &Family, context_len: usize, budget: f64, tokens_per_param: f64) -> Option<f64> {
     let rule: CountRule = family.rule();
     let flops_at = |ln_n: f64| {
@@ -195,30 +196,35 @@ fn center_by_prior(family: &Family, context_len: usize, budget: f64, tokens_per_
 
 /// The cells of one budget under one setting: sizes evenly spaced in log N around the centre, each trained for
 /// the whole steps whose C comes nearest to the budget.
-pub(crate) fn cells(grid: &Isoflop, budget: &PlannedBudget, setting: &Setting) -> Vec<MaybeCell> {
-    let family = &setting.family;
-    let mut taken: BTreeMap<u64, String> = BTreeMap::new();
+pub(crate) fn cells(grid: &Isoflop, budget: &PlannedBudget, setting: &Setting) -> Vec<GridCell> {
+    // N of each shape so far, to the size that it was made for.
+    let mut taken: BTreeMap<u64, f64> = BTreeMap::new();
     grid.targets(budget.center_n)
         .into_iter()
-        .map(|target| {
-            let label = format!("budget {:.2e}, N {}", budget.flops, si(target));
-            let shape = shape_of_size(family, target, &label)?;
-            let length = HorizonValue::Flops(budget.flops);
-            let mut cell = cell(family.rule(), &shape, setting, length, label.clone())?;
-            let n = family.rule().n(&shape).to_bits();
-            if let Some(other) = taken.get(&n) {
-                let why = format!("its shape is that of N {other} too (hint: fewer sizes, or a wider span)");
-                return Err(dropped(label, why));
-            }
-            taken.insert(n, si(target));
-            if cell.steps < grid.min_steps {
-                return Err(dropped(
-                    label,
-                    format!("{} steps are fewer than {}", cell.steps, grid.min_steps),
-                ));
-            }
-            cell.budget_flops = Some(budget.flops);
-            Ok(cell)
+        .map(|target| GridCell {
+            label: format!("budget {:.2e}, N {}", budget.flops, si(target)),
+            cell: cell_of_size(grid, budget.flops, setting, target, &mut taken),
         })
         .collect()
+}
+
+fn cell_of_size(
+    grid: &Isoflop,
+    budget_flops: f64,
+    setting: &Setting,
+    target: f64,
+    taken: &mut BTreeMap<u64, f64>,
+) -> Result<Cell, DropReason> {
+    let family = &setting.family;
+    let shape = shape_of_size(family, target)?;
+    let n = family.rule().n(&shape).to_bits();
+    let cell = cell(family.rule(), shape, setting, HorizonValue::Flops(budget_flops))?;
+    if let Some(&other) = taken.get(&n) {
+        return Err(DropReason::SameShape { other });
+    }
+    taken.insert(n, target);
+    if cell.steps < grid.min_steps {
+        return Err(DropReason::TooFewSteps { steps: cell.steps, min_steps: grid.min_steps });
+    }
+    Ok(Cell { budget_flops: Some(budget_flops), ..cell })
 }
