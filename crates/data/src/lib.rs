@@ -34,6 +34,8 @@ pub mod batches;
 mod permutation;
 
 #[cfg(test)]
+mod known_answers;
+#[cfg(test)]
 mod testing;
 
 mod error;
