@@ -5,13 +5,15 @@ use std::fs;
 use std::path::Path;
 
 use scalelaw_schema::corpus::{CorpusSource, CorpusSpec};
-use scalelaw_schema::generator::{BiographyForm, BiographyTask, GeneratedSpec, LookupTask, Task};
-use scalelaw_schema::skill::{ChoiceRule, Scoring, SkillFamily, SkillManifest, SuiteSource, SuiteSpec};
+use scalelaw_schema::generator::{BiographyForm, BiographyTask, GeneratedSpec, Task};
+use scalelaw_schema::skill::{ChoiceRule, Scoring, SuiteSource};
 use scalelaw_schema::sweep::TokenizerChoice;
 
-use crate::corpus::Folders;
-use crate::suite::overlap;
-use crate::testing::{bytes, documents, folder, no_folders, open_files, registry, spec, token_set};
+use crate::sources::Folders;
+use crate::suite::overlap::drop_overlapping;
+use crate::testing::{
+    bytes, documents, folder, lookup, no_folders, open_files, registry, skill_manifest, spec, token_set,
+};
 use crate::{Corpus, Suite, TokenSuite, Tokenizer, token_set_hash};
 
 /// The first 16 hex digits: enough to see a change.
@@ -21,11 +23,6 @@ fn short(hash: &str) -> &str {
 
 fn open(source: CorpusSource, base: &Path) -> Corpus {
     Corpus::open_in("mine", &spec(source), base, &no_folders()).unwrap()
-}
-
-fn lookup(facts: u64) -> Corpus {
-    let task = Task::Lookup(LookupTask { facts, key_bits: None, value_bits: None, exposures: None });
-    open(CorpusSource::Generated(GeneratedSpec { seed: None, pool: None, task }), Path::new(""))
 }
 
 #[test]
@@ -110,9 +107,8 @@ fn hashes_of_suites() {
         ("pieces", SuiteSource::HeldOut { bytes: None, answer_after: None }, Scoring::Nll, Some(&text), ""),
     ]
     .map(|(name, source, scoring, corpus, tag)| {
-        let suite = SuiteSpec { source, scoring, items: Some(40), overlap: None };
-        let manifest =
-            SkillManifest { description: None, family: SkillFamily::Knowledge, corpus: None, suite };
+        let mut manifest = skill_manifest(source, scoring);
+        manifest.suite.items = Some(40);
         let suite = Suite::open(name, &manifest, corpus, base.path()).unwrap();
         format!("{name} {}", short(TokenSuite::new(&suite, &bytes(), tag).unwrap().hash()))
     });
@@ -131,17 +127,11 @@ fn hashes_of_suites() {
 #[test]
 fn names_of_kept_searches() {
     let base = folder(&[("i.jsonl", "{\"prompt\": \"2 and 2 make, as all know,\", \"answer\": \" 4\"}\n")]);
-    let suite = SuiteSpec {
-        source: SuiteSource::Jsonl(vec!["i.jsonl".to_string()]),
-        scoring: Scoring::Nll,
-        items: None,
-        overlap: None,
-    };
-    let manifest = SkillManifest { description: None, family: SkillFamily::Knowledge, corpus: None, suite };
+    let manifest = skill_manifest(SuiteSource::Jsonl(vec!["i.jsonl".to_string()]), Scoring::Nll);
     let mut suite = Suite::open("quiz", &manifest, None, base.path()).unwrap();
     let (cache, docs) = (folder(&[]), documents(0, 4, 3_000));
     let corpus = open_files(docs.path(), &["."]).unwrap();
-    overlap::remove(&mut suite, &[&corpus], cache.path()).unwrap();
+    drop_overlapping(&mut suite, &[&corpus], cache.path()).unwrap();
     let file = fs::read_dir(cache.path().join("overlaps")).unwrap().next().unwrap().unwrap();
     let content = blake3::hash(&fs::read(file.path()).unwrap()).to_hex().to_string();
     let found = [file.file_name().to_string_lossy().into_owned(), content];

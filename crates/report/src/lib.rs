@@ -39,6 +39,8 @@ mod csv;
 mod markdown;
 mod page;
 
+pub mod terminal;
+
 #[cfg(test)]
 #[path = "../examples/preview/simulated.rs"]
 mod simulated;

@@ -3,7 +3,8 @@
 //!
 //! Reading order: what a person wrote ([`sweep`], [`axis`], [`corpus`], [`generator`], [`skill`]), what was resolved from
 //! it ([`shape`], [`recipe`], [`lr_rule`], [`mixture`], [`train_spec`], [`run_id`], [`run`], [`plan`]), what happened
-//! ([`event`], [`metrics`], [`eval`], [`score`], [`record`], [`folder`]), and what is fitted ([`table`]).
+//! ([`event`], [`metrics`], [`eval`], [`score`], [`record`], [`folder`]), what is shown of text
+//! ([`listing`], [`overlap`]), and what is fitted ([`table`]).
 
 pub mod axis;
 pub mod corpus;
@@ -30,6 +31,9 @@ pub mod folder;
 pub mod metrics;
 pub mod record;
 pub mod score;
+
+pub mod listing;
+pub mod overlap;
 
 pub mod table;
 

@@ -1,0 +1,4 @@
+//! What the program prints, as text for a terminal.
+
+pub mod data;
+pub mod evaluation;
