@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use scalelaw_report::format::counted;
-use scalelaw_report::terminal::evaluation::evaluation;
+use scalelaw_report::terminal;
 use scalelaw_runner::folder::{read_run, run_folders};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::eval::{EvalRecord, EvalRequest};
@@ -72,7 +72,7 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
             let record = scalelaw_train::evaluate(&job, request)
                 .with_context(|| format!("run {}, `{}`", run.folder_name(), request.name))?;
             if !args.json {
-                writeln!(stdout, "{}  {}", run.folder_name(), evaluation(&record))?;
+                writeln!(stdout, "{}  {}", run.folder_name(), terminal::eval::line(&record))?;
             }
             made.push(record);
         }

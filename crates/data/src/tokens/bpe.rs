@@ -16,7 +16,7 @@ use tokenizers::utils::SysRegex;
 pub(crate) const END_OF_DOCUMENT: u16 = 256;
 
 /// The smallest vocabulary: 256 bytes and the end of a document.
-pub(crate) const BYTE_VOCABULARY: u32 = END_OF_DOCUMENT as u32 + 1;
+pub(crate) const BYTE_VOCAB_SIZE: u32 = END_OF_DOCUMENT as u32 + 1;
 
 /// The end-of-document token in `tokenizer.json`.
 pub(crate) const END_OF_DOCUMENT_TEXT: &str = "<|endoftext|>";
@@ -60,7 +60,7 @@ pub(crate) fn learn_merges(words: &BTreeMap<&str, u64>, n_merges: usize) -> Vec<
         if count < 2 {
             break;
         }
-        let new = BYTE_VOCABULARY as u16 + merges.len() as u16;
+        let new = BYTE_VOCAB_SIZE as u16 + merges.len() as u16;
         merges.push(merge);
         let mut changed = Vec::new();
         let mut holders = pairs.remove(&merge).map(|pair| pair.words).unwrap_or_default();

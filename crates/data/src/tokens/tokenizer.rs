@@ -15,7 +15,7 @@ use crate::corpus::reader::Reader;
 use crate::disk;
 use crate::error::DataError;
 use crate::hash;
-use crate::tokens::bpe::{self, BYTE_VOCABULARY, Bpe, END_OF_DOCUMENT, END_OF_DOCUMENT_TEXT, Merge};
+use crate::tokens::bpe::{self, BYTE_VOCAB_SIZE, Bpe, END_OF_DOCUMENT, END_OF_DOCUMENT_TEXT, Merge};
 use crate::tokens::error::{Damage, VocabularyError};
 use crate::tokens::token_set::{SetRecord, folder_of};
 
@@ -58,8 +58,8 @@ impl Tokenizer {
         if vocab_size > MAX_VOCABULARY {
             return Err(bad(VocabularyError::TooLarge { most: MAX_VOCABULARY }));
         }
-        if vocab_size <= BYTE_VOCABULARY {
-            return Err(bad(VocabularyError::TooSmall { least: BYTE_VOCABULARY }));
+        if vocab_size <= BYTE_VOCAB_SIZE {
+            return Err(bad(VocabularyError::TooSmall { least: BYTE_VOCAB_SIZE }));
         }
         let by_identity: BTreeMap<&str, &Corpus> =
             corpora.iter().map(|&corpus| (corpus.identity(), corpus)).collect();
@@ -71,7 +71,7 @@ impl Tokenizer {
         }));
         let folder = cache.join("tokenizers").join(key);
         let file = folder.join("tokenizer.json");
-        let n_merges = (vocab_size - BYTE_VOCABULARY) as usize;
+        let n_merges = (vocab_size - BYTE_VOCAB_SIZE) as usize;
         if file.exists() {
             return load(&file, n_merges);
         }
@@ -81,7 +81,7 @@ impl Tokenizer {
         }
         let merges = learn(&by_identity, n_merges)?;
         if merges.len() < n_merges {
-            let reached = BYTE_VOCABULARY as usize + merges.len();
+            let reached = BYTE_VOCAB_SIZE as usize + merges.len();
             return Err(bad(VocabularyError::TooLittleText { reached }));
         }
         let tokenizer = Tokenizer::new(Some(Bpe::new(&merges)), merges);
@@ -119,7 +119,7 @@ impl Tokenizer {
 
     /// Number of token ids.
     pub fn vocab_size(&self) -> u32 {
-        BYTE_VOCABULARY + self.merges.len() as u32
+        BYTE_VOCAB_SIZE + self.merges.len() as u32
     }
 
     /// 64 hex digits that identify the tokenizer on every machine.
@@ -162,7 +162,7 @@ impl Tokenizer {
     /// Bytes of text in each token, `[vocab_size]`.
     pub(crate) fn token_lengths(&self) -> Vec<u32> {
         match &self.bpe {
-            None => (0..BYTE_VOCABULARY).map(|token| u32::from(token < u32::from(END_OF_DOCUMENT))).collect(),
+            None => (0..BYTE_VOCAB_SIZE).map(|token| u32::from(token < u32::from(END_OF_DOCUMENT))).collect(),
             Some(bpe) => bpe.token_bytes().iter().map(|bytes| bytes.len() as u32).collect(),
         }
     }

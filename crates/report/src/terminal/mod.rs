@@ -1,4 +1,4 @@
-//! What the program prints, as text for a terminal.
+//! Text for a terminal, one file per question: plain, without colour.
 
 pub mod data;
-pub mod evaluation;
+pub mod eval;

@@ -1,9 +1,9 @@
-//! The text of `scalelaw eval`: one evaluation on one line.
+//! An evaluation of a finished run.
 
 use scalelaw_schema::eval::EvalRecord;
 
-/// Name and score of an evaluation; losses in nats per token, `bpb` in bits per byte.
-pub fn evaluation(record: &EvalRecord) -> String {
+/// The evaluation on one line; losses in nats per token, `bpb` in bits per byte.
+pub fn line(record: &EvalRecord) -> String {
     let name = &record.request.name;
     let Some(score) = &record.skill else {
         return format!("{name}  loss {:.4}  bpb {:.4}", record.loss, record.bpb);
