@@ -12,8 +12,7 @@ use scalelaw_schema::run::RunSpec;
 
 use crate::args::DeviceArgs;
 use crate::say::Say;
-use crate::sweep_file::SweepFile;
-use crate::verbs::plan::expand;
+use crate::sweep_file::{SweepFile, expand};
 
 /// Where a sweep trains.
 pub struct Placement {

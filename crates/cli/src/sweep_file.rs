@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use scalelaw_plan::PlanError;
+use scalelaw_plan::facts::PlanFacts;
+use scalelaw_schema::plan::Plan;
 use scalelaw_schema::source::{Layers, TomlText};
 use scalelaw_schema::sweep::SweepSpec;
 
@@ -37,6 +40,16 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<SweepFile> {
     }
     let base = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     Ok(SweepFile { spec, name, layers, base })
+}
+
+/// The plan of `sweep`; an error shows the place in the sweep file that causes it.
+pub fn expand(sweep: &SweepFile, facts: &PlanFacts) -> Result<Plan> {
+    let mut spec = sweep.spec.clone();
+    spec.name = Some(sweep.name.clone());
+    scalelaw_plan::expand(&spec, facts).map_err(|error| match error {
+        PlanError::Sweep { path, message } => sweep.layers.error_at(&path, message).into(),
+        other => other.into(),
+    })
 }
 
 /// Pushes the includes in the order written, then the file itself, which overrides them. `open` holds the files that are

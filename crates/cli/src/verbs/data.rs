@@ -18,7 +18,7 @@ use scalelaw_schema::skill::SkillItem;
 use crate::args::{DataVerb, DeviceArgs, Shared, SweepArgs};
 use crate::corpora::Corpora;
 use crate::say::Say;
-use crate::verbs::plan::expand;
+use crate::sweep_file::expand;
 use crate::{facts, paths, speed, sweep_file};
 
 pub fn data(shared: &Shared, say: Say, verb: &DataVerb) -> Result<()> {
