@@ -84,7 +84,7 @@ fn wrong_text_is_named() {
         ("{ files = [\"absent/*.txt\"] }", &["absent"][..]),
         ("{ files = [\"empty\"] }", &["empty"]),
         ("{ files = [\"garbage\"] }", &["garbage"]),
-        ("{ files = [\"short.txt\"] }", &["one document only"]),
+        ("{ files = [\"short.txt\"] }", &["only one document"]),
         ("{ files = [\"few\"] }", &["65536"]),
         ("{ jsonl = { files = [\"bad.jsonl\"], field = \"text\" } }", &["bad.jsonl", "2", "text"]),
     ] {

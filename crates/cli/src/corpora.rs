@@ -1,23 +1,22 @@
-//! The text of a sweep: finds its corpora and tokenizers, and tokenises as far as a plan needs.
+//! The text of a sweep: opens its corpora, tokenizers and suites, and tokenises as much as a plan needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use scalelaw_data::{Corpus, Needed, TokenSetFacts, Tokenizer};
+use scalelaw_data::{Catalogue, Corpus, DataError, Needed, TokenSetFacts, TokenSuite, Tokenizer};
 use scalelaw_plan::facts::CorpusFacts;
-use scalelaw_schema::corpus::CorpusSpec;
+use scalelaw_report::terminal::data::overlap_text;
 use scalelaw_schema::eval::EvalSpec;
+use scalelaw_schema::overlap::OverlapReport;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::sweep::TokenizerChoice;
 
-use crate::exit::UsageError;
 use crate::say::Say;
-use crate::skills::{FoundSkill, Names, clean_suite, find_skill, open_spec, read_manifest, suite_spec};
 use crate::sweep_file::SweepFile;
 
-/// The corpora that a sweep names, and its tokenizers.
+/// The corpora, tokenizers and suites that a sweep names.
 pub struct Corpora {
     corpora: BTreeMap<String, Corpus>,
     tokenizers: BTreeMap<TokenizerChoice, Tokenizer>,
@@ -26,51 +25,10 @@ pub struct Corpora {
     cache: PathBuf,
 }
 
-/// Fewest held-out tokens of a corpus.
+/// Held-out tokens that every corpus has at least.
 const HELD_OUT_TOKENS: u64 = 65_536;
 
-/// Opens a corpus by its name (of the sweep's own, a built-in one, a manifest `datasets/NAME.toml` beside the sweep
-/// or one folder up, or that of the skill of this name) or by its manifest's path.
-pub fn open_corpus(name: &str, names: &Names) -> Result<Corpus> {
-    let &Names { corpora: own, base, cache, .. } = names;
-    if let Some(spec) = own.get(name) {
-        return Ok(open_spec(name, spec, base, cache)?);
-    }
-    let skill = find_skill(name, names)?;
-    if let Some((FoundSkill { base, .. }, spec)) =
-        skill.as_ref().and_then(|skill| Some((skill, skill.manifest.corpus.as_ref()?)))
-    {
-        return Ok(open_spec(name, spec, base, cache)?);
-    }
-    if let Some((_, spec)) =
-        scalelaw_data::builtin_manifests().into_iter().find(|(builtin, _)| *builtin == name)
-    {
-        return Ok(open_spec(name, &spec, base, cache)?);
-    }
-    if skill.is_some() && name.ends_with(".toml") {
-        return Err(UsageError(format!("the skill `{name}` has no corpus")).into());
-    }
-    let manifests = [format!("datasets/{name}.toml"), format!("../datasets/{name}.toml")];
-    let beside = manifests.iter().map(|manifest| base.join(manifest)).find(|path| path.is_file());
-    let path = beside.unwrap_or_else(|| base.join(name));
-    if path.extension().is_some_and(|extension| extension == "toml") {
-        let text = read_manifest(&path)?;
-        let spec: CorpusSpec = scalelaw_data::parse_manifest(&path.display().to_string(), &text)?;
-        let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        return Ok(open_spec(&stem, &spec, path.parent().unwrap_or(base), cache)?);
-    }
-    let own = own.keys().chain(names.skills.keys()).map(String::as_str);
-    let builtin = scalelaw_data::builtin_manifests().into_iter().map(|(name, _)| name);
-    let builtin_skills = scalelaw_data::builtin_skills().into_iter().map(|(name, _)| name);
-    let known: BTreeSet<&str> = own.chain(builtin).chain(builtin_skills).collect();
-    let known = known.into_iter().collect::<Vec<_>>().join(", ");
-    let why = format!(
-        "no corpus `{name}` (known: {known}; hint: `[corpus.{name}]` in the sweep, or `datasets/{name}.toml`)"
-    );
-    Err(UsageError(why).into())
-}
-
-/// A tokenizer for these corpora, made where the cache lacks it.
+/// A tokenizer for these corpora, learned if the cache lacks it.
 fn tokenizer(choice: TokenizerChoice, corpora: &[&Corpus], cache: &Path, say: Say) -> Result<Tokenizer> {
     if let TokenizerChoice::Bpe(vocab_size) = choice {
         say.detail(&format!("tokenizer with {vocab_size} tokens: from the cache, or trained now"));
@@ -78,25 +36,29 @@ fn tokenizer(choice: TokenizerChoice, corpora: &[&Corpus], cache: &Path, say: Sa
     Ok(Tokenizer::prepare(choice, corpora, cache)?)
 }
 
-/// An error about a name of the sweep file, shown where it stands there; any other as it is.
-fn at_place(sweep: &SweepFile, place: impl Fn() -> String, error: anyhow::Error) -> anyhow::Error {
-    match error.is::<UsageError>() {
+/// An error about a name in the sweep file, with its place there; any other error as it is.
+fn at_place(sweep: &SweepFile, place: impl Fn() -> String, error: DataError) -> anyhow::Error {
+    match error.is_bad_name() {
         true => sweep.layers.error_at(&place(), error.to_string()).into(),
-        false => error,
+        false => error.into(),
     }
 }
 
+/// A warning about the items of a skill that were dropped, if any were.
+pub fn overlap_note(skill: &str, overlap: Option<&OverlapReport>) -> Option<String> {
+    let report = overlap.filter(|report| report.n_found > 0)?;
+    Some(format!("skill `{skill}`: {}", overlap_text(report)))
+}
+
 impl Corpora {
-    /// Opens what `sweep` names and makes its tokenizers. Tokenises nothing.
+    /// Opens what `sweep` names and makes its tokenizers. Tokenises no corpus.
     pub fn open(sweep: &SweepFile, cache: &Path, say: Say) -> Result<Corpora> {
         let spec = &sweep.spec;
-        let names = Names { corpora: &spec.corpus, skills: &spec.skill, base: &sweep.base, cache };
-        let open = |name: &str| -> Result<Corpus> {
-            let corpus = open_corpus(name, &names)?;
-            Ok(match spec.data.tag_sources {
-                Some(true) => corpus.with_its_tag(),
-                _ => corpus,
-            })
+        let is_tagged = spec.data.tag_sources == Some(true);
+        let catalogue = Catalogue { corpora: &spec.corpus, skills: &spec.skill, base: &sweep.base, cache };
+        let open = |name: &str| -> Result<Corpus, DataError> {
+            let corpus = catalogue.corpus(name)?;
+            Ok(if is_tagged { corpus.with_its_tag() } else { corpus })
         };
         let mut corpora = BTreeMap::new();
         for (mixture_idx, mixture) in spec.data.mixture.0.iter().enumerate() {
@@ -111,7 +73,7 @@ impl Corpora {
                 corpora.insert(name, corpus);
             }
         }
-        // Tokenizers learn from what is trained on, not from what is only judged by.
+        // Tokenizers learn from the training text only, not from text that only evaluates.
         let trained_on: Vec<&Corpus> = corpora.values().collect();
         let mut tokenizers = BTreeMap::new();
         for choice in &spec.data.tokenizer.0 {
@@ -121,12 +83,13 @@ impl Corpora {
         for (skill_idx, name) in spec.measure.iter().flat_map(|measure| measure.skills.iter().enumerate()) {
             let items = spec.measure.as_ref().and_then(|measure| measure.items);
             let place = || format!("measure.skills[{skill_idx}]");
-            let clean = clean_suite(name, spec.data.tag_sources == Some(true), &names, &trained_on)
+            let clean = catalogue
+                .clean_suite(name, is_tagged, &trained_on)
                 .map_err(|error| at_place(sweep, place, error))?;
-            notes.extend(clean.note);
+            notes.extend(overlap_note(name, clean.overlap.as_ref()));
             for (&choice, tokenizer) in &tokenizers {
-                let spec = suite_spec(&clean.suite, &clean.tag, items, tokenizer, cache)?;
-                suites.insert((choice, name.clone()), spec);
+                let suite = TokenSuite::prepare(&clean.suite, tokenizer, &clean.tag, cache)?;
+                suites.insert((choice, name.clone()), suite.spec(items.unwrap_or(u64::MAX)));
             }
         }
         for name in spec.eval.iter().flat_map(|eval| eval.corpora.iter().flatten()) {
@@ -142,17 +105,17 @@ impl Corpora {
         Ok(Corpora { corpora, tokenizers, suites, notes, cache: cache.to_path_buf() })
     }
 
-    /// What runs under each tokenizer are asked about each skill that the sweep measures.
+    /// The evaluation of each skill that the sweep measures, by tokenizer and skill.
     pub fn suites(&self) -> BTreeMap<(TokenizerChoice, String), EvalSpec> {
         self.suites.clone()
     }
 
-    /// Items that were left out since training text holds them, one sentence for a skill.
+    /// Which items were dropped because they occur in the training text, one sentence per skill.
     pub fn notes(&self) -> Vec<String> {
         self.notes.clone()
     }
 
-    /// What the planner must know of each corpus under each tokenizer.
+    /// What the planner needs to know of each corpus, by tokenizer and corpus.
     pub fn facts(&self) -> Result<BTreeMap<(TokenizerChoice, String), CorpusFacts>> {
         let mut facts = BTreeMap::new();
         for (choice, tokenizer) in &self.tokenizers {
@@ -166,7 +129,7 @@ impl Corpora {
         Ok(facts)
     }
 
-    /// Tokenises every corpus as far as the plan's runs and evaluations need.
+    /// Tokenises every corpus as far as the plan's runs and evaluations need it.
     pub fn ensure(&self, plan: &Plan, say: Say) -> Result<Vec<(String, TokenSetFacts)>> {
         let mut needed: BTreeMap<String, Needed> = BTreeMap::new();
         for planned in &plan.runs {
@@ -193,7 +156,7 @@ impl Corpora {
                     continue;
                 };
                 let facts = ensure_one(corpus, tokenizer, &self.cache, *needed, say)
-                    .with_context(|| format!("corpus `{name}` could not be tokenised"))?;
+                    .with_context(|| format!("cannot tokenise corpus `{name}`"))?;
                 all.push((name.clone(), facts));
             }
         }
@@ -201,7 +164,7 @@ impl Corpora {
     }
 }
 
-/// Tokenises one corpus, with a bar where a person watches.
+/// Tokenises one corpus, with a progress bar on a terminal.
 pub fn ensure_one(
     corpus: &Corpus,
     tokenizer: &Tokenizer,

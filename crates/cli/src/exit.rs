@@ -1,5 +1,6 @@
 //! Exit codes, and which error has which.
 
+use scalelaw_data::DataError;
 use scalelaw_fit::FitError;
 use scalelaw_plan::PlanError;
 use scalelaw_schema::SchemaError;
@@ -38,6 +39,9 @@ impl std::error::Error for UsageError {}
 pub fn code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if cause.is::<UsageError>() || cause.is::<SchemaError>() {
+            return USAGE;
+        }
+        if cause.downcast_ref().is_some_and(DataError::is_bad_name) {
             return USAGE;
         }
         if let Some(plan) = cause.downcast_ref::<PlanError>() {

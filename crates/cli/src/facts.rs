@@ -1,4 +1,4 @@
-//! What the planner must be told of this machine and of what was done before.
+//! What the planner needs to know of this machine and of earlier runs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::corpora::Corpora;
 use crate::exit::UsageError;
 use crate::speed::Placement;
 
-/// The plan of a sweep's folder, where there is one.
+/// The plan in a sweep's folder; `None` if there is none.
 pub fn read_plan(sweep_dir: &Path) -> Result<Option<Plan>> {
     let path = sweep_dir.join(folder::PLAN_JSON);
     let bytes = match std::fs::read(&path) {
@@ -22,21 +22,21 @@ pub fn read_plan(sweep_dir: &Path) -> Result<Option<Plan>> {
     };
     let plan = serde_json::from_slice(&bytes).map_err(|error| {
         UsageError(format!(
-            "`{}` is no plan: {error} (hint: delete it; it is made anew, and no finished run is lost)",
+            "cannot read the plan `{}`: {error} (hint: delete it; it is made again, and no finished run is lost)",
             path.display()
         ))
     })?;
     Ok(Some(plan))
 }
 
-/// Facts for a plan on this device, its speed not yet measured.
+/// The facts for a plan on this device, without its speed.
 pub fn gather(corpora: &Corpora, placement: &Placement, sweep_dir: &Path) -> Result<PlanFacts> {
     let disks = sysinfo::Disks::new_with_refreshed_list();
     let real = sweep_dir.ancestors().find_map(|path| {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         path.canonicalize().ok()
     });
-    // The longest mount point above the folder is the disk that it lies on.
+    // The folder is on the disk with the longest mount point above it.
     let free_disk_bytes = real.and_then(|real| {
         disks
             .iter()
@@ -57,7 +57,7 @@ pub fn gather(corpora: &Corpora, placement: &Placement, sweep_dir: &Path) -> Res
     Ok(facts)
 }
 
-/// What the run folders tell: which runs have begun, which are over, which checkpoints there are.
+/// Adds what the run folders tell: which runs have begun, which are completed, which checkpoints there are.
 pub fn read_folders(facts: &mut PlanFacts, sweep_dir: &Path) -> Result<()> {
     facts.started = run_folders(sweep_dir)?.into_keys().collect();
     facts.over = over(sweep_dir)?;

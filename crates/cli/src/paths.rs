@@ -1,4 +1,4 @@
-//! Where things lie: the cache, and the folder of a sweep however a person names it.
+//! Where things are: the cache, and the folder of a sweep, however the user names it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +9,20 @@ use crate::args::Shared;
 use crate::exit::UsageError;
 use crate::sweep_file;
 
-/// The folder of tokens, tokenizers and measured speeds.
+/// The cache: the folder of tokens, tokenizers and measured speeds.
 pub fn cache(shared: &Shared) -> Result<PathBuf> {
     if let Some(cache) = &shared.cache {
         return Ok(cache.clone());
     }
     let system = dirs::cache_dir().ok_or_else(|| {
         UsageError(
-            "this system names no cache folder (hint: pass --cache DIR or set SCALELAW_CACHE)".to_string(),
+            "this system has no cache folder (hint: pass --cache DIR or set SCALELAW_CACHE)".to_string(),
         )
     })?;
     Ok(system.join("scalelaw"))
 }
 
-/// The folder of a sweep given as its file, its name or its folder.
+/// The folder of a sweep, which is given by its file, name or folder.
 pub fn sweep_folder(shared: &Shared, sweep: &Path) -> Result<PathBuf> {
     let is_file = sweep.extension().is_some_and(|extension| extension == "toml");
     let folder = if is_file {
@@ -44,7 +44,7 @@ pub fn sweep_folder(shared: &Shared, sweep: &Path) -> Result<PathBuf> {
         .collect();
     let known = if known.is_empty() { "none".to_string() } else { known.join(", ") };
     Err(UsageError(format!(
-        "no sweep `{}`: there is no folder `{}` (hint: sweeps in `{}`: {known}; a sweep's folder is made by `scalelaw run`)",
+        "no sweep `{}`: there is no folder `{}` (hint: `scalelaw run` makes it; sweeps in `{}`: {known})",
         sweep.display(),
         folder.display(),
         shared.runs.display()

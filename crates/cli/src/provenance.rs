@@ -1,9 +1,9 @@
-//! What records and pages say of this program.
+//! What records and reports say about this program.
 
 use scalelaw_schema::record::Provenance;
 use scalelaw_train::{BURN_FEATURES, BURN_VERSION, Program};
 
-/// For the records of trained runs.
+/// Version, commit and host, for the records of trained runs.
 pub fn program() -> Program {
     Program {
         version: env!("CARGO_PKG_VERSION").to_string(),
@@ -12,7 +12,7 @@ pub fn program() -> Program {
     }
 }
 
-/// Version with the commit, for a person.
+/// Name, version and commit, to be shown.
 pub fn program_name() -> String {
     let program = program();
     match program.git_commit {
@@ -26,7 +26,7 @@ pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Of numbers that were drawn from a law since `started`.
+/// The provenance of a simulated run that began at `started`.
 pub fn of_simulation(started: &str) -> Provenance {
     let program = program();
     Provenance {

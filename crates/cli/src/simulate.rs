@@ -1,5 +1,5 @@
-//! Runs whose losses are drawn from a known law instead of being trained: the whole pipeline can then be tried,
-//! and what the fit finds can be held against the truth.
+//! Simulated runs: losses are drawn from a known law instead of trained, so that the whole pipeline can be tried and the
+//! fit compared with the truth.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,6 +14,7 @@ use scalelaw_schema::metrics::{self, MetricsRow};
 use scalelaw_schema::record::{Outcome, RunRecord};
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::score::{Measured, SkillScore};
+use scalelaw_schema::train_spec::TrainSpec;
 use scalelaw_schema::{SCHEMA_VERSION, folder};
 
 use crate::provenance::{now, of_simulation};
@@ -22,37 +23,20 @@ use crate::write::write_whole;
 /// Points of a simulated learning curve.
 const CURVE_POINTS: u64 = 60;
 
-/// Writes into `folder` what training would have: metrics, evaluations, the record. N is counted by `rule`. A skill
-/// follows the same law, with its own corpus' share of the tokens for D.
+/// Writes into `folder` what training would write: metrics, evaluations, the record. N is counted by `rule`. A skill
+/// follows the same law, with D the tokens of its own corpus.
 pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -> Result<Outcome> {
     let started = now();
     let train = &run.train;
-    let shape = train.model.shape();
-    let n = rule.n(shape);
+    let n = rule.n(train.model.shape());
     // The run's id is a hash of all its choices, the seed included.
     let seed = u64::from_str_radix(run.id.as_str(), 16).expect("an id is hexadecimal");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let loss = law.draw(n, train.tokens() as f64, &mut rng);
 
-    let total_steps = train.total_steps();
-    let mut rows = Vec::new();
-    let mut last_step = train.first_step();
-    for point in 1..=CURVE_POINTS {
-        let step = (total_steps as f64).powf(point as f64 / CURVE_POINTS as f64).round() as u64;
-        if step <= last_step {
-            continue;
-        }
-        last_step = step;
-        let tokens = train.tokens_until(step);
-        let value = if step == total_steps { loss } else { law.draw(n, tokens as f64, &mut rng) };
-        let values = BTreeMap::from([
-            (metrics::TRAIN_LOSS.to_string(), value),
-            (metrics::TRAIN_LR.to_string(), train.recipe.lr(step - 1, total_steps)),
-        ]);
-        rows.push(MetricsRow { step, tokens, flops: train.flops_until(step), wall_seconds: 0.0, values });
-    }
+    let curve = curve(train, loss, |tokens| law.draw(n, tokens as f64, &mut rng));
     let mut text = Vec::new();
-    for row in &rows {
+    for row in &curve {
         serde_json::to_writer(&mut text, row)?;
         text.push(b'\n');
     }
@@ -65,7 +49,7 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
         let record = match &request.spec {
             EvalSpec::HeldOut { n_tokens, .. } => eval_record(run, request, loss, *n_tokens, None, &started),
             EvalSpec::Skill { n_items, .. } => {
-                // A skill without a corpus of its own learns from whatever is read.
+                // A skill without a corpus of its own learns from all tokens.
                 let share = shares.get(request.name.as_str()).copied().unwrap_or(1.0);
                 let d = train.tokens() as f64 * share;
                 let nll = law.draw(n, d, &mut rng);
@@ -76,7 +60,7 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
         let path = folder.join(folder::EVALS_DIR).join(format!("{}.json", request.spec.hash()));
         write_whole(&path, &serde_json::to_vec_pretty(&record)?)?;
     }
-    // Branches wait for these; there is nothing in them.
+    // Branches wait for these files, which are empty.
     let checkpoints = folder.join(folder::CHECKPOINT_DIR);
     if !run.keep_steps.is_empty() {
         std::fs::create_dir_all(&checkpoints)
@@ -85,13 +69,42 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
     for step in &run.keep_steps {
         write_whole(&checkpoints.join(folder::checkpoint_name(*step)), b"")?;
     }
-    let record = RunRecord {
+    let record = run_record(run, loss, &started);
+    write_whole(&folder.join(folder::RECORD_JSON), &serde_json::to_vec_pretty(&record)?)?;
+    Ok(Outcome::Finished)
+}
+
+/// A learning curve that ends at `loss`; `draw` gives the loss after so many tokens.
+fn curve(train: &TrainSpec, loss: f64, mut draw: impl FnMut(u64) -> f64) -> Vec<MetricsRow> {
+    let total_steps = train.total_steps();
+    let mut rows = Vec::new();
+    let mut last_step = train.first_step();
+    for point in 1..=CURVE_POINTS {
+        let step = (total_steps as f64).powf(point as f64 / CURVE_POINTS as f64).round() as u64;
+        if step <= last_step {
+            continue;
+        }
+        last_step = step;
+        let tokens = train.tokens_until(step);
+        let value = if step == total_steps { loss } else { draw(tokens) };
+        let values = BTreeMap::from([
+            (metrics::TRAIN_LOSS.to_string(), value),
+            (metrics::TRAIN_LR.to_string(), train.recipe.lr(step - 1, total_steps)),
+        ]);
+        rows.push(MetricsRow { step, tokens, flops: train.flops_until(step), wall_seconds: 0.0, values });
+    }
+    rows
+}
+
+fn run_record(run: &RunSpec, loss: f64, started: &str) -> RunRecord {
+    let train = &run.train;
+    RunRecord {
         schema_version: SCHEMA_VERSION,
         run: run.id.clone(),
         train: train.clone(),
         outcome: Outcome::Finished,
-        params: count::params(shape),
-        steps: total_steps,
+        params: count::params(train.model.shape()),
+        steps: train.total_steps(),
         tokens: train.tokens(),
         flops_path: train.flops(),
         flops_spent: train.flops_spent(),
@@ -104,13 +117,11 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
         peak_bytes: None,
         micro_batch: train.phases.last().map_or(1, |phase| phase.batch_sequences),
         attempts: 1,
-        provenance: of_simulation(&started),
-    };
-    write_whole(&folder.join(folder::RECORD_JSON), &serde_json::to_vec_pretty(&record)?)?;
-    Ok(Outcome::Finished)
+        provenance: of_simulation(started),
+    }
 }
 
-/// A score of answers of one token and one byte each: a law draws likelihoods, not what is right.
+/// A score whose answers have one token and one byte each. It has no accuracy, since the law only gives losses.
 fn score(nll: f64, n_items: u64) -> SkillScore {
     let measured = |value: f64| Measured { value, se: None };
     SkillScore {

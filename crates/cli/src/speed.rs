@@ -1,4 +1,4 @@
-//! Which device and how many slots, and how fast that is: measured once, kept in the cache.
+//! The device, the number of slots, and how fast they are: measured once and kept in the cache.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,22 +12,21 @@ use scalelaw_schema::run::RunSpec;
 
 use crate::args::DeviceArgs;
 use crate::say::Say;
-use crate::sweep_file::SweepFile;
-use crate::verbs::plan::expand;
+use crate::sweep_file::{SweepFile, expand};
 
 /// Where a sweep trains.
 pub struct Placement {
     /// Never `auto`.
     pub device: DeviceChoice,
-    /// What that is.
+    /// What the device is.
     pub report: DeviceReport,
-    /// Runs at once.
+    /// Number of runs at once.
     pub slots: usize,
     /// Threads of each slot.
     pub threads: usize,
-    /// What the runs are packed onto.
+    /// The machine that the runs are packed onto.
     machine: Machine,
-    /// Something that a person should know about the choice.
+    /// A warning about the choice.
     pub note: Option<String>,
 }
 
@@ -35,7 +34,7 @@ impl Placement {
     /// Environment of the processes that train here.
     pub fn worker_env(&self) -> Vec<(&'static str, &'static str)> {
         match self.report.kind {
-            // Trying kernels against each other takes longer on a software adapter than training does.
+            // On a software adapter, comparing kernels takes longer than training.
             DeviceKind::Software => vec![("CUBECL_AUTOTUNE_LEVEL", "0")],
             _ => Vec::new(),
         }
@@ -47,7 +46,7 @@ impl Placement {
         Ok(Placement { note: None, ..Placement::choose(&cpu)? })
     }
 
-    /// Resolves what the person asked for, for more runs than the machine has cores.
+    /// Resolves the requested device and slots, for more runs than the machine has cores.
     pub fn choose(args: &DeviceArgs) -> Result<Placement> {
         let report = scalelaw_train::find_device(args.device)?;
         let device: DeviceChoice = report.choice.parse()?;
@@ -60,10 +59,10 @@ impl Placement {
         Ok(Placement { device, report, slots, threads: (cores / slots).max(1), machine, note })
     }
 
-    /// The plan of `sweep` with its runs packed onto this machine: `slots` and `threads` are then as many as suit
-    /// them, and `facts` say so.
+    /// The plan of `sweep` with its runs packed onto this machine; sets `slots` and `threads` to what suits the runs, here
+    /// and in `facts`.
     pub fn plan(&mut self, sweep: &SweepFile, facts: &mut PlanFacts) -> Result<Plan> {
-        // With one slot no run is left out that fewer slots would have memory for.
+        // One slot has the most memory, so that no run is dropped for want of it.
         facts.slots = self.machine.asked.unwrap_or(1);
         let plan = expand(sweep, facts)?;
         let packing = self.pack(plan.runs.iter().map(|planned| &planned.run));
@@ -76,7 +75,7 @@ impl Placement {
         expand(sweep, facts)
     }
 
-    /// Sets `slots` and `threads` for these runs.
+    /// Sets `slots` and `threads` to what suits these runs.
     pub fn pack<'a>(&mut self, runs: impl IntoIterator<Item = &'a RunSpec>) -> Packing {
         let packing = pack(runs, &self.machine);
         (self.slots, self.threads) = (packing.slots, packing.threads);
@@ -84,7 +83,7 @@ impl Placement {
     }
 }
 
-/// The speed of this placement, from the cache where the same program measured it before.
+/// The speed of this placement, from the cache if the same program measured it before.
 pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceSpeed> {
     let report = &placement.report;
     let key = format!(
@@ -103,7 +102,7 @@ pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceS
     }
     say.line(&format!("measuring the speed of {} ({} at once) ...", report.name, placement.slots));
     let speed = measure(placement)?;
-    // A cache that cannot be written costs a few seconds next time, nothing else.
+    // Without a cache it is only measured again next time.
     let written = std::fs::create_dir_all(cache.join("speed")).and_then(|()| {
         std::fs::write(&path, serde_json::to_vec_pretty(&speed).expect("a speed is plain data"))
     });
@@ -113,7 +112,7 @@ pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceS
     Ok(speed)
 }
 
-/// Measures in as many processes as there are slots, all at once, as they will train.
+/// Measures in as many concurrent processes as there are slots, as they will train.
 fn measure(placement: &Placement) -> Result<DeviceSpeed> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let children: Vec<_> = (0..placement.slots)
@@ -131,11 +130,14 @@ fn measure(placement: &Placement) -> Result<DeviceSpeed> {
         .collect::<Result<_>>()?;
     let mut speeds: Vec<DeviceSpeed> = Vec::new();
     for child in children {
-        let output = child.wait_with_output().context("the measuring process was lost")?;
+        let output = child.wait_with_output().context("lost the speed-measurement process")?;
         if !output.status.success() {
-            bail!("the speed could not be measured: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!("cannot measure the speed: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
-        speeds.push(serde_json::from_slice(&output.stdout).context("the measuring process said no speed")?);
+        speeds.push(
+            serde_json::from_slice(&output.stdout)
+                .context("the speed-measurement process returned no result")?,
+        );
     }
     let n = speeds.len() as f64;
     let mut mean = speeds[0].clone();

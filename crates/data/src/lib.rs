@@ -1,50 +1,47 @@
 //! From text on this machine to batches of token ids. Knows nothing of models.
 //!
-//! In reading order: a [`manifest`] names text, which [`obtain`] downloads where a package holds it; [`corpus`]
-//! finds or generates it, gives it an identity and holds a part of it out; [`tokenizer`] writes it as token ids;
-//! [`tokenise`] caches them as [`token_set`]s, no more than are needed; [`batches`] says which of them a run sees at
-//! which position; a [`suite`] holds what is asked about a skill, and how answers are scored.
+//! In reading order: a [`manifest`] names text. [`sources`] finds it on this machine, and downloads it if a package
+//! holds it. [`skills`] generates text. A [`corpus`] gives text an identity and holds a part of it out. [`tokens`] are
+//! its text under a tokenizer, cached as far as they are needed, and the batches that a run sees. A [`suite`] holds
+//! the questions that measure a skill, and scores the answers. A [`catalogue`] finds corpora and skills by name.
+
+#![warn(missing_docs)]
 
 pub mod manifest;
-pub mod obtain;
+
+pub mod sources;
+
+pub mod skills;
 
 pub mod corpus;
-mod document;
-mod files;
-mod html;
-mod jsonl;
-mod metamath;
-mod reader;
-mod registry;
-mod rust_docs;
-mod skills;
-mod split;
-mod wordnet;
 
-mod bpe;
-pub mod tokenizer;
+pub mod tokens;
+
+pub mod suite;
+
+pub mod catalogue;
 
 mod disk;
-mod shard;
-pub mod suite;
-pub mod token_set;
-pub mod tokenise;
-
-pub mod batches;
+mod error;
+mod hash;
 mod permutation;
 
 #[cfg(test)]
+mod known_answers;
+#[cfg(test)]
 mod testing;
 
-mod error;
-
-pub use batches::{Batch, Batches, train_tokens_needed};
+pub use catalogue::Catalogue;
 pub use corpus::Corpus;
+pub use corpus::error::{NoDocuments, Unit};
 pub use error::DataError;
 pub use manifest::{builtin_manifests, builtin_skills, parse_manifest};
-pub use skills::SkillEntropy;
-pub use suite::Suite;
-pub use suite::tokens::{Sequence, SequenceLosses, TokenSuite};
-pub use token_set::{TokenSet, known_train_tokens};
-pub use tokenise::{Needed, TokenSetFacts, ensure_tokens, token_set_hash};
-pub use tokenizer::Tokenizer;
+pub use skills::{SkillEntropy, TaskError};
+pub use sources::{EntryError, JsonError, LineError, PackageError};
+pub use suite::{ItemError, SuiteError};
+pub use suite::{Sequence, SequenceLosses, Suite, TokenSuite};
+pub use tokens::batches::{Batch, Batches, train_tokens_needed};
+pub use tokens::error::{Damage, VocabularyError};
+pub use tokens::token_set::{TokenSet, known_train_tokens};
+pub use tokens::tokenise::{Needed, TokenSetFacts, ensure_tokens, token_set_hash};
+pub use tokens::tokenizer::Tokenizer;

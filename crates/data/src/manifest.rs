@@ -1,11 +1,11 @@
-//! Manifests: the ones that come with the program, and how others are read.
+//! Manifests: the built-in ones, and how others are read.
 
 use scalelaw_schema::corpus::CorpusSpec;
 use scalelaw_schema::skill::SkillManifest;
 use scalelaw_schema::source::{Layers, TomlText};
 use serde::de::DeserializeOwned;
 
-use crate::DataError;
+use crate::error::DataError;
 
 const BUILTIN: [(&str, &str); 2] = [
     ("code", include_str!("../../../datasets/code.toml")),
@@ -24,7 +24,7 @@ const BUILTIN_SKILLS: [(&str, &str); 9] = [
     ("prose", include_str!("../../../datasets/skills/prose.toml")),
 ];
 
-/// The skills that every installed program knows by name.
+/// The built-in skills, by name.
 pub fn builtin_skills() -> Vec<(&'static str, SkillManifest)> {
     BUILTIN_SKILLS
         .iter()
@@ -35,7 +35,7 @@ pub fn builtin_skills() -> Vec<(&'static str, SkillManifest)> {
         .collect()
 }
 
-/// The corpora that every installed program knows by name, whatever folder it runs in.
+/// The built-in corpora, by name.
 pub fn builtin_manifests() -> Vec<(&'static str, CorpusSpec)> {
     BUILTIN
         .iter()
@@ -46,10 +46,10 @@ pub fn builtin_manifests() -> Vec<(&'static str, CorpusSpec)> {
         .collect()
 }
 
-/// Reads a manifest of a corpus or of a skill; `file` is what errors show.
+/// Parses a manifest of a corpus or of a skill; errors show it as `file`.
 ///
 /// # Errors
-/// `Manifest` with file, line and suggestion.
+/// `Manifest`, with file, line and a suggestion.
 pub fn parse_manifest<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, DataError> {
     let mut layers = Layers::default();
     layers.push(TomlText { name: file.to_string(), text: text.to_string() })?;
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_pinned_crate_stands_in_the_lock_file() {
+    fn every_pinned_crate_is_in_the_lock_file() {
         let lock: toml::Table = include_str!("../../../Cargo.lock").parse().unwrap();
         let locked: BTreeSet<(&str, &str)> = lock["package"]
             .as_array()

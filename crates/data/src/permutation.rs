@@ -1,10 +1,10 @@
-//! Permutations that can be asked for one place at a time.
+//! Permutations that are computed one place at a time.
 
-/// Where place `place` of `n` places goes under the permutation that `key` names: a Feistel network over
-/// the next power of four, walked along its cycle until it is back below `n` (Black and Rogaway 2002,
-/// "Ciphers with arbitrary finite domains", the cycle-walking cipher). Not for secrets.
+/// Where `place` of `n` goes under the permutation of this key: a Feistel network over the next power of four, applied
+/// until its result is below `n` (Black and Rogaway 2002, "Ciphers with arbitrary finite domains", the cycle-walking
+/// cipher). Not cryptographic.
 ///
-/// A random permutation by shuffling would have to be made whole for each batch, or kept between them.
+/// A shuffle would have to be made as a whole for each batch, or kept between batches.
 pub(crate) fn permuted(place: u64, n: u64, key: u64) -> u64 {
     debug_assert!(place < n);
     let half_bits = (u64::BITS - n.saturating_sub(1).leading_zeros()).div_ceil(2).max(1);

@@ -1,17 +1,21 @@
-//! Text, corpora and token sets for the tests of this crate.
+//! Text, corpora, token sets and manifests for the tests of this crate.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use scalelaw_schema::corpus::{CorpusSource, CorpusSpec};
+use scalelaw_schema::generator::{GeneratedSpec, LookupTask, Task};
+use scalelaw_schema::skill::{Scoring, SkillFamily, SkillManifest, SuiteSource, SuiteSpec};
 use scalelaw_schema::sweep::TokenizerChoice;
 use tempfile::TempDir;
 
-use crate::corpus::Folders;
+use crate::corpus::split::Documents;
+use crate::sources::Folders;
+use crate::sources::document::Document;
 use crate::{Corpus, DataError, Needed, TokenSet, Tokenizer, ensure_tokens};
 
-/// About `bytes` of text that differs with `seed`: words of an invented language, with some that are not ASCII.
+/// About `bytes` of text that depends on `seed`: words of an invented language, some of them not ASCII.
 pub(crate) fn text(seed: u64, bytes: usize) -> String {
     const SYLLABLES: [&str; 16] =
         ["ka", "ro", "mi", "ten", "lu", "é", "sho", "na", "fn ", "(x)", "\n", " ", " ", ". ", "7", "—"];
@@ -24,7 +28,7 @@ pub(crate) fn text(seed: u64, bytes: usize) -> String {
     text
 }
 
-/// A spec with nothing but a source.
+/// A spec with only a source.
 pub(crate) fn spec(source: CorpusSource) -> CorpusSpec {
     CorpusSpec {
         description: None,
@@ -39,7 +43,7 @@ pub(crate) fn spec(source: CorpusSource) -> CorpusSpec {
     }
 }
 
-/// A machine without registry and documentation.
+/// The folders of a machine without registry and documentation.
 pub(crate) fn no_folders() -> Folders {
     Folders { registry: PathBuf::from("no-such-folder"), rust_docs: || None }
 }
@@ -55,7 +59,7 @@ pub(crate) fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// `n` documents of `bytes` each, the numbers from `first` on being their seeds.
+/// `n` documents of `bytes` each, with seeds from `first` on.
 pub(crate) fn documents(first: u64, n: u64, bytes: usize) -> TempDir {
     let folder = TempDir::new().unwrap();
     for seed in first..first + n {
@@ -70,7 +74,32 @@ pub(crate) fn open_files(base: &Path, entries: &[&str]) -> Result<Corpus, DataEr
     Corpus::open_in("mine", &spec(CorpusSource::Files(entries)), base, &no_folders())
 }
 
-/// Names and contents.
+/// The documents of a part that is not generated.
+pub(crate) fn listed(documents: &Documents) -> &[Document] {
+    match documents {
+        Documents::Listed(documents) => documents,
+        Documents::Generated(..) => panic!("the corpus is generated"),
+    }
+}
+
+/// The corpus that a generator makes.
+pub(crate) fn generated(task: Task) -> Corpus {
+    let source = CorpusSource::Generated(GeneratedSpec { seed: None, pool: None, task });
+    Corpus::open_in("mine", &spec(source), Path::new(""), &no_folders()).unwrap()
+}
+
+/// The corpus of so many random facts.
+pub(crate) fn lookup(facts: u64) -> Corpus {
+    generated(Task::Lookup(LookupTask { facts, key_bits: None, value_bits: None, exposures: None }))
+}
+
+/// The manifest of a skill with only a source and its scoring.
+pub(crate) fn skill_manifest(source: SuiteSource, scoring: Scoring) -> SkillManifest {
+    let suite = SuiteSpec { source, scoring, items: None, overlap: None };
+    SkillManifest { description: None, family: SkillFamily::Knowledge, corpus: None, suite }
+}
+
+/// Names and contents of files.
 type Files<'a> = &'a [(&'a str, &'a str)];
 
 /// A registry folder with these crates (name, version, files), and the spec that pins all of them.
@@ -88,6 +117,7 @@ pub(crate) fn registry(crates: &[(&str, &str, Files)]) -> (TempDir, CorpusSpec) 
     (registry, spec(CorpusSource::Registry { extensions: vec!["rs".to_string()], crates: pins }))
 }
 
+/// The tokenizer by bytes.
 pub(crate) fn bytes() -> Tokenizer {
     Tokenizer::prepare(TokenizerChoice::Bytes, &[], Path::new("")).unwrap()
 }
@@ -99,7 +129,7 @@ pub(crate) fn token_set(corpus: &Corpus, cache: &Path, train_tokens: u64, held_o
     TokenSet::open(cache, &facts.hash).unwrap()
 }
 
-/// All training tokens that are tokenised, in their order.
+/// All training tokens of a set, in their order.
 pub(crate) fn train_stream(set: &TokenSet) -> Vec<u16> {
     let mut stream: Vec<u16> = Vec::new();
     for block in 0..set.n_blocks() {

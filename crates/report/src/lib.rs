@@ -42,6 +42,8 @@ mod csv;
 mod markdown;
 mod page;
 
+pub mod terminal;
+
 #[cfg(test)]
 #[path = "../examples/preview/simulated.rs"]
 mod simulated;

@@ -3,7 +3,8 @@
 //!
 //! Reading order: what the user wrote ([`sweep`], [`axis`], [`corpus`], [`generator`], [`skill`]), what was resolved from
 //! it ([`shape`], [`recipe`], [`lr_rule`], [`mixture`], [`train_spec`], [`run_id`], [`run_name`], [`run`], [`plan`]),
-//! what happened ([`event`], [`metrics`], [`eval`], [`score`], [`record`], [`folder`]), and what is fitted ([`measure`], [`table`]).
+//! what happened ([`event`], [`metrics`], [`eval`], [`score`], [`record`], [`folder`]), what is shown of text
+//! ([`listing`], [`overlap`]), and what is fitted ([`measure`], [`table`]).
 //! How numbers are written: [`text`].
 
 #![warn(missing_docs)]
@@ -35,7 +36,10 @@ pub mod metrics;
 pub mod record;
 pub mod score;
 
+pub mod listing;
 pub mod measure;
+pub mod overlap;
+
 pub mod table;
 
 pub mod text;

@@ -1,11 +1,13 @@
-//! `scalelaw eval`: finished runs judged again, from their weights.
+//! `scalelaw eval`: evaluates finished runs again, from their weights.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use scalelaw_report::format::counted;
+use scalelaw_report::terminal;
 use scalelaw_runner::folder::{read_run, run_folders};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::eval::{EvalRecord, EvalRequest};
@@ -14,8 +16,8 @@ use scalelaw_schema::run::RunSpec;
 use scalelaw_train::EvalJob;
 
 use crate::args::{EvalArgs, Shared};
+use crate::evaluations::{EvaluationSet, SweepNames, tokenizer_of, tokens_of};
 use crate::exit::UsageError;
-use crate::judges::{Judge, SweepNames, tokenizer_of, tokens_of};
 use crate::paths;
 use crate::provenance::program;
 use crate::say::Say;
@@ -39,25 +41,25 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
     }
     if runs.is_empty() {
         bail!(
-            "no finished run of `{}` has weights (hint: `keep = \"weights\"` keeps them)",
+            "no finished run of `{}` has weights (hint: `keep = \"weights\"` in the sweep keeps them)",
             sweep_dir.display()
         );
     }
     let is_asked = !args.corpus.is_empty() || !args.skill.is_empty();
     let mut stdout = anstream::stdout().lock();
     if args.dry_run {
-        let by: Vec<&str> = args.corpus.iter().chain(&args.skill).map(String::as_str).collect();
-        let by = if is_asked { by.join(", ") } else { "what each was to be judged by".to_string() };
-        writeln!(stdout, "would judge {} runs by {by}", runs.len())?;
+        let names: Vec<&str> = args.corpus.iter().chain(&args.skill).map(String::as_str).collect();
+        let on = if is_asked { names.join(", ") } else { "what its sweep asks for".to_string() };
+        writeln!(stdout, "would evaluate {} on {on}", counted(runs.len(), "run"))?;
         return Ok(());
     }
     let requests = match is_asked {
-        true => asked(args, &sweep_dir, &cache, &runs, say)?,
-        // What `run.toml` asks for; what is there already is not made again.
+        true => requests_of(args, &sweep_dir, &cache, &runs, say)?,
+        // What `run.toml` asks for; finished evaluations are not made again.
         false => runs.iter().map(|run| run.evals.clone()).collect(),
     };
     if requests.iter().all(Vec::is_empty) {
-        let why = "its runs ask for no evaluation (hint: `--corpus NAME` or `--skill NAME`)";
+        let why = "its runs ask for no evaluation (hint: use `--corpus NAME` or `--skill NAME`)";
         return Err(UsageError(format!("`{}`: {why}", sweep_dir.display())).into());
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -70,7 +72,7 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
             let record = scalelaw_train::evaluate(&job, request)
                 .with_context(|| format!("run {}, `{}`", run.folder_name(), request.name))?;
             if !args.json {
-                writeln!(stdout, "{}  {}", run.folder_name(), line(&record))?;
+                writeln!(stdout, "{}  {}", run.folder_name(), terminal::eval::line(&record))?;
             }
             made.push(record);
         }
@@ -82,23 +84,23 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
     Ok(())
 }
 
-/// What the command line asks of each run.
-fn asked(
+/// The evaluations of each run that the command line asks for.
+fn requests_of(
     args: &EvalArgs,
-    sweep_dir: &std::path::Path,
-    cache: &std::path::Path,
+    sweep_dir: &Path,
+    cache: &Path,
     runs: &[RunSpec],
     say: Say,
 ) -> Result<Vec<Vec<EvalRequest>>> {
     let names = SweepNames::of(&args.sweep, sweep_dir, cache)?;
-    let mut judges = Vec::new();
+    let mut sets = Vec::new();
     for name in &args.corpus {
-        judges.push(Judge::held_out(name, args.tokens, &names)?);
+        sets.push(EvaluationSet::held_out(name, args.tokens, &names)?);
     }
     for name in &args.skill {
-        judges.push(Judge::skill(name, args.items, &names, runs, say)?);
+        sets.push(EvaluationSet::skill(name, args.items, &names, runs, say)?);
     }
-    // Runs of one sweep share tokenizer and context: a BPE is set up, and text and items are tokenised, once.
+    // Runs of one sweep share tokenizer and context, so that text and items are tokenised only once.
     let mut prepared: BTreeMap<(&str, usize), Vec<EvalRequest>> = BTreeMap::new();
     let mut requests = Vec::new();
     for run in runs {
@@ -108,28 +110,11 @@ fn asked(
             Entry::Vacant(entry) => {
                 let tokenizer = tokenizer_of(run, cache)?;
                 let made: Result<_> =
-                    judges.iter().map(|judge| judge.request(context_len, &tokenizer, cache, say)).collect();
+                    sets.iter().map(|set| set.request(context_len, &tokenizer, cache, say)).collect();
                 entry.insert(made?)
             }
         };
         requests.push(of_run.clone());
     }
     Ok(requests)
-}
-
-/// An evaluation on one line.
-fn line(record: &EvalRecord) -> String {
-    let name = &record.request.name;
-    let Some(score) = &record.skill else {
-        return format!("{name}  loss {:.4}  bpb {:.4}", record.loss, record.bpb);
-    };
-    let se = |se: Option<f64>| se.map_or(String::new(), |se| format!(" ± {se:.4}"));
-    let mut text = format!("{name}  nll {:.4}{}", score.nll.value, se(score.nll.se));
-    if let Some(accuracy) = &score.accuracy {
-        text.push_str(&format!("  accuracy {:.4}{}", accuracy.value, se(accuracy.se)));
-    }
-    if let Some(chance) = score.chance {
-        text.push_str(&format!("  chance {chance:.4}"));
-    }
-    text
 }

@@ -1,4 +1,4 @@
-//! `scalelaw init`: a first sweep file, and what editors and shells want to know.
+//! `scalelaw init`: a first sweep file, its JSON Schema, shell completions and man pages.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use scalelaw_schema::sweep::SweepSpec;
 use crate::args::{Cli, InitArgs};
 use crate::exit::UsageError;
 
-/// What `init` writes: the sweep that the README runs.
+/// The sweep file that `init` writes: the one that the README runs.
 const TEMPLATE: &str = include_str!("../../../../configs/quickstart.toml");
 
 pub fn init(args: &InitArgs) -> Result<()> {
@@ -30,7 +30,8 @@ pub fn init(args: &InitArgs) -> Result<()> {
         }
     } else {
         if args.path.exists() && !args.force {
-            let why = format!("`{}` is there already (hint: another name, or --force)", args.path.display());
+            let why =
+                format!("`{}` already exists (hint: choose another name, or --force)", args.path.display());
             return Err(UsageError(why).into());
         }
         if args.dry_run {

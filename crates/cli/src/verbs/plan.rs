@@ -3,16 +3,14 @@
 use std::io::Write;
 
 use anyhow::Result;
-use scalelaw_plan::PlanError;
+
 use scalelaw_plan::cost::limits::check_limits;
-use scalelaw_plan::facts::PlanFacts;
-use scalelaw_schema::plan::Plan;
 
 use crate::args::{PlanArgs, Shared};
 use crate::corpora::Corpora;
 use crate::say::Say;
 use crate::speed::{self, Placement};
-use crate::sweep_file::SweepFile;
+use crate::sweep_file::expand;
 use crate::verbs::power;
 use crate::{facts, learning_rate, paths, sweep_file};
 
@@ -50,16 +48,6 @@ pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
         say.warn(&format!("`run` will refuse: {over}"));
     }
     Ok(())
-}
-
-/// The plan of `sweep`; an error is shown where the sweep file has its cause.
-pub fn expand(sweep: &SweepFile, facts: &PlanFacts) -> Result<Plan> {
-    let mut spec = sweep.spec.clone();
-    spec.name = Some(sweep.name.clone());
-    scalelaw_plan::expand(&spec, facts).map_err(|error| match error {
-        PlanError::Sweep { path, message } => sweep.layers.error_at(&path, message).into(),
-        other => other.into(),
-    })
 }
 
 /// Columns of the terminal, or of a page where there is none.

@@ -36,8 +36,8 @@ use crate::learning_rate;
 use crate::paths;
 use crate::say::Say;
 use crate::speed::{self, Placement};
-use crate::sweep_file::{self, SweepFile};
-use crate::verbs::plan::{expand, width};
+use crate::sweep_file::{self, SweepFile, expand};
+use crate::verbs::plan::width;
 use crate::write::write_whole;
 
 /// Asked by Ctrl-C and by a request to end.

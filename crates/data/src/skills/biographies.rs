@@ -2,23 +2,25 @@
 //! of 400 · 400 · 1000, a birth date of 12 · 28 · 200, 200 cities, 300 universities, 100 majors, 263 employers,
 //! and the employer's city, which the employer implies. Names and values are invented words.
 //!
-//! Departures: the gender is an attribute of its own besides the pronouns, and all words have one length, so that
-//! the tokens of a fact do not hang on what it is.
+//! Departures: the gender is an attribute of its own besides the pronouns, and all words have one length, so that the
+//! number of tokens does not depend on the fact.
 
 use scalelaw_schema::generator::{BiographyForm, BiographyTask};
 use scalelaw_schema::score::FactSpace;
 
 use crate::permutation::{mix, permuted};
 use crate::skills::draws::{Draws, Purpose, sub_key};
+use crate::skills::error::TaskError;
 use crate::skills::facts::FactOrder;
-use crate::skills::{Generate, Labelled, Part, Question, SkillEntropy, words};
+use crate::skills::task::{Generate, Labelled, Part, Question, SkillEntropy};
+use crate::skills::words;
 
 const FIRST: u64 = 400;
 const MIDDLE: u64 = 400;
 const LAST: u64 = 1000;
 const N_NAMES: u64 = FIRST * MIDDLE * LAST;
 
-/// What is told of a person; all but the last can be asked for.
+/// What documents state about a person; items ask for all but the last.
 const ATTRIBUTES: [Attribute; 7] = [
     Attribute {
         name: "gender",
@@ -76,7 +78,7 @@ const ATTRIBUTES: [Attribute; 7] = [
     },
 ];
 
-/// Attributes that items ask for; the employer's city is implied.
+/// Attributes that items ask for; the employer implies its city.
 const N_ASKED: usize = 6;
 
 const EMPLOYER: usize = 5;
@@ -103,7 +105,7 @@ const MONTH_NAMES: [&str; 12] = [
     "December",
 ];
 
-/// What a sentence begins with. With five verbs each these make 55 wordings, five of which are kept for items.
+/// The beginnings of a sentence. With five verbs each these make 55 wordings, five of which only items use.
 const OPENINGS: [&str; 11] = [
     "",
     "It is known that ",
@@ -141,7 +143,7 @@ struct Wording {
 }
 
 impl Wording {
-    /// Every opening and every verb is met in training, this pair of them is not.
+    /// Whether only items use it: training text has its opening and its verb, but not both together.
     fn is_kept_for_items(self) -> bool {
         self.opening == 2 * self.verb
     }
@@ -160,9 +162,9 @@ impl Wording {
 }
 
 impl Biographies {
-    pub(crate) fn new(task: &BiographyTask, key: u64) -> Result<Biographies, String> {
+    pub(crate) fn new(task: &BiographyTask, key: u64) -> Result<Biographies, TaskError> {
         if task.people > N_NAMES {
-            return Err(format!("{} people do not have different names of {N_NAMES}", task.people));
+            return Err(TaskError::TooManyPeople { people: task.people, most: N_NAMES });
         }
         let order = FactOrder::new(task.people, task.exposures, key)?;
         Ok(Biographies { n: task.people, form: task.form, order, key })
@@ -170,7 +172,7 @@ impl Biographies {
 
     fn name(&self, person: u64) -> String {
         let at = permuted(person, N_NAMES, sub_key(self.key, Purpose::Names));
-        // The words themselves are the same for every seed: only who is called what differs.
+        // The words are the same for every seed; only who has which name differs.
         let parts = [(at % FIRST, 1), (at / FIRST % MIDDLE, 2), (at / FIRST / MIDDLE, 3)];
         parts.map(|(idx, list)| words::name(idx, list)).join(" ")
     }
@@ -194,7 +196,7 @@ impl Biographies {
             (0, BiographyForm::Sentences) => ["woman", "man"][value as usize].to_string(),
             (1, BiographyForm::Tuples) => format!("{day}.{}.{year}", month + 1),
             (1, BiographyForm::Sentences) => format!("{day} {} {year}", MONTH_NAMES[month as usize]),
-            // An employer's city is one of the cities, not always another one.
+            // Several employers may share a city.
             (WORK_CITY, _) => words::name(value % CITIES, 4),
             (2, _) => words::name(value, 4),
             (4, _) => words::word(value, 6),
@@ -259,7 +261,7 @@ impl Generate for Biographies {
         text
     }
 
-    /// One attribute of each person, then the next one of each.
+    /// Asks for one attribute of each person, then for the next attribute of each.
     fn question(&self, idx: u64) -> Question {
         let person = self.order.asked(idx);
         let attribute = ((person + idx / self.n) % N_ASKED as u64) as usize;

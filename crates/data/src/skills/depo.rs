@@ -1,21 +1,23 @@
-//! The k-th successor in a cycle that is given as shuffled edges, after task Depo of Allen-Zhu 2025 (Physics of
-//! language models 4.1). A document is `ab ca bc; 2a=c 1b=c`, a letter for each node.
+//! The k-th successor in a cycle given as shuffled edges, after task Depo of Allen-Zhu 2025 (Physics of language
+//! models 4.1). A document is `ab ca bc; 2a=c 1b=c`, with one letter per node.
 
 use scalelaw_schema::generator::DepoTask;
 use scalelaw_schema::score::FactSpace;
 
 use crate::skills::draws::{Draws, Purpose};
-use crate::skills::{Generate, Labelled, Part, Question, SkillEntropy, draw_in};
+use crate::skills::error::{TaskError, check_range};
+use crate::skills::instances::draw_in;
+use crate::skills::task::{Generate, Labelled, Part, Question, SkillEntropy};
 
 const LETTERS: &[u8; 52] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /// Shortest cycle.
 const MIN_NODES: u64 = 3;
 
-/// With fewer nodes there may be no longest cycle to hold out: 8 have 5040.
+/// Smallest `max-nodes`: with fewer nodes there may be no longest cycle to hold out (8 nodes have 5040).
 const LEAST_MAX: u64 = 8;
 
-/// Questions of one document.
+/// Questions per document.
 const QUERIES: usize = 4;
 
 #[derive(Debug)]
@@ -28,15 +30,11 @@ pub(crate) struct Depo {
 }
 
 impl Depo {
-    pub(crate) fn new(task: &DepoTask, key: u64) -> Result<Depo, String> {
+    pub(crate) fn new(task: &DepoTask, key: u64) -> Result<Depo, TaskError> {
         let DepoTask { max_nodes, max_steps } = *task;
-        if !(LEAST_MAX..=LETTERS.len() as u64).contains(&max_nodes) {
-            return Err(format!("`max-nodes = {max_nodes}` is not from {LEAST_MAX} to {}", LETTERS.len()));
-        }
-        if !(1..=9).contains(&max_steps) || max_steps >= max_nodes {
-            let most = 9.min(max_nodes - 1);
-            return Err(format!("`max-steps = {max_steps}` is not from 1 to {most}"));
-        }
+        check_range("max-nodes", max_nodes, LEAST_MAX, LETTERS.len() as u64)?;
+        // Steps are written with one digit, and a whole round would end where it began.
+        check_range("max-steps", max_steps, 1, 9.min(max_nodes - 1))?;
         let root = (max_nodes as f64).sqrt();
         let weights = (MIN_NODES..=max_nodes).map(|n| 1.0 / (n as f64 + root));
         let cumulative = weights.scan(0.0, |sum, weight| {
@@ -52,8 +50,8 @@ impl Depo {
         MIN_NODES + self.cumulative.partition_point(|&sum| sum <= at) as u64
     }
 
-    /// A cycle in a part: each node is followed by the next, the last by the first. Where `n` names no number of
-    /// nodes, it is drawn too: of the shortest cycles there may be none in a part.
+    /// A cycle in a part: each node is followed by the next, the last by the first. Without `n` the number of nodes is
+    /// drawn again each time, since a part may have none of the shortest cycles.
     fn cycle(&self, n: Option<u64>, part: Part, draws: &mut Draws) -> Vec<u8> {
         let draw = |draws: &mut Draws| {
             let n = n.unwrap_or_else(|| self.n_nodes(draws));
@@ -86,13 +84,13 @@ impl Depo {
         text.answer(&letters(&[cycle[(at + steps as usize) % cycle.len()]]));
     }
 
-    /// The powers of two that can be asked for.
+    /// Number of powers of two up to `max_steps`, which items ask for.
     fn n_powers(&self) -> u64 {
         u64::from(self.max_steps.ilog2()) + 1
     }
 }
 
-/// The same for every rotation of a cycle: it begins with the smallest node.
+/// The rotation of a cycle that begins with the smallest node.
 fn canonical(cycle: &[u8]) -> Vec<u8> {
     let smallest = (0..cycle.len()).min_by_key(|&at| cycle[at]).unwrap_or(0);
     [&cycle[smallest..], &cycle[..smallest]].concat()
@@ -116,7 +114,7 @@ impl Generate for Depo {
         text
     }
 
-    /// On the longest cycles, with steps 1, 2, 4, ... in turn.
+    /// Asks about the longest cycles, with steps 1, 2, 4, ... in turn.
     fn question(&self, idx: u64) -> Question {
         let steps = 1 << (idx % self.n_powers());
         let mut draws = Draws::new(self.key, Purpose::Questions, idx);
@@ -124,7 +122,7 @@ impl Generate for Depo {
         let mut text = Labelled::default();
         self.write_edges(&cycle, &mut draws, &mut text);
         self.write_query(&cycle, steps, &mut draws, &mut text);
-        // A node is not its own successor before the whole cycle is gone round, so it is another one.
+        // Fewer steps than nodes never lead back to the start, so the answer is one of the other nodes.
         let chance = 1.0 / (self.max_nodes - 1) as f64;
         Question { text, group: Some(format!("steps={steps}")), chance }
     }
@@ -137,8 +135,8 @@ impl Generate for Depo {
         None
     }
 
-    /// Of an item before the held-out ones are cut away from the others. The longest cycle has all nodes:
-    /// `(n - 1)!` of them, edges in `n!` orders, a node out of `n`, steps out of the powers of two.
+    /// Of an item over all instances, held out or not. There are `(n - 1)!` cycles of all nodes, `n!` orders of their
+    /// edges, `n` nodes to start at, and the powers of two as steps.
     fn entropy(&self) -> SkillEntropy {
         let n = self.max_nodes;
         let ln_factorial = |n: u64| (1..=n).map(|i| (i as f64).ln()).sum::<f64>();
@@ -196,7 +194,7 @@ mod tests {
         }
         assert_eq!(prompts.len(), 1152);
         assert!((depo.entropy().key - 1152_f64.ln()).abs() < 1e-12);
-        let counted = crate::skills::entropy_of(prompts.values().map(|&n| n as f64 / n_draws as f64));
+        let counted = crate::skills::task::entropy_of(prompts.values().map(|&n| n as f64 / n_draws as f64));
         // The plug-in estimate is too small by (cells - 1) / (2 draws) = 0.0025.
         assert!((counted + 1151.0 / (2.0 * n_draws as f64) - 1152_f64.ln()).abs() < 3e-4, "{counted}");
     }

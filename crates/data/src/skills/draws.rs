@@ -1,15 +1,15 @@
 //! Random numbers that are a pure function of a key, a purpose and a position.
 
 use crate::permutation::mix;
-use crate::skills::Part;
+use crate::skills::task::Part;
 
-/// A stream of numbers: SplitMix64 (Steele, Lea and Flood 2014) from a place that key, purpose and position choose.
+/// A stream of random numbers: SplitMix64 (Steele, Lea and Flood 2014), seeded by key, purpose and position.
 #[derive(Debug, Clone)]
 pub(crate) struct Draws {
     state: u64,
 }
 
-/// What numbers are for: streams of different purposes have nothing to do with each other.
+/// What random numbers are for: streams of different purposes are independent.
 #[derive(Debug, Clone, Copy)]
 #[repr(u64)]
 pub(crate) enum Purpose {
@@ -39,7 +39,7 @@ impl Draws {
         mix(self.state)
     }
 
-    /// Uniform over `0..n`, to 2^-64 times n.
+    /// Uniform over `0..n`, up to a bias of `n · 2^-64`.
     pub(crate) fn below(&mut self, n: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
     }
@@ -49,7 +49,7 @@ impl Draws {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Any order of the items, all equally likely (Fisher and Yates).
+    /// Shuffles the items; all orders are equally likely (Fisher and Yates).
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u64 + 1) as usize);
@@ -70,7 +70,7 @@ pub(crate) fn sub_key(key: u64, purpose: Purpose) -> u64 {
     mix(key.wrapping_add((purpose as u64).wrapping_mul(GOLDEN)))
 }
 
-/// A hash for choosing, on every machine the same.
+/// A hash that is the same on every machine.
 pub(crate) fn hash_of_bytes(bytes: &[u8]) -> u64 {
     mix(bytes.iter().fold(GOLDEN, |hash, &byte| mix(hash ^ u64::from(byte)).wrapping_add(GOLDEN)))
 }

@@ -1,28 +1,29 @@
-//! Which fact is stated when: every fact equally often, or by Zipf's law.
+//! The order in which facts are stated: each equally often, or by Zipf's law.
 
 use scalelaw_schema::generator::Exposures;
 
 use crate::permutation::{mix, permuted};
 use crate::skills::draws::{Draws, Purpose, sub_key};
+use crate::skills::error::TaskError;
 
 /// An endless order of `n` facts.
 #[derive(Debug, Clone)]
 pub(crate) struct FactOrder {
     n: u64,
     key: u64,
-    /// Sums of the facts' weights, where they differ.
+    /// Cumulative weights of the facts, if they differ.
     cumulative: Option<Vec<f64>>,
 }
 
 impl FactOrder {
-    pub(crate) fn new(n: u64, exposures: Option<Exposures>, key: u64) -> Result<FactOrder, String> {
+    pub(crate) fn new(n: u64, exposures: Option<Exposures>, key: u64) -> Result<FactOrder, TaskError> {
         if n == 0 {
-            return Err("there is no fact".to_string());
+            return Err(TaskError::NoFacts);
         }
         let cumulative = match exposures.unwrap_or(Exposures::Uniform) {
             Exposures::Uniform => None,
             Exposures::Zipf(a) if !(a.is_finite() && a >= 0.0) => {
-                return Err(format!("`zipf = {a}` is no exponent (hint: 0.5)"));
+                return Err(TaskError::BadZipf { exponent: a });
             }
             Exposures::Zipf(a) => {
                 let weights = (1..=n).map(|rank| (rank as f64).powf(-a));
@@ -36,8 +37,8 @@ impl FactOrder {
         Ok(FactOrder { n, key, cumulative })
     }
 
-    /// The fact at a place of the order. Where all are stated equally often, the places `k·n` to `(k+1)·n` hold
-    /// each once.
+    /// The fact at a place of the order. If all are stated equally often, the places `k·n` to `(k+1)·n` hold each of
+    /// them once.
     pub(crate) fn fact(&self, purpose: Purpose, place: u64) -> u64 {
         match &self.cumulative {
             None => {
@@ -52,7 +53,7 @@ impl FactOrder {
         }
     }
 
-    /// The fact that an item asks for: over `n` items each once, however often it is stated.
+    /// The fact that item `idx` asks for: `n` items ask for each fact once, however often it is stated.
     pub(crate) fn asked(&self, idx: u64) -> u64 {
         permuted(idx % self.n, self.n, sub_key(self.key, Purpose::Questions))
     }

@@ -1,17 +1,20 @@
-//! Random keys with random values: nothing but capacity helps. A line is `dpkj=ab`, four bits to a letter.
+//! Random keys with random values, which can only be stored. A line is `dpkj=ab`, with four bits per letter.
 
 use scalelaw_schema::generator::LookupTask;
 use scalelaw_schema::score::FactSpace;
 
 use crate::permutation::{mix, permuted};
 use crate::skills::draws::{Purpose, sub_key};
+use crate::skills::error::TaskError;
 use crate::skills::facts::FactOrder;
-use crate::skills::{Generate, Labelled, Part, Question, SkillEntropy};
+use crate::skills::task::{Generate, Labelled, Part, Question, SkillEntropy};
 
-/// Facts of one document.
+/// Facts per document.
 const FACTS_PER_DOCUMENT: u64 = 16;
 
+/// Default length of a key.
 const KEY_BITS: u32 = 16;
+/// Default length of a value.
 const VALUE_BITS: u32 = 8;
 
 #[derive(Debug)]
@@ -24,16 +27,16 @@ pub(crate) struct Lookup {
 }
 
 impl Lookup {
-    pub(crate) fn new(task: &LookupTask, key: u64) -> Result<Lookup, String> {
+    pub(crate) fn new(task: &LookupTask, key: u64) -> Result<Lookup, TaskError> {
         let key_bits = task.key_bits.unwrap_or(KEY_BITS);
         let value_bits = task.value_bits.unwrap_or(VALUE_BITS);
-        for (name, bits) in [("key-bits", key_bits), ("value-bits", value_bits)] {
+        for (key, bits) in [("key-bits", key_bits), ("value-bits", value_bits)] {
             if bits == 0 || bits > 32 || bits % 4 != 0 {
-                return Err(format!("`{name} = {bits}` is not a multiple of 4 from 4 to 32"));
+                return Err(TaskError::BadBits { key, bits });
             }
         }
         if task.facts > 1 << key_bits {
-            return Err(format!("{} facts do not have different keys of {key_bits} bits", task.facts));
+            return Err(TaskError::TooManyFacts { facts: task.facts, key_bits });
         }
         let order = FactOrder::new(task.facts, task.exposures, key)?;
         Ok(Lookup { n: task.facts, key_bits, value_bits, order, key })
@@ -48,7 +51,7 @@ impl Lookup {
     }
 }
 
-/// Four bits to a letter, `a` to `p`.
+/// A number as letters `a` to `p` of four bits each.
 fn letters(number: u64, bits: u32) -> String {
     (0..bits / 4).rev().map(|place| char::from(b'a' + ((number >> (4 * place)) & 15) as u8)).collect()
 }

@@ -1,19 +1,21 @@
 //! Prefix arithmetic mod 23, after task Mano of Allen-Zhu 2025 (Physics of language models 4.1). A line is
-//! `+c*ab=c`, a letter `a` to `w` for each residue: one token each, where the paper has words.
+//! `+c*ab=c`, with a letter `a` to `w` for each residue: one token each; the paper has words.
 
 use scalelaw_schema::generator::ManoTask;
 use scalelaw_schema::score::FactSpace;
 
 use crate::skills::draws::{Draws, Purpose};
-use crate::skills::{Generate, Labelled, Part, Question, SkillEntropy, draw_in, entropy_of};
+use crate::skills::error::{TaskError, check_range};
+use crate::skills::instances::draw_in;
+use crate::skills::task::{Generate, Labelled, Part, Question, SkillEntropy, entropy_of};
 
 const MODULUS: u64 = 23;
 const OPERATIONS: [char; 3] = ['+', '-', '*'];
 
-/// Expressions of one document.
+/// Expressions per document.
 const LINES: usize = 8;
 
-/// Longest expression that can be asked for: the paper goes to 16.
+/// Largest `max-operations`; the paper goes to 16.
 const MAX_OPERATIONS: u64 = 64;
 
 #[derive(Debug)]
@@ -25,11 +27,9 @@ pub(crate) struct Mano {
 }
 
 impl Mano {
-    pub(crate) fn new(task: &ManoTask, key: u64) -> Result<Mano, String> {
+    pub(crate) fn new(task: &ManoTask, key: u64) -> Result<Mano, TaskError> {
         let max_operations = task.max_operations;
-        if !(1..=MAX_OPERATIONS).contains(&max_operations) {
-            return Err(format!("`max-operations = {max_operations}` is not from 1 to {MAX_OPERATIONS}"));
-        }
+        check_range("max-operations", max_operations, 1, MAX_OPERATIONS)?;
         Ok(Mano { max_operations, key, values: value_distributions(max_operations) })
     }
 
@@ -44,8 +44,8 @@ impl Mano {
     }
 }
 
-/// Appends an expression of `l` operations in prefix order: the left operand has 0 to `l - 1` of the others, all
-/// equally likely. Its value.
+/// Appends an expression of `l` operations in prefix order and returns its value. The left operand has 0 to `l - 1` of
+/// the other operations, all equally likely.
 fn expression(l: u64, draws: &mut Draws, text: &mut String) -> u64 {
     if l == 0 {
         let value = draws.below(MODULUS);
@@ -116,7 +116,7 @@ impl Generate for Mano {
         text
     }
 
-    /// Of each length equally many.
+    /// Asks for each length equally often.
     fn question(&self, idx: u64) -> Question {
         let l = 1 + idx % self.max_operations;
         let mut draws = Draws::new(self.key, Purpose::Questions, idx);
@@ -137,8 +137,7 @@ impl Generate for Mano {
         None
     }
 
-    /// Of an item before the held-out ones are cut away from the others: with equally many of each length, of
-    /// which the key tells which it is.
+    /// Of an item over all instances, held out or not, with each length equally often; the key shows its length.
     fn entropy(&self) -> SkillEntropy {
         let n = self.max_operations as f64;
         let key = |l: u64| l as f64 * 3_f64.ln() + (l + 1) as f64 * (MODULUS as f64).ln() + shape_entropy(l);

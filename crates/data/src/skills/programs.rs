@@ -1,24 +1,26 @@
-//! Small programs over numbers mod 100: assignments, statements (some repeated by a loop), one `print`. Half of
-//! the documents show the trace before the result, half the result at once, which is what items ask for.
+//! Small programs over numbers mod 100: assignments, statements (some repeated by a loop), one `print`. Half of the
+//! documents show the trace before the result, the other half only the result, as items do.
 
 use scalelaw_schema::generator::ProgramTask;
 use scalelaw_schema::score::FactSpace;
 use scalelaw_schema::skill::TokenClass;
 
 use crate::skills::draws::{Draws, Purpose, key_of};
-use crate::skills::{Generate, Labelled, Part, Question, SkillEntropy, draw_in, entropy_of};
+use crate::skills::error::{TaskError, check_range};
+use crate::skills::instances::draw_in;
+use crate::skills::task::{Generate, Labelled, Part, Question, SkillEntropy, entropy_of};
 
 const MODULUS: u64 = 100;
 const OPERATIONS: [char; 3] = ['+', '-', '*'];
 
-/// A second operand that is no variable: 2 to 9.
+/// The second operand, if it is not a variable.
 const LITERALS: std::ops::RangeInclusive<u64> = 2..=9;
 const N_LITERALS: u64 = 8;
 
-/// A statement stands once or in a loop of 2 or 3 rounds.
+/// A statement runs once, or in a loop of 2 or 3 rounds.
 const MAX_ROUNDS: u64 = 3;
 
-/// Programs that the distribution of results is counted from: chance is known to 0.0005.
+/// Programs from which the distribution of results is estimated: chance is then known to 0.0005.
 const SAMPLE: u64 = 1 << 16;
 
 #[derive(Debug)]
@@ -54,17 +56,13 @@ enum Operand {
 }
 
 impl Programs {
-    pub(crate) fn new(task: &ProgramTask, key: u64) -> Result<Programs, String> {
+    pub(crate) fn new(task: &ProgramTask, key: u64) -> Result<Programs, TaskError> {
         let ProgramTask { variables, max_statements } = *task;
-        if !(1..=26).contains(&variables) {
-            return Err(format!("`variables = {variables}` is not from 1 to 26"));
-        }
-        if !(1..=100).contains(&max_statements) {
-            return Err(format!("`max-statements = {max_statements}` is not from 1 to 100"));
-        }
+        check_range("variables", variables, 1, 26)?;
+        check_range("max-statements", max_statements, 1, 100)?;
         let mut programs = Programs { variables, max_statements, key, chance: 0.0, answer: 0.0 };
         let mut counts = [0_u64; MODULUS as usize];
-        // By a key of its own: the same for every seed.
+        // With a fixed key, so that chance does not depend on the seed.
         let mut draws = Draws::new(key_of(0), Purpose::Facts, 0);
         for _ in 0..SAMPLE {
             let (_, result) = run(&programs.draw(&mut draws));
@@ -99,7 +97,7 @@ impl Programs {
     }
 }
 
-/// The program's text, the `print` included.
+/// The program's text, including the `print`.
 fn written(program: &Program) -> Labelled {
     let mut text = Labelled::default();
     for (variable, number) in program.initial.iter().enumerate() {
@@ -155,7 +153,7 @@ fn run(program: &Program) -> (Vec<u64>, u64) {
     (trace, memory[program.printed])
 }
 
-/// Appends the result, as it stands in documents and items.
+/// Appends the result, as in documents and items.
 fn write_result(result: u64, text: &mut Labelled) {
     text.template(">");
     text.answer(&result.to_string());
@@ -197,8 +195,8 @@ impl Generate for Programs {
         None
     }
 
-    /// Of an item before the held-out ones are cut away from the others: numbers, number of statements, each
-    /// statement, the printed variable. The entropy of results is counted from a sample.
+    /// Of an item over all instances, held out or not: the numbers, the number of statements, each statement and the
+    /// printed variable. The entropy of results is estimated from a sample.
     fn entropy(&self) -> SkillEntropy {
         let v = self.variables as f64;
         let forms = MAX_ROUNDS as f64 * v * v * 3.0 * (v + N_LITERALS as f64);

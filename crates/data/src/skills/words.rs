@@ -6,10 +6,10 @@ const ONSETS: [&str; 16] = ["b", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p
 const VOWELS: [&str; 5] = ["a", "e", "i", "o", "u"];
 const SYLLABLES: u64 = (ONSETS.len() * VOWELS.len()) as u64;
 
-/// Words of two syllables.
+/// Number of words, each of two syllables.
 pub(crate) const N_WORDS: u64 = SYLLABLES * SYLLABLES;
 
-/// Word `idx` of the list that `key` names; up to [`N_WORDS`] all differ.
+/// Word `idx` of the list with this key; the first [`N_WORDS`] all differ.
 pub(crate) fn word(idx: u64, key: u64) -> String {
     let at = permuted(idx, N_WORDS, key);
     [at / SYLLABLES, at % SYLLABLES]
@@ -21,7 +21,7 @@ pub(crate) fn word(idx: u64, key: u64) -> String {
         .collect()
 }
 
-/// The same with a capital.
+/// The same word with a capital.
 pub(crate) fn name(idx: u64, key: u64) -> String {
     let mut word = word(idx, key);
     word[..1].make_ascii_uppercase();

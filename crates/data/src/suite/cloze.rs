@@ -1,20 +1,20 @@
-//! n-way items from a dictionary: which of n definitions is the headword's? Distractors are definitions of the same
-//! part of speech and of nearly the same length, so that neither tells the right one.
+//! n-way items from a dictionary: which of n definitions is the headword's? The wrong ones have the same part of speech
+//! and nearly the same length, so that neither gives the right one away.
 
 use std::collections::BTreeMap;
 
 use scalelaw_schema::skill::{SkillItem, Target};
 
-use crate::DataError;
 use crate::corpus::Corpus;
-use crate::reader::Reader;
+use crate::corpus::reader::Reader;
+use crate::error::DataError;
 use crate::skills::draws::{Draws, Purpose, hash_of_bytes};
-use crate::suite::PlacedItem;
+use crate::suite::item::PlacedItem;
 
-/// Distractors are drawn from this many neighbours by length, per choice.
+/// Wrong choices are drawn from this many entries of similar length, per choice.
 const NEIGHBOURS: usize = 16;
 
-/// What ends the headwords of an entry: everything up to here is the prompt.
+/// Ends the headwords of an entry: everything up to here is the prompt.
 const HEAD_END: &str = "):";
 
 struct Entry {
@@ -22,18 +22,13 @@ struct Entry {
     definition: String,
 }
 
-/// Items about the training documents of a dictionary, whose facts are to be known.
+/// At most `most` items about the training documents of a dictionary, each entry at most `bytes` long.
 pub(crate) fn items(
-    skill: &str,
     corpus: &Corpus,
     n_choices: u64,
     bytes: u64,
     most: u64,
 ) -> Result<Vec<PlacedItem>, DataError> {
-    let no_suite = |why: String| DataError::NoSuite { skill: skill.to_string(), why };
-    if n_choices < 2 {
-        return Err(no_suite(format!("`choices = {n_choices}` is no choice (hint: 4)")));
-    }
     let split = corpus.split()?;
     let mut reader = Reader::untagged_train(&split)?;
     let mut by_part: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
@@ -52,11 +47,6 @@ pub(crate) fn items(
             items.extend(item(entries, entry_idx, n_choices as usize));
         }
     }
-    if items.is_empty() {
-        return Err(no_suite(format!(
-            "its corpus has no {n_choices} entries `headword (part of speech): definition` of at most {bytes} bytes"
-        )));
-    }
     items.sort_by_cached_key(|item| *blake3::hash(item.prompt.as_bytes()).as_bytes());
     items.truncate(most as usize);
     Ok(items.into_iter().map(PlacedItem::from).collect())
@@ -70,7 +60,7 @@ fn entry_of(text: &str) -> Option<Entry> {
         .then(|| Entry { head: head.to_string(), definition: definition.to_string() })
 }
 
-/// The item about one entry of a list sorted by length; none where too few others differ from it.
+/// The item about one entry of a list sorted by length; `None` if too few others differ from it.
 fn item(entries: &[Entry], entry_idx: usize, n_choices: usize) -> Option<SkillItem> {
     let entry = &entries[entry_idx];
     let reach = NEIGHBOURS * n_choices / 2;

@@ -1,4 +1,4 @@
-//! Items that a person wrote, one JSON object per line.
+//! Items that a user wrote, one JSON object per line.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -7,8 +7,10 @@ use std::path::Path;
 use scalelaw_schema::skill::{SkillItem, Target};
 use serde::Deserialize;
 
-use crate::DataError;
-use crate::suite::PlacedItem;
+use crate::error::DataError;
+use crate::sources::line;
+use crate::suite::error::ItemError;
+use crate::suite::item::PlacedItem;
 
 /// A line as written.
 #[derive(Debug, Deserialize)]
@@ -21,7 +23,7 @@ struct ItemLine {
     group: Option<String>,
 }
 
-/// The items of a file, in its order; empty lines are none.
+/// The items of a file, in its order; empty lines are skipped.
 ///
 /// # Errors
 /// `Io`; `BadItem` with file and line.
@@ -34,34 +36,27 @@ pub(crate) fn items_of(path: &Path) -> Result<Vec<PlacedItem>, DataError> {
             continue;
         }
         let line = line_idx as u64 + 1;
-        let item = item_of(&bytes).map_err(|why| {
-            let place = format!("{}:{line}", path.display());
-            DataError::BadItem { place, why }
-        })?;
+        let bad = |why| DataError::BadItem { place: format!("{}:{line}", path.display()), why };
+        let item = item_of(&bytes).map_err(bad)?;
         items.push(PlacedItem { item, place: Some((path.to_path_buf(), line)) });
     }
     Ok(items)
 }
 
-fn item_of(bytes: &[u8]) -> Result<SkillItem, String> {
-    let line: ItemLine = serde_json::from_slice(bytes).map_err(|error| {
-        // The error counts lines within the item, which has one.
-        let why = error.to_string();
-        let why = why.split(" at line ").next().unwrap_or(&why).to_string();
-        format!("{why}, at column {}", error.column())
-    })?;
+fn item_of(bytes: &[u8]) -> Result<SkillItem, ItemError> {
+    let line: ItemLine = line::parse(bytes)?;
     let (target, chance) = match (line.answer, line.choices, line.correct) {
         (Some(answer), None, None) => (Target::Answer(answer), None),
         (None, Some(texts), Some(correct)) => {
-            if correct >= texts.len() {
-                return Err(format!("`correct` is {correct}, but its {} choices count from 0", texts.len()));
+            let n_choices = texts.len();
+            if correct >= n_choices {
+                return Err(ItemError::CorrectBeyondChoices { correct, n_choices });
             }
-            let chance = 1.0 / texts.len() as f64;
-            (Target::Choices { texts, correct }, Some(chance))
+            (Target::Choices { texts, correct }, Some(1.0 / n_choices as f64))
         }
-        (None, Some(_), None) => return Err("it has choices, but none of them is `correct`".to_string()),
-        (None, None, _) => return Err("it has neither `answer` nor `choices`".to_string()),
-        (Some(_), _, _) => return Err("it has an `answer`, and choices beside it".to_string()),
+        (None, Some(_), None) => return Err(ItemError::NoCorrect),
+        (None, None, _) => return Err(ItemError::NoTarget),
+        (Some(_), _, _) => return Err(ItemError::TwoTargets),
     };
     Ok(SkillItem { prompt: line.prompt, target, group: line.group, chance, spans: Vec::new() })
 }

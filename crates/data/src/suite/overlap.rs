@@ -1,71 +1,55 @@
-//! Whether training text holds evaluation items: a search for shared stretches of text.
+//! Whether evaluation items occur in the training text: a search for shared passages.
 //!
-//! Text is compared by its letters and digits alone, in lower case, every other run being one space. An item shares
-//! text with a document where both have the same stretch of [`WINDOW_BYTES`] bytes, as 13-grams of words are
-//! compared by Brown et al. 2020 (arXiv:2005.14165, appendix C); an item that is shorter, where the document holds
-//! all of it.
+//! Only letters and digits are compared, in lower case; anything between them counts as one space. An item occurs in a
+//! document if both have the same passage of [`WINDOW_BYTES`] bytes, as Brown et al. 2020 (arXiv:2005.14165, appendix C)
+//! compare 13-grams of words; a shorter item, if the document contains all of it.
 //!
-//! What is found is left out of the suite, not out of the training text: so no run's data hangs on what it is judged
-//! by, and a skill can be measured on runs that are finished. Whole corpora are searched, however far a run reads
-//! them: all runs of a sweep are asked the same items.
+//! Such items are dropped from the suite, not from the training text: the data of a run does not depend on its
+//! evaluations, and a skill can be measured on finished runs. Whole corpora are searched, however little of them a run
+//! reads, so that all runs of a sweep are asked the same items.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use rayon::prelude::*;
+use scalelaw_schema::overlap::OverlapReport;
 use scalelaw_schema::skill::Overlap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::DataError;
-use crate::corpus::{Corpus, hash_of};
+use crate::corpus::Corpus;
+use crate::corpus::reader::Reader;
 use crate::disk;
-use crate::reader::Reader;
-use crate::suite::{PlacedItem, Suite, shortened};
+use crate::error::DataError;
+use crate::hash;
+use crate::suite::item::{PlacedItem, shortened};
+use crate::suite::items::Suite;
 
-/// Version of the search: part of the names of what it found.
+/// Version of the search: part of the names of kept results.
 const FORMAT: u32 = 1;
 
-/// Length of a stretch that no two texts share by chance, bytes.
+/// Length of a passage that no two texts share by chance, bytes.
 pub const WINDOW_BYTES: usize = 50;
 
-/// Shorter items cannot be told from common phrases, bytes.
+/// Shorter items, in bytes, cannot be told from common phrases.
 const MIN_BYTES: usize = 20;
 
-/// Training text that is searched of a corpus without end, bytes.
+/// Training text of an endless corpus that is searched, bytes.
 const ENDLESS_BYTES: u64 = 16 << 20;
 
-/// Text that is searched by all cores at once, bytes.
+/// Text that all cores search at once, bytes.
 const GROUP_BYTES: usize = 8 << 20;
 
-/// Shared stretches that are shown.
+/// Shared passages that are reported.
 const N_EXAMPLES: usize = 5;
 
-/// What the search found.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OverlapReport {
-    /// Items that share text with a training document.
-    pub n_found: u64,
-    /// Items that are too short to tell.
-    pub n_too_short: u64,
-    /// Items that were searched for.
-    pub n_items: u64,
-    /// Training text that was searched, bytes.
-    pub bytes: u64,
-    /// Corpora whose training text was only searched in part, since it has no end.
-    pub in_part: Vec<String>,
-    /// Some shared stretches: corpus, stretch.
-    pub examples: Vec<(String, String)>,
-}
-
-/// Leaves those items out that share text with a training document of `corpora`. Where a suite means to ask for
-/// what was trained on, nothing is searched and none is left out. What was found is kept in `<cache>/overlaps`, so that
-/// the same items and corpora are searched once.
+/// Drops the items that occur in the training text of `corpora`. If a suite asks for what was trained on, nothing is
+/// searched, and the result is `None`. Results are kept in `<cache>/overlaps`, so that the same items and corpora are
+/// searched only once.
 ///
 /// # Errors
-/// `AllOverlap` where none is left; `Io`; whatever reading the corpora can fail with.
-pub fn remove(
+/// `AllOverlap` if no item is left; `Io`; any error of reading the corpora.
+pub fn drop_overlapping(
     suite: &mut Suite,
     corpora: &[&Corpus],
     cache: &Path,
@@ -76,14 +60,14 @@ pub fn remove(
     let texts = texts_of(suite);
     let items: Vec<_> = texts.iter().map(|text| String::from_utf8_lossy(text)).collect();
     let identities: Vec<_> = corpora.iter().map(|corpus| (corpus.name(), corpus.identity())).collect();
-    let search_is = json!({
+    let search_key = json!({
         "format": FORMAT,
         "bytes": [WINDOW_BYTES, MIN_BYTES, ENDLESS_BYTES as usize],
         "items": items,
         "corpora": identities,
     });
-    let path = cache.join("overlaps").join(format!("{}.json", hash_of(&search_is)));
-    // A file that cannot be read is made anew.
+    let path = cache.join("overlaps").join(format!("{}.json", hash::of_json(&search_key)));
+    // A file that cannot be read is made again.
     let kept = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Found>(&bytes).ok());
     let found = match kept {
         Some(found) => found,
@@ -93,11 +77,11 @@ pub fn remove(
             found
         }
     };
-    take_out(suite, &found.items)?;
+    remove_items(suite, &found.items)?;
     Ok(Some(found.report))
 }
 
-/// What a search found: what is said of it, and the items by position.
+/// A kept search: its result, and the positions of the items found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Found {
@@ -110,7 +94,7 @@ fn texts_of(suite: &Suite) -> Vec<Vec<u8>> {
     suite.items.iter().map(text).collect()
 }
 
-fn take_out(suite: &mut Suite, found: &BTreeSet<usize>) -> Result<(), DataError> {
+fn remove_items(suite: &mut Suite, found: &BTreeSet<usize>) -> Result<(), DataError> {
     if found.len() == suite.items.len() {
         return Err(DataError::AllOverlap { skill: suite.skill.clone() });
     }
@@ -150,9 +134,9 @@ fn search(texts: &[Vec<u8>], corpora: &[&Corpus]) -> Result<Found, DataError> {
             }
             let hits: Vec<(usize, String)> =
                 group.par_iter().flat_map_iter(|text| index.search(&normalised(text))).collect();
-            for (item_idx, stretch) in hits {
+            for (item_idx, passage) in hits {
                 if found.insert(item_idx) && report.examples.len() < N_EXAMPLES {
-                    report.examples.push((corpus.name().to_string(), shortened(&stretch)));
+                    report.examples.push((corpus.name().to_string(), shortened(&passage)));
                 }
             }
         }
@@ -165,7 +149,7 @@ fn search(texts: &[Vec<u8>], corpora: &[&Corpus]) -> Result<Found, DataError> {
     Ok(Found { report, items: found })
 }
 
-/// Letters and digits in lower case, every other run as one space, none at the ends.
+/// Letters and digits in lower case, with one space for anything between them.
 fn normalised(text: &str) -> Vec<u8> {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -179,12 +163,12 @@ fn normalised(text: &str) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// The stretches to look for, by their hashes.
+/// The passages to look for.
 struct Index<'a> {
     texts: &'a [Vec<u8>],
-    /// Stretches of long items: item and position.
+    /// Passages of long items, by hash: item and position.
     windows: HashMap<u64, Vec<(usize, usize)>>,
-    /// Beginnings of short items.
+    /// Short items, by the hash of their beginning.
     shorts: HashMap<u64, Vec<usize>>,
 }
 
@@ -204,16 +188,16 @@ impl<'a> Index<'a> {
         Index { texts, windows, shorts }
     }
 
-    /// Items that a document shares a stretch with, and the stretch; some more than once.
+    /// Items that share a passage with a document, and the passage; an item may be found more than once.
     fn search(&self, document: &[u8]) -> Vec<(usize, String)> {
         let mut found = Vec::new();
-        let stretch = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let passage = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if !self.windows.is_empty() {
             for (at, hash) in rolling(document, WINDOW_BYTES) {
                 for &(item_idx, item_at) in self.windows.get(&hash).into_iter().flatten() {
                     let here = &document[at..at + WINDOW_BYTES];
                     if here == &self.texts[item_idx][item_at..item_at + WINDOW_BYTES] {
-                        found.push((item_idx, stretch(here)));
+                        found.push((item_idx, passage(here)));
                     }
                 }
             }
@@ -222,7 +206,7 @@ impl<'a> Index<'a> {
             for (at, hash) in rolling(document, MIN_BYTES) {
                 for &item_idx in self.shorts.get(&hash).into_iter().flatten() {
                     if document[at..].starts_with(&self.texts[item_idx]) {
-                        found.push((item_idx, stretch(&self.texts[item_idx])));
+                        found.push((item_idx, passage(&self.texts[item_idx])));
                     }
                 }
             }
@@ -231,10 +215,10 @@ impl<'a> Index<'a> {
     }
 }
 
-/// The hash of every stretch of `n` bytes with its position (Karp and Rabin 1987).
+/// The hash of every passage of `n` bytes with its position (Karp and Rabin 1987).
 fn rolling(text: &[u8], n: usize) -> impl Iterator<Item = (usize, u64)> {
     const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
-    // What a byte weighs when it leaves.
+    // The weight of the byte that leaves the window.
     let leaving = (0..n).fold(1_u64, |power, _| power.wrapping_mul(BASE));
     let mut hash = 0_u64;
     text.iter().enumerate().filter_map(move |(at, &byte)| {

@@ -1,14 +1,17 @@
-//! Items from running text: a piece of it, of which the beginning is given.
+//! Items from running text: pieces whose beginning is the prompt and whose rest is the answer.
 
 use scalelaw_schema::skill::{SkillItem, Target};
 
-use crate::DataError;
-use crate::suite::{LOOK_AHEAD, PlacedItem};
+use crate::suite::error::SuiteError;
+use crate::suite::item::PlacedItem;
+
+/// Instances and pieces that are gathered for each item that is wanted.
+pub(crate) const LOOK_AHEAD: u64 = 8;
 
 /// Shortest piece that is an item, bytes.
 const MIN_BYTES: usize = 12;
 
-/// Gathers pieces, then takes a sample of them.
+/// Gathers pieces, then returns a sample of them.
 pub(crate) struct Pieces<'a> {
     bytes: usize,
     answer_after: Option<&'a str>,
@@ -17,15 +20,16 @@ pub(crate) struct Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
+    /// At most `most` pieces of at most `bytes` bytes. With `answer_after` a piece is a whole document, and its answer
+    /// begins after that text.
     pub(crate) fn new(
-        skill: &str,
         bytes: u64,
         answer_after: Option<&'a str>,
         most: u64,
-    ) -> Result<Pieces<'a>, DataError> {
-        if bytes < 2 * MIN_BYTES as u64 {
-            let why = format!("pieces of {bytes} bytes are too short (hint: {} or more)", 2 * MIN_BYTES);
-            return Err(DataError::NoSuite { skill: skill.to_string(), why });
+    ) -> Result<Pieces<'a>, SuiteError> {
+        let least = 2 * MIN_BYTES as u64;
+        if bytes < least {
+            return Err(SuiteError::ShortPieces { bytes, least });
         }
         Ok(Pieces { bytes: bytes as usize, answer_after, most, found: Vec::new() })
     }
@@ -35,7 +39,7 @@ impl<'a> Pieces<'a> {
         self.found.len() as u64 >= self.most.saturating_mul(LOOK_AHEAD)
     }
 
-    /// Takes the pieces of a document.
+    /// Adds the pieces of a document.
     pub(crate) fn add(&mut self, text: &str) {
         match self.answer_after {
             Some(mark) => {
@@ -65,7 +69,7 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    /// A sample of the pieces, each text once: the first in the order of a hash.
+    /// A sample of the pieces, each text once: the first ones in the order of a hash.
     pub(crate) fn into_items(mut self) -> Vec<PlacedItem> {
         self.found.sort_by_cached_key(|(prompt, answer)| {
             *blake3::hash(format!("{prompt}{answer}").as_bytes()).as_bytes()
@@ -83,8 +87,8 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// Where to cut so that at most `bytes` bytes come before: at the last white space there, which opens the next
-/// piece as it opens a token; within a word where there is none.
+/// Where to cut so that at most `bytes` bytes come before: at the last white space, which begins the next piece as it
+/// begins a token; within a word if there is none.
 fn cut(text: &str, bytes: usize) -> usize {
     if text.len() <= bytes {
         return text.len();
@@ -101,7 +105,7 @@ mod tests {
     #[test]
     fn pieces_are_the_text_cut_at_spaces_and_no_longer_than_asked_for() {
         let text = crate::testing::text(3, 20_000);
-        let mut pieces = Pieces::new("mine", 120, None, 1 << 20).unwrap();
+        let mut pieces = Pieces::new(120, None, 1 << 20).unwrap();
         pieces.add(&text);
         let whole: String = pieces.found.iter().map(|(prompt, answer)| format!("{prompt}{answer}")).collect();
         // All of it but the last pieces, which may be too short, and what is white.
@@ -114,14 +118,14 @@ mod tests {
             assert!(prompt.len() + answer.len() <= 120 && prompt.len() <= 40 && !answer.trim().is_empty());
         }
         let japanese = "日本語".repeat(100);
-        let mut pieces = Pieces::new("mine", 30, None, 10).unwrap();
+        let mut pieces = Pieces::new(30, None, 10).unwrap();
         pieces.add(&japanese);
         assert_eq!(pieces.found[0], ("日本語".to_string(), "日本語日本語日".to_string()));
     }
 
     #[test]
     fn an_answer_begins_after_its_mark() {
-        let mut pieces = Pieces::new("mine", 40, Some("\nproof:"), 10).unwrap();
+        let mut pieces = Pieces::new(40, Some("\nproof:"), 10).unwrap();
         pieces.add("t: a => b\nproof: mp x\n");
         pieces.add("t: a => b, which is much too long\nproof: mp x\n");
         pieces.add("no mark");

@@ -1,4 +1,4 @@
-//! From what a model says to each sequence to the score of a suite.
+//! The score of a suite, from a model's losses on its sequences.
 
 use std::collections::BTreeMap;
 use std::f64::consts::LN_2;
@@ -6,10 +6,10 @@ use std::f64::consts::LN_2;
 use scalelaw_schema::score::{ClassLoss, FactSpace, GroupScore, Measured, SkillScore};
 use scalelaw_schema::skill::{ChoiceRule, Scoring, TokenClass};
 
-use crate::suite::tokens::{Sequence, SequenceLosses, TokenItem};
+use crate::suite::sequence::{Sequence, SequenceLosses, TokenItem};
 
-/// One item, judged.
-struct Judged<'a> {
+/// The score of one item.
+struct ItemScore<'a> {
     group: Option<&'a str>,
     /// Nats of the right answer.
     nll: f64,
@@ -19,33 +19,33 @@ struct Judged<'a> {
     chance: Option<f64>,
 }
 
-/// The score of `items`; `said` holds what the model says to each of their sequences, in order.
+/// The score of `items`, given the losses on each of their sequences, in order.
 pub(crate) fn score(
     items: &[TokenItem],
-    said: &[SequenceLosses],
+    losses: &[SequenceLosses],
     scoring: Scoring,
     facts: Option<FactSpace>,
 ) -> SkillScore {
-    let mut judged = Vec::with_capacity(items.len());
+    let mut scored = Vec::with_capacity(items.len());
     let mut classes: BTreeMap<TokenClass, ClassSum> = BTreeMap::new();
-    let mut rest = said;
+    let mut rest = losses;
     for item in items {
         let (of_item, after) = rest.split_at(item.sequences.len());
         rest = after;
-        let (right, right_said) = (&item.sequences[item.correct], &of_item[item.correct]);
-        judged.push(Judged {
+        let (right, right_losses) = (&item.sequences[item.correct], &of_item[item.correct]);
+        scored.push(ItemScore {
             group: item.group.as_deref(),
-            nll: nll(right, right_said),
+            nll: nll(right, right_losses),
             tokens: (right.tokens.len() - right.answer) as f64,
             bytes: right.answer_bytes as f64,
             is_right: is_right(item, of_item, scoring),
             chance: item.chance,
         });
-        add_classes(right, right_said, &mut classes);
+        add_classes(right, right_losses, &mut classes);
     }
-    let all: Vec<&Judged> = judged.iter().collect();
-    let mut by_group: BTreeMap<String, Vec<&Judged>> = BTreeMap::new();
-    for item in &judged {
+    let all: Vec<&ItemScore> = scored.iter().collect();
+    let mut by_group: BTreeMap<String, Vec<&ItemScore>> = BTreeMap::new();
+    for item in &scored {
         if let Some(group) = item.group {
             by_group.entry(group.to_string()).or_default().push(item);
         }
@@ -66,7 +66,7 @@ pub(crate) fn score(
     }
 }
 
-fn group_score(items: &[&Judged]) -> GroupScore {
+fn group_score(items: &[&ItemScore]) -> GroupScore {
     GroupScore {
         n_items: items.len() as u64,
         nll_per_answer: mean(items.iter().map(|item| item.nll)),
@@ -77,25 +77,25 @@ fn group_score(items: &[&Judged]) -> GroupScore {
 }
 
 /// Nats of a sequence's answer. Target `i` is token `i + 1`.
-fn nll(sequence: &Sequence, said: &SequenceLosses) -> f64 {
-    said.losses[sequence.answer - 1..].iter().map(|&loss| f64::from(loss)).sum()
+fn nll(sequence: &Sequence, losses: &SequenceLosses) -> f64 {
+    losses.losses[sequence.answer - 1..].iter().map(|&loss| f64::from(loss)).sum()
 }
 
-fn is_right(item: &TokenItem, said: &[SequenceLosses], scoring: Scoring) -> Option<bool> {
+fn is_right(item: &TokenItem, losses: &[SequenceLosses], scoring: Scoring) -> Option<bool> {
     match scoring {
         Scoring::Nll => None,
         Scoring::Exact => {
-            let (right, said) = (&item.sequences[item.correct], &said[item.correct]);
-            Some(said.is_top[right.answer - 1..].iter().all(|&is_top| is_top))
+            let right = &item.sequences[item.correct];
+            Some(losses[item.correct].is_top[right.answer - 1..].iter().all(|&is_top| is_top))
         }
         Scoring::Choice(rule) => {
-            let cost = |(sequence, said): (&Sequence, &SequenceLosses)| match rule {
-                ChoiceRule::Sum => nll(sequence, said),
-                ChoiceRule::PerByte => nll(sequence, said) / sequence.answer_bytes as f64,
+            let cost = |(sequence, losses): (&Sequence, &SequenceLosses)| match rule {
+                ChoiceRule::Sum => nll(sequence, losses),
+                ChoiceRule::PerByte => nll(sequence, losses) / sequence.answer_bytes as f64,
             };
-            let costs: Vec<f64> = item.sequences.iter().zip(said).map(cost).collect();
+            let costs: Vec<f64> = item.sequences.iter().zip(losses).map(cost).collect();
             let right = costs[item.correct];
-            // As likely as another is not the most likely: a model that says nothing gets nothing.
+            // A tie is wrong, so that a model with equal losses everywhere scores zero.
             Some(costs.iter().enumerate().all(|(idx, &cost)| idx == item.correct || right < cost))
         }
     }
@@ -118,7 +118,7 @@ impl ClassSum {
     }
 }
 
-fn add_classes(sequence: &Sequence, said: &SequenceLosses, classes: &mut BTreeMap<TokenClass, ClassSum>) {
+fn add_classes(sequence: &Sequence, losses: &SequenceLosses, classes: &mut BTreeMap<TokenClass, ClassSum>) {
     let mut of_item: BTreeMap<TokenClass, (u64, f64)> = BTreeMap::new();
     let mut start = 0;
     for &(class, end) in &sequence.classes {
@@ -126,7 +126,7 @@ fn add_classes(sequence: &Sequence, said: &SequenceLosses, classes: &mut BTreeMa
             let sum = of_item.entry(class).or_default();
             for token_idx in start.max(1)..end {
                 sum.0 += 1;
-                sum.1 += f64::from(said.losses[token_idx - 1]);
+                sum.1 += f64::from(losses.losses[token_idx - 1]);
             }
         }
         start = end;
@@ -139,7 +139,7 @@ fn add_classes(sequence: &Sequence, said: &SequenceLosses, classes: &mut BTreeMa
     }
 }
 
-/// Mean with its standard error: the sample's deviation over `√n`.
+/// Mean with its standard error: the sample's standard deviation over `√n`.
 fn mean(values: impl Iterator<Item = f64>) -> Measured {
     let values: Vec<f64> = values.collect();
     let n = values.len() as f64;
@@ -150,7 +150,7 @@ fn mean(values: impl Iterator<Item = f64>) -> Measured {
 
 /// Nats per token (or byte): `Σ nll / Σ size`. Answers differ in length, so the standard error is that of a ratio
 /// (Cochran 1977, equation 2.46): `√(n / (n - 1) · Σ (nll - ratio · size)²) / Σ size`.
-fn ratio(items: &[&Judged], size: impl Fn(&Judged) -> f64) -> Measured {
+fn ratio(items: &[&ItemScore], size: impl Fn(&ItemScore) -> f64) -> Measured {
     let n = items.len() as f64;
     let sizes: f64 = items.iter().map(|item| size(item)).sum();
     let value = items.iter().map(|item| item.nll).sum::<f64>() / sizes;
@@ -158,9 +158,9 @@ fn ratio(items: &[&Judged], size: impl Fn(&Judged) -> f64) -> Measured {
     Measured { value, se: (items.len() > 1).then(|| (n / (n - 1.0) * squares).sqrt() / sizes) }
 }
 
-/// Share of right items. Its standard error is Agresti and Coull's, which is not zero where all or none are right:
-/// the binomial one after two right and two wrong items are added.
-fn accuracy(items: &[&Judged]) -> Option<Measured> {
+/// Share of right items. Its standard error is Agresti and Coull's: the binomial one after two right and two wrong items
+/// are added. It is not zero if all or none are right.
+fn accuracy(items: &[&ItemScore]) -> Option<Measured> {
     let right: Option<Vec<bool>> = items.iter().map(|item| item.is_right).collect();
     let right = right?;
     let n_right = right.iter().filter(|&&is_right| is_right).count() as f64;
@@ -169,8 +169,8 @@ fn accuracy(items: &[&Judged]) -> Option<Measured> {
     Some(Measured { value: n_right / n, se: Some((p * (1.0 - p) / (n + 4.0)).sqrt()) })
 }
 
-/// Mean chance; none where that of some item is unknown, or none is judged right.
-fn chance(items: &[&Judged]) -> Option<f64> {
+/// Mean chance; `None` if the chance of some item is unknown, or the suite has no accuracy.
+fn chance(items: &[&ItemScore]) -> Option<f64> {
     let chances: Option<Vec<f64>> = items.iter().map(|item| item.is_right.and(item.chance)).collect();
     chances.map(|chances| chances.iter().sum::<f64>() / chances.len() as f64)
 }

@@ -1,22 +1,20 @@
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use scalelaw_schema::corpus::CorpusSource;
-use scalelaw_schema::generator::{BiographyForm, BiographyTask, GeneratedSpec, LookupTask, ManoTask, Task};
+use scalelaw_schema::generator::{BiographyForm, BiographyTask, GeneratedSpec, ManoTask, Task};
+use scalelaw_schema::overlap::OverlapReport;
 use scalelaw_schema::score::Measured;
-use scalelaw_schema::skill::{ChoiceRule, SkillFamily, TokenClass};
+use scalelaw_schema::skill::{ChoiceRule, Overlap, Scoring, SuiteSource, Target, TokenClass};
 use scalelaw_schema::sweep::TokenizerChoice;
 
-use super::overlap::OverlapReport;
-use super::tokens::{Sequence, SequenceLosses, TokenSuite};
+use super::overlap::drop_overlapping;
 use super::*;
-use crate::Tokenizer;
-use crate::testing::{bytes, folder, no_folders, open_files, spec, text};
-
-fn manifest(source: SuiteSource, scoring: Scoring) -> SkillManifest {
-    let suite = SuiteSpec { source, scoring, items: None, overlap: None };
-    SkillManifest { description: None, family: SkillFamily::Knowledge, corpus: None, suite }
-}
+use crate::corpus::reader::Reader;
+use crate::testing::{
+    bytes, folder, generated, lookup, no_folders, open_files, skill_manifest as manifest, spec, text,
+};
+use crate::{Corpus, DataError, Tokenizer};
 
 fn jsonl(base: &Path, file: &str, scoring: Scoring) -> Result<Suite, DataError> {
     Suite::open("quiz", &manifest(SuiteSource::Jsonl(vec![file.to_string()]), scoring), None, base)
@@ -26,31 +24,23 @@ fn corpus(source: CorpusSource, base: &Path) -> Corpus {
     Corpus::open_in("mine", &spec(source), base, &no_folders()).unwrap()
 }
 
-fn generated(task: Task) -> Corpus {
-    corpus(CorpusSource::Generated(GeneratedSpec { seed: None, pool: None, task }), Path::new(""))
-}
-
-fn lookup(facts: u64) -> Corpus {
-    generated(Task::Lookup(LookupTask { facts, key_bits: None, value_bits: None, exposures: None }))
-}
-
-/// Says of every target what `loss` and `is_top` give for it.
-fn said(suite: &TokenSuite, mut of: impl FnMut(&Sequence, usize) -> (f32, bool)) -> Vec<SequenceLosses> {
+/// Losses on every sequence: `of` returns the loss of a target and whether it is the most likely token.
+fn losses_of(suite: &TokenSuite, mut of: impl FnMut(&Sequence, usize) -> (f32, bool)) -> Vec<SequenceLosses> {
     suite
         .sequences(suite.n_items())
         .map(|sequence| {
             let each: Vec<(f32, bool)> =
                 (1..sequence.tokens.len()).map(|token_idx| of(sequence, token_idx)).collect();
             SequenceLosses {
-                losses: each.iter().map(|said| said.0).collect(),
-                is_top: each.iter().map(|said| said.1).collect(),
+                losses: each.iter().map(|target| target.0).collect(),
+                is_top: each.iter().map(|target| target.1).collect(),
             }
         })
         .collect()
 }
 
 #[test]
-fn fifty_items_of_a_persons_own_become_a_suite_and_a_score() {
+fn fifty_items_of_a_users_own_become_a_suite_and_a_score() {
     let lines: Vec<String> = (0..50)
         .map(|i| {
             format!("{{\"prompt\": \"{i} and {i} make\", \"answer\": \" {}\", \"group\": \"even\"}}", 2 * i)
@@ -66,8 +56,8 @@ fn fifty_items_of_a_persons_own_become_a_suite_and_a_score() {
     // "49 and 49 make 98": 17 inputs, with the end of the document before.
     assert_eq!((tokens.n_items(), tokens.context_len()), (50, 17));
     // One nat per answer token; right where the answer has two letters beside the space.
-    let said = said(&tokens, |sequence, _| (1.0, sequence.answer_bytes == 3));
-    let score = tokens.score(50, &said).unwrap();
+    let losses = losses_of(&tokens, |sequence, _| (1.0, sequence.answer_bytes == 3));
+    let score = tokens.score(50, &losses).unwrap();
     assert_eq!((score.n_items, score.n_tokens, score.n_bytes), (50, 5 * 2 + 45 * 3, 145));
     assert_eq!(score.nll, Measured { value: 1.0, se: Some(0.0) });
     assert!((score.bpb.value - 1.0 / std::f64::consts::LN_2).abs() < 1e-12);
@@ -79,7 +69,7 @@ fn fifty_items_of_a_persons_own_become_a_suite_and_a_score() {
     let p = 47.0 / 54.0_f64;
     assert!((accuracy.se.unwrap() - (p * (1.0 - p) / 54.0).sqrt()).abs() < 1e-12);
     assert_eq!((score.chance, score.groups["even"].n_items), (None, 50));
-    // A prompt of a person's own has no known parts.
+    // The parts of a user's prompt are not known.
     assert_eq!(score.classes.keys().collect::<Vec<_>>(), [&TokenClass::Answer]);
 }
 
@@ -91,8 +81,8 @@ fn the_error_of_a_loss_per_token_is_that_of_a_ratio() {
     )]);
     let tokens =
         TokenSuite::new(&jsonl(base.path(), "two.jsonl", Scoring::Nll).unwrap(), &bytes(), "").unwrap();
-    let said = said(&tokens, |sequence, _| (if sequence.answer_bytes == 1 { 2.0 } else { 1.0 }, true));
-    let score = tokens.score(2, &said).unwrap();
+    let losses = losses_of(&tokens, |sequence, _| (if sequence.answer_bytes == 1 { 2.0 } else { 1.0 }, true));
+    let score = tokens.score(2, &losses).unwrap();
     // 5 nats over 4 tokens; residuals 2 - 1.25 and 3 - 3.75; √(2/1 · (0.5625 + 0.5625)) / 4.
     assert!((score.nll.value - 1.25).abs() < 1e-12);
     assert!((score.nll.se.unwrap() - 2.25_f64.sqrt() / 4.0).abs() < 1e-12, "{score:?}");
@@ -111,12 +101,12 @@ fn a_choice_is_right_where_its_rule_says_so_and_a_tie_is_not() {
     ] {
         let suite = jsonl(base.path(), "choice.jsonl", Scoring::Choice(rule)).unwrap();
         let tokens = TokenSuite::new(&suite, &bytes(), "").unwrap();
-        let said = said(&tokens, |sequence, token_idx| {
+        let losses = losses_of(&tokens, |sequence, token_idx| {
             let is_prompt = token_idx < sequence.answer;
             let nats = if sequence.answer_bytes == 4 { nats_of_long } else { 1.0 };
             (if is_prompt { 9.0 } else { nats }, false)
         });
-        let score = tokens.score(1, &said).unwrap();
+        let score = tokens.score(1, &losses).unwrap();
         assert_eq!(score.accuracy.unwrap().value, expected, "{rule:?} {nats_of_long}");
         assert!((score.chance.unwrap() - 1.0 / 3.0).abs() < 1e-12);
         assert_eq!((score.n_tokens, score.nll_per_answer.se), (4, None));
@@ -145,14 +135,14 @@ fn bad_items_are_named_with_file_and_line() {
     check("broken.jsonl", Scoring::Nll, &["broken.jsonl:2", "column 11"]);
     check("key.jsonl", Scoring::Nll, &["key.jsonl:1", "unknown field `anser`"]);
     check("neither.jsonl", Scoring::Nll, &["neither.jsonl:2", "neither `answer` nor `choices`"]);
-    check("both.jsonl", Scoring::Nll, &["both.jsonl:1", "choices beside it"]);
+    check("both.jsonl", Scoring::Nll, &["both.jsonl:1", "both an `answer` and `choices`"]);
     check("none.jsonl", Scoring::Nll, &["none.jsonl:1", "none of them is `correct`"]);
     check("beyond.jsonl", Scoring::Nll, &["beyond.jsonl:1", "`correct` is 2"]);
     check("single.jsonl", Scoring::Choice(ChoiceRule::Sum), &["single.jsonl:1", "fewer than two"]);
-    check("twice.jsonl", Scoring::Choice(ChoiceRule::Sum), &["twice.jsonl:1", "stands twice"]);
+    check("twice.jsonl", Scoring::Choice(ChoiceRule::Sum), &["twice.jsonl:1", "listed twice"]);
     check("empty_answer.jsonl", Scoring::Nll, &["empty_answer.jsonl:1", "answer is empty"]);
     check("answer.jsonl", Scoring::Choice(ChoiceRule::Sum), &["answer.jsonl:1", "no choices"]);
-    check("empty.jsonl", Scoring::Nll, &["skill `quiz`", "no item"]);
+    check("empty.jsonl", Scoring::Nll, &["skill `quiz`", "no items"]);
     check("absent.jsonl", Scoring::Nll, &["absent.jsonl"]);
     let error = Suite::open("quiz", &manifest(SuiteSource::Generated, Scoring::Exact), None, base.path());
     assert!(error.unwrap_err().to_string().contains("no corpus"));
@@ -193,7 +183,7 @@ fn a_memoriser_by_hand_has_the_bits_that_it_stores() {
     assert_eq!(suite.items.len(), 400);
     let tokens = TokenSuite::new(&suite, &bytes(), "").unwrap();
     let mut n_sequences = 0;
-    let said = said(&tokens, |sequence, token_idx| {
+    let losses = losses_of(&tokens, |sequence, token_idx| {
         if token_idx == 1 {
             n_sequences += 1;
         }
@@ -210,7 +200,7 @@ fn a_memoriser_by_hand_has_the_bits_that_it_stores() {
         };
         (nats as f32, bits_missing == 0.0)
     });
-    let score = tokens.score(400, &said).unwrap();
+    let score = tokens.score(400, &losses).unwrap();
     let facts = score.facts.unwrap();
     assert_eq!(
         (facts.n_facts, facts.key_bits, facts.value_bits, facts.answers_per_fact),
@@ -273,12 +263,12 @@ fn overlap(items: &str, documents: &[(&str, &str)]) -> (Suite, OverlapReport) {
     let mut suite = jsonl(base.path(), "items.jsonl", Scoring::Nll).unwrap();
     let docs = folder(documents);
     let corpus = open_files(docs.path(), &["."]).unwrap();
-    let report = overlap::remove(&mut suite, &[&corpus], folder(&[]).path()).unwrap().unwrap();
+    let report = drop_overlapping(&mut suite, &[&corpus], folder(&[]).path()).unwrap().unwrap();
     (suite, report)
 }
 
 #[test]
-fn planted_items_are_found_and_left_out_and_others_stay() {
+fn planted_items_are_dropped_and_others_stay() {
     let long = "the quick brown fox jumps over the lazy dog while seven wizards brew potent jam";
     let items = format!(
         "{{\"prompt\": \"{}\", \"answer\": \"{}\"}}\n{{\"prompt\": \"who painted the ceiling of \", \"answer\": \"that chapel\"}}\n\
@@ -302,7 +292,7 @@ fn planted_items_are_found_and_left_out_and_others_stay() {
     documents.extend([("c", held_out.as_str()), ("d", train.as_str())]);
     let (suite, report) = overlap(&items, &documents);
     assert_eq!((report.n_found, report.n_items, report.n_too_short), (2, 4, 1), "{report:?}");
-    assert!(report.examples.iter().any(|(_, stretch)| stretch.contains("brown fox")), "{report:?}");
+    assert!(report.examples.iter().any(|(_, passage)| passage.contains("brown fox")), "{report:?}");
     let left: Vec<&str> = suite.items.iter().map(|placed| placed.item.answer()).collect();
     assert_eq!(left, ["so that it must stay in the suite", "2"]);
     let (suite, report) = overlap(&items, &[("c", &held_out), ("d", &train)]);
@@ -310,17 +300,17 @@ fn planted_items_are_found_and_left_out_and_others_stay() {
 }
 
 #[test]
-fn what_is_meant_to_be_recalled_is_not_left_out() {
+fn items_that_are_meant_to_be_recalled_are_not_dropped() {
     let corpus = lookup(50);
     let mut manifest = manifest(SuiteSource::Generated, Scoring::Exact);
     manifest.suite.overlap = Some(Overlap::Meant);
     let mut suite = Suite::open("lookup", &manifest, Some(&corpus), Path::new("")).unwrap();
-    assert_eq!(overlap::remove(&mut suite, &[&corpus], folder(&[]).path()).unwrap(), None);
+    assert_eq!(drop_overlapping(&mut suite, &[&corpus], folder(&[]).path()).unwrap(), None);
     assert_eq!(suite.items.len(), 50);
 }
 
 #[test]
-fn what_a_search_found_is_kept() {
+fn a_search_is_kept() {
     let base = folder(&[(
         "items.jsonl",
         "{\"prompt\": \"2 and 2 make, as everybody knows,\", \"answer\": \" 4\"}\n",
@@ -329,12 +319,12 @@ fn what_a_search_found_is_kept() {
     let corpus = open_files(docs.path(), &["."]).unwrap();
     let search = || {
         let mut suite = jsonl(base.path(), "items.jsonl", Scoring::Nll).unwrap();
-        let report = overlap::remove(&mut suite, &[&corpus], cache.path());
+        let report = drop_overlapping(&mut suite, &[&corpus], cache.path());
         (report.map(|report| report.unwrap().n_found), suite.items.len())
     };
     assert!(matches!(search(), (Ok(0), 1)));
     let kept = std::fs::read_dir(cache.path().join("overlaps")).unwrap().next().unwrap().unwrap().path();
-    // What is kept is what counts: another finding is believed, one that cannot be read is made anew.
+    // The kept result is used as it is; one that cannot be read is made again.
     let whole = std::fs::read_to_string(&kept).unwrap();
     std::fs::write(&kept, whole.replace("\"items\":[]", "\"items\":[0]")).unwrap();
     assert!(matches!(search(), (Err(DataError::AllOverlap { .. }), 1)));
@@ -350,8 +340,8 @@ fn a_pass_over_facts_is_as_long_as_its_documents() {
     // A document has 16 lines of 8 bytes, its tag and its end.
     for (tag, tokens) in [("", 129.0), ("<L>", 132.0)] {
         let token_suite = TokenSuite::new(&suite, &bytes(), tag).unwrap();
-        let said = said(&token_suite, |_, _| (0.0, true));
-        let facts = token_suite.score(token_suite.n_items(), &said).unwrap().facts.unwrap();
+        let losses = losses_of(&token_suite, |_, _| (0.0, true));
+        let facts = token_suite.score(token_suite.n_items(), &losses).unwrap().facts.unwrap();
         assert_eq!(facts.pass_tokens, Some(50.0 / 16.0 * tokens));
     }
 }
@@ -421,14 +411,14 @@ fn every_builtin_skill_that_this_machine_has_gives_items_that_fit_a_context_of_2
             Some(spec) => spec.clone(),
             None => crate::builtin_manifests().into_iter().find(|(corpus, _)| *corpus == name).unwrap().1,
         };
-        let base = crate::obtain::base_of(
+        let base = crate::sources::download::base_of(
             cache.as_deref().unwrap_or(Path::new("no-cache")),
             name,
             &spec,
             Path::new(""),
         );
         let corpus = match Corpus::open(name, &spec, &base) {
-            Err(DataError::NotObtained { .. } | DataError::NoRegistry { .. }) => {
+            Err(DataError::NotDownloaded { .. } | DataError::NoRegistry { .. }) => {
                 println!("skipped: {name} is not on this machine (SCALELAW_CACHE names where it was put)");
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Suites as token ids, as they lie in the cache: `<cache>/suites/<hash>.json`. What the trainer asks a model.
+//! Suites as token ids, which are what a model is asked. In the cache: `<cache>/suites/<hash>.json`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,18 +10,22 @@ use scalelaw_schema::skill::{Scoring, Target, TokenClass};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::DataError;
-use crate::bpe::END_OF_DOCUMENT;
-use crate::corpus::hash_of;
 use crate::disk;
+use crate::error::DataError;
+use crate::hash;
+use crate::suite::error::ItemError;
+use crate::suite::item::{PlacedItem, shortened};
+use crate::suite::items::Suite;
 use crate::suite::scoring;
-use crate::suite::{PlacedItem, Suite, shortened};
-use crate::tokenizer::Tokenizer;
+use crate::suite::sequence::{Sequence, SequenceLosses, TokenItem};
+use crate::tokens::END_OF_DOCUMENT;
+use crate::tokens::error::Damage;
+use crate::tokens::tokenizer::Tokenizer;
 
 /// Version of what is asked: part of every suite's hash.
 const FORMAT: u32 = 1;
 
-/// A tokenised suite. Its content hash pins tokenizer, items, tag and scoring.
+/// A tokenised suite. Its content hash covers tokenizer, items, tag and scoring.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenSuite {
@@ -32,59 +36,23 @@ pub struct TokenSuite {
     items: Vec<TokenItem>,
 }
 
-/// One item.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TokenItem {
-    /// One, or one per choice.
-    pub sequences: Vec<Sequence>,
-    /// Position of the right one.
-    pub correct: usize,
-    pub group: Option<String>,
-    pub chance: Option<f64>,
-}
-
-/// A prompt with an answer, as a model reads it: the end of another document, then the prompt as a document begins,
-/// then the answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sequence {
-    /// Token ids; inputs are all but the last, targets all but the first.
-    pub tokens: Vec<u16>,
-    /// Position of the answer's first token in `tokens`; the answer goes to the end.
-    pub answer: usize,
-    /// Bytes that the answer stands for.
-    pub(crate) answer_bytes: u64,
-    /// Class of every token, where it is known: runs up to a position.
-    pub(crate) classes: Vec<(Option<TokenClass>, usize)>,
-}
-
-/// What a model says to one [`Sequence`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct SequenceLosses {
-    /// Nats of each target, `[tokens.len() - 1]`.
-    pub losses: Vec<f32>,
-    /// Whether each target is the model's most likely token, `[tokens.len() - 1]`.
-    pub is_top: Vec<bool>,
-}
-
 impl TokenSuite {
     /// Writes the items of a suite as token ids, each preceded by `tag` as the documents of its corpus are.
     ///
     /// # Errors
-    /// `BadItem` where an answer has no token of its own: the tokenizer joins its beginning with the prompt's end.
+    /// `BadItem` if the tokenizer joins the beginning of an answer with the end of its prompt.
     pub fn new(suite: &Suite, tokenizer: &Tokenizer, tag: &str) -> Result<TokenSuite, DataError> {
         let items: Result<Vec<TokenItem>, DataError> =
             suite.items.iter().map(|placed| to_tokens(suite, placed, tokenizer, tag)).collect();
         let items = items?;
-        let pass_tokens = suite.stating.as_ref().map(|stating| {
+        let pass_tokens = suite.statements.as_ref().map(|statements| {
             // One more for the end of each document.
             let tokens = |text: &String| tokenizer.encode(&format!("{tag}{text}")).len() + 1;
-            let sampled: usize = stating.sample.iter().map(tokens).sum();
-            stating.n_documents * sampled as f64 / stating.sample.len() as f64
+            let sampled: usize = statements.sample.iter().map(tokens).sum();
+            statements.n_documents * sampled as f64 / statements.sample.len() as f64
         });
         let facts = suite.facts.map(|facts| FactSpace { pass_tokens, ..facts });
-        let hash = hash_of(&json!({
+        let hash = hash::of_json(&json!({
             "format": FORMAT,
             "tokenizer": tokenizer.hash(),
             "scoring": suite.scoring,
@@ -95,7 +63,22 @@ impl TokenSuite {
         Ok(TokenSuite { hash, scoring, facts, vocab_size, items })
     }
 
-    /// Writes it to the cache, where it is not there yet.
+    /// Tokenises a suite and writes it to the cache.
+    ///
+    /// # Errors
+    /// Those of [`TokenSuite::new`] and [`TokenSuite::save`].
+    pub fn prepare(
+        suite: &Suite,
+        tokenizer: &Tokenizer,
+        tag: &str,
+        cache: &Path,
+    ) -> Result<TokenSuite, DataError> {
+        let tokens = TokenSuite::new(suite, tokenizer, tag)?;
+        tokens.save(cache)?;
+        Ok(tokens)
+    }
+
+    /// Writes it to the cache, unless it is there already.
     ///
     /// # Errors
     /// `Io`.
@@ -119,9 +102,9 @@ impl TokenSuite {
             }
             bytes => bytes.map_err(DataError::io("read", &path))?,
         };
-        let damaged = |why: String| DataError::Damaged { path: path.clone(), why };
+        let damaged = |why| DataError::Damaged { path: path.clone(), why };
         let suite: TokenSuite =
-            serde_json::from_slice(&bytes).map_err(|error| damaged(format!("it cannot be read: {error}")))?;
+            serde_json::from_slice(&bytes).map_err(|error| damaged(Damage::Json(error)))?;
         let is_whole = suite.hash == hash
             && suite.items.iter().all(|item| {
                 item.correct < item.sequences.len()
@@ -131,7 +114,7 @@ impl TokenSuite {
                         .all(|sequence| sequence.answer >= 1 && sequence.answer < sequence.tokens.len())
             });
         if !is_whole {
-            return Err(damaged("it holds another suite".to_string()));
+            return Err(damaged(Damage::OtherContent("a suite")));
         }
         Ok(suite)
     }
@@ -141,7 +124,7 @@ impl TokenSuite {
         &self.hash
     }
 
-    /// Items.
+    /// Number of items.
     pub fn n_items(&self) -> u64 {
         self.items.len() as u64
     }
@@ -151,13 +134,13 @@ impl TokenSuite {
         self.vocab_size
     }
 
-    /// Inputs of its longest sequence: the context that a model needs for it.
+    /// Inputs of its longest sequence: the context that a model needs.
     pub fn context_len(&self) -> usize {
         let sequences = self.items.iter().flat_map(|item| &item.sequences);
         sequences.map(|sequence| sequence.tokens.len() - 1).max().unwrap_or(0)
     }
 
-    /// The evaluation over its first `n_items` items, or over all where there are fewer.
+    /// The evaluation over its first `n_items` items, or over all if there are fewer.
     pub fn spec(&self, n_items: u64) -> EvalSpec {
         let n_items = n_items.min(self.n_items());
         EvalSpec::Skill {
@@ -168,32 +151,32 @@ impl TokenSuite {
         }
     }
 
-    /// What a model is to be asked for the first `n_items` items, in the order that [`TokenSuite::score`] takes.
+    /// The sequences of the first `n_items` items, in the order that [`TokenSuite::score`] expects.
     pub fn sequences(&self, n_items: u64) -> impl Iterator<Item = &Sequence> {
         self.items.iter().take(n_items as usize).flat_map(|item| &item.sequences)
     }
 
-    /// The score of what a model said to [`TokenSuite::sequences`].
+    /// The score, given a model's losses on [`TokenSuite::sequences`].
     ///
     /// # Errors
-    /// `BadLosses` where there is not one loss for each target.
-    pub fn score(&self, n_items: u64, said: &[SequenceLosses]) -> Result<SkillScore, DataError> {
+    /// `BadLosses` unless there is one loss per target.
+    pub fn score(&self, n_items: u64, losses: &[SequenceLosses]) -> Result<SkillScore, DataError> {
         let items = &self.items[..(n_items as usize).min(self.items.len())];
         let sequences: Vec<&Sequence> = items.iter().flat_map(|item| &item.sequences).collect();
-        let fits = |sequence: &Sequence, said: &SequenceLosses| {
+        let fits = |sequence: &Sequence, losses: &SequenceLosses| {
             let n_targets = sequence.tokens.len() - 1;
-            said.losses.len() == n_targets && said.is_top.len() == n_targets
+            losses.losses.len() == n_targets && losses.is_top.len() == n_targets
         };
         if items.is_empty()
-            || sequences.len() != said.len()
-            || !sequences.iter().zip(said).all(|(sequence, said)| fits(sequence, said))
+            || sequences.len() != losses.len()
+            || !sequences.iter().zip(losses).all(|(sequence, losses)| fits(sequence, losses))
         {
             return Err(DataError::BadLosses { suite: self.hash.clone() });
         }
-        Ok(scoring::score(items, said, self.scoring, self.facts))
+        Ok(scoring::score(items, losses, self.scoring, self.facts))
     }
 
-    /// Items of each group, of the first `n_items`.
+    /// Number of items of each group among the first `n_items`.
     pub fn groups(&self, n_items: u64) -> BTreeMap<&str, u64> {
         let mut groups = BTreeMap::new();
         for item in self.items.iter().take(n_items as usize) {
@@ -232,12 +215,8 @@ fn to_tokens(
             let end = at + lengths[token as usize] as usize;
             if at < prompt_bytes && end > prompt_bytes {
                 let joined = String::from_utf8_lossy(&tokenizer.decode(&[token])).into_owned();
-                let why = format!(
-                    "its answer `{}` cannot be tokenised by itself: the token `{joined}` holds the end of the prompt \
-                     too (hint: let the answer begin where a word does, with its space)",
-                    shortened(answer)
-                );
-                return Err(suite.bad_item(placed, why));
+                let why = ItemError::JoinedToken { answer: shortened(answer), token: joined };
+                return Err(placed.error(&suite.skill, why));
             }
             if at == prompt_bytes {
                 first_of_answer = Some(tokens.len());
@@ -250,15 +229,14 @@ fn to_tokens(
             }
             at = end;
         }
-        let answer_at =
-            first_of_answer.ok_or_else(|| suite.bad_item(placed, "its answer has no token".to_string()))?;
+        let answer_at = first_of_answer.ok_or_else(|| placed.error(&suite.skill, ItemError::NoToken))?;
         Ok(Sequence { tokens, answer: answer_at, answer_bytes: answer.len() as u64, classes })
     };
     let sequences: Result<Vec<Sequence>, DataError> = texts.iter().map(sequence).collect();
     Ok(TokenItem { sequences: sequences?, correct, group: item.group.clone(), chance: item.chance })
 }
 
-/// The class of the byte at `at` of tag, prompt and answer.
+/// The class of byte `at` of tag, prompt and answer.
 fn class_at(
     item: &scalelaw_schema::skill::SkillItem,
     tag_bytes: usize,
@@ -269,7 +247,7 @@ fn class_at(
         return Some(TokenClass::Answer);
     }
     match at.checked_sub(tag_bytes) {
-        // A tag is form, like any other fixed word.
+        // A tag is part of the template, like any other fixed word.
         None => (!item.spans.is_empty()).then_some(TokenClass::Template),
         Some(at) => item.spans.iter().find(|span| span.bytes.contains(&at)).map(|span| span.class),
     }

@@ -1,5 +1,7 @@
-//! What the command line prints about a plan and the devices, as plain text.
+//! Text for a terminal, one file per question: plain, without colour.
 
+pub mod data;
 pub mod doctor;
+pub mod eval;
 pub mod plan;
 mod wrap;

@@ -7,19 +7,21 @@ use std::path::Path;
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
-use crate::DataError;
 use crate::disk;
+use crate::error::DataError;
+use crate::hash;
+use crate::tokens::error::Damage;
 
 /// `magic | version: u32 | bytes of an id: u32 | ids: u64 | id ...`, all little-endian.
 const MAGIC: [u8; 8] = *b"SLTOKENS";
 const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 24;
 
-/// What the set's record says about a shard.
+/// A shard's entry in the record of its set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShardRecord {
-    /// Name of the file.
+    /// Name of its file.
     pub file: String,
     /// Number of token ids in it.
     pub tokens: u64,
@@ -29,13 +31,13 @@ pub(crate) struct ShardRecord {
 
 impl ShardRecord {
     /// # Errors
-    /// `Damaged` where the file at `path` has not the length that it should have.
+    /// `Damaged` if the file at `path` has another length than it should have.
     pub(crate) fn check_length(&self, path: &Path, file_bytes: u64) -> Result<(), DataError> {
         let expected = HEADER_BYTES as u64 + 2 * self.tokens;
         if file_bytes == expected {
             return Ok(());
         }
-        let why = format!("it has {file_bytes} bytes instead of {expected}");
+        let why = Damage::Length { found: file_bytes, expected };
         Err(DataError::Damaged { path: path.to_path_buf(), why })
     }
 }
@@ -52,8 +54,7 @@ pub(crate) fn write(folder: &Path, name: String, tokens: &[u16]) -> Result<Shard
     content.extend((tokens.len() as u64).to_le_bytes());
     content.extend(tokens.iter().flat_map(|token| token.to_le_bytes()));
     disk::write(&folder.join(&name), &content)?;
-    let blake3 = blake3::hash(&content).to_hex().to_string();
-    Ok(ShardRecord { file: name, tokens: tokens.len() as u64, blake3 })
+    Ok(ShardRecord { file: name, tokens: tokens.len() as u64, blake3: hash::of_bytes(&content) })
 }
 
 /// The token ids of one shard.
@@ -63,28 +64,28 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// Maps the file and compares it with its record, content included.
+    /// Maps the file and checks its length, header and checksum.
     ///
     /// # Errors
     /// `Io`, `Damaged`.
     pub(crate) fn open(folder: &Path, record: &ShardRecord) -> Result<Shard, DataError> {
         let path = folder.join(&record.file);
         let file = File::open(&path).map_err(DataError::io("open", &path))?;
-        // SAFETY: a shard is renamed into place when it is whole and never written to again; deleting it leaves
-        // the mapping as it is. What else a person may do to a cache file under a running program is the
-        // risk that every use of `mmap` takes.
+        // SAFETY: a shard is renamed into place when it is complete, and never written to again; deleting it keeps the
+        // mapping valid. Anything else that happens to a cache file under a running program is the risk of every
+        // use of `mmap`.
         let map = unsafe { Mmap::map(&file) }.map_err(DataError::io("map", &path))?;
-        let damaged = |why: String| DataError::Damaged { path: path.clone(), why };
+        let damaged = |why| DataError::Damaged { path: path.clone(), why };
         record.check_length(&path, map.len() as u64)?;
         let is_ours = map[..8] == MAGIC
             && map[8..12] == VERSION.to_le_bytes()
             && map[12..16] == (size_of::<u16>() as u32).to_le_bytes()
             && map[16..24] == record.tokens.to_le_bytes();
         if !is_ours {
-            return Err(damaged("its header is another".to_string()));
+            return Err(damaged(Damage::Header));
         }
-        if blake3::hash(&map).to_hex().as_str() != record.blake3 {
-            return Err(damaged("its checksum is another".to_string()));
+        if hash::of_bytes(&map) != record.blake3 {
+            return Err(damaged(Damage::Checksum));
         }
         Ok(Shard { map })
     }
@@ -94,7 +95,7 @@ impl Shard {
         (self.map.len() - HEADER_BYTES) / 2
     }
 
-    /// Token ids at these places.
+    /// Token ids at these positions.
     pub(crate) fn tokens(&self, range: Range<usize>) -> impl Iterator<Item = u16> {
         let bytes = &self.map[HEADER_BYTES + 2 * range.start..HEADER_BYTES + 2 * range.end];
         bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]))

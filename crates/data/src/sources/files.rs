@@ -1,37 +1,39 @@
-//! Files that a person names: plainly, by folder or by glob.
+//! Files that a user names: by path, by folder or by glob.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::DataError;
-use crate::document::Place;
+use crate::error::DataError;
+use crate::sources::document::DocumentSource;
 
-/// A longer file is many documents: a part of it can be held out, and it need not fit into memory.
+/// A longer file, in bytes, becomes many documents, so that a part of it can be held out and it need not fit into
+/// memory.
 const MAX_WHOLE_BYTES: u64 = 1 << 20;
 
-/// A piece ends with the first line that reaches this length.
+/// A piece ends with the first line that reaches this length, bytes.
 const PIECE_BYTES: u64 = 1 << 16;
 
-/// All files that `entries` name, sorted. A folder stands for all files below it, hidden ones (a leading
-/// dot) left out, links to folders not followed.
+/// All files that `patterns` name, sorted. A folder stands for all files below it, except hidden ones (with a leading
+/// dot); links to folders are not followed.
 ///
 /// # Errors
 /// `NoSuchPath`, `NoMatch`, `BadGlob`, `Io`.
-pub(crate) fn list(corpus: &str, entries: &[String], base: &Path) -> Result<Vec<PathBuf>, DataError> {
+pub(crate) fn list(corpus: &str, patterns: &[String], base: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut files = Vec::new();
-    for entry in entries {
-        let path = base.join(entry);
+    for pattern in patterns {
+        let path = base.join(pattern);
         if path.exists() {
             add(&path, &mut files)?;
-        } else if entry.contains(['*', '?', '[']) {
-            let bad =
-                |why: String| DataError::BadGlob { corpus: corpus.to_string(), pattern: entry.clone(), why };
-            // Whatever the base is called, only the entry is a pattern.
-            let pattern = Path::new(&glob::Pattern::escape(&base.to_string_lossy())).join(entry);
-            let matches =
-                glob::glob(&pattern.to_string_lossy()).map_err(|error| bad(error.msg.to_string()))?;
+        } else if pattern.contains(['*', '?', '[']) {
+            // The base is a plain path, whatever characters its name has.
+            let escaped = Path::new(&glob::Pattern::escape(&base.to_string_lossy())).join(pattern);
+            let matches = glob::glob(&escaped.to_string_lossy()).map_err(|error| DataError::BadGlob {
+                corpus: corpus.to_string(),
+                pattern: pattern.clone(),
+                why: error.msg,
+            })?;
             let n_before = files.len();
             for found in matches {
                 let found = found.map_err(|error| DataError::Io {
@@ -42,7 +44,7 @@ pub(crate) fn list(corpus: &str, entries: &[String], base: &Path) -> Result<Vec<
                 add(&found, &mut files)?;
             }
             if files.len() == n_before {
-                return Err(DataError::NoMatch { corpus: corpus.to_string(), pattern: entry.clone() });
+                return Err(DataError::NoMatch { corpus: corpus.to_string(), pattern: pattern.clone() });
             }
         } else {
             return Err(DataError::NoSuchPath { corpus: corpus.to_string(), path });
@@ -53,19 +55,19 @@ pub(crate) fn list(corpus: &str, entries: &[String], base: &Path) -> Result<Vec<
     Ok(files)
 }
 
-/// The documents in a file: itself, or where it is long its pieces, cut at the ends of lines.
+/// The documents in a file: the file itself, or if it is long its pieces, cut at line ends.
 ///
 /// # Errors
 /// `Io`.
-pub(crate) fn places_of(path: PathBuf) -> Result<Vec<Place>, DataError> {
-    let total = fs::metadata(&path).map_err(DataError::io("look at", &path))?.len();
+pub(crate) fn documents_of(path: PathBuf) -> Result<Vec<DocumentSource>, DataError> {
+    let total = fs::metadata(&path).map_err(DataError::io("inspect", &path))?.len();
     if total <= MAX_WHOLE_BYTES {
-        return Ok(vec![Place::File(path)]);
+        return Ok(vec![DocumentSource::File(path)]);
     }
     let ends = piece_ends(&path, total).map_err(DataError::io("read", &path))?;
     let path: Arc<Path> = path.into();
     let offsets = std::iter::once(0).chain(ends.iter().copied());
-    let piece = |(offset, &end)| Place::Piece { path: path.clone(), offset, bytes: end - offset };
+    let piece = |(offset, &end)| DocumentSource::Piece { path: path.clone(), offset, bytes: end - offset };
     Ok(offsets.zip(&ends).map(piece).collect())
 }
 
@@ -91,7 +93,7 @@ fn add(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
     Ok(())
 }
 
-/// The files below a folder whose names, and those of the folders on the way, are wanted. Links to folders
+/// The files below a folder, sorted; only those whose own name and folder names `is_wanted` accepts. Links to folders
 /// are not followed.
 ///
 /// # Errors
@@ -106,7 +108,7 @@ pub(crate) fn below(folder: &Path, is_wanted: &dyn Fn(&str) -> bool) -> Result<V
                 continue;
             }
             let path = entry.path();
-            let kind = entry.file_type().map_err(DataError::io("look at", &path))?;
+            let kind = entry.file_type().map_err(DataError::io("inspect", &path))?;
             if kind.is_dir() {
                 folders.push(path);
             } else if path.is_file() {
@@ -124,26 +126,26 @@ mod tests {
     use crate::testing::{documents, folder, open_files, text};
 
     #[test]
-    fn a_long_file_is_cut_into_pieces_that_are_the_file() {
+    fn the_pieces_of_a_long_file_join_to_the_file() {
         let whole = text(1, 3 << 20);
         let base =
             folder(&[("long.txt", &whole), ("no_lines.txt", &"x".repeat(3 << 20)), ("short.txt", "short")]);
-        let places = |name: &str| places_of(base.path().join(name)).unwrap();
-        assert_eq!((places("short.txt").len(), places("no_lines.txt").len()), (1, 1));
+        let documents = |name: &str| documents_of(base.path().join(name)).unwrap();
+        assert_eq!((documents("short.txt").len(), documents("no_lines.txt").len()), (1, 1));
         let pieces: Vec<String> =
-            places("long.txt").iter().map(|place| place.read().unwrap().unwrap().text).collect();
+            documents("long.txt").iter().map(|source| source.read().unwrap().unwrap().text).collect();
         assert!(pieces.len() > 40 && pieces[..pieces.len() - 1].iter().all(|piece| piece.ends_with('\n')));
         assert!(pieces.concat() == whole);
         assert!(open_files(base.path(), &["long.txt"]).is_ok());
     }
 
     #[test]
-    fn folders_are_walked_without_what_is_hidden_and_files_are_named_once() {
+    fn folders_are_walked_without_hidden_files_and_each_file_is_listed_once() {
         let base = documents(0, 3, 10);
         fs::create_dir(base.path().join(".git")).unwrap();
         fs::write(base.path().join(".git/config"), "x").unwrap();
-        let entries = ["0.txt", "*.txt", "."].map(String::from);
-        let listed = list("mine", &entries, base.path()).unwrap();
+        let patterns = ["0.txt", "*.txt", "."].map(String::from);
+        let listed = list("mine", &patterns, base.path()).unwrap();
         let names: Vec<_> = listed.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["0.txt", "1.txt", "2.txt"]);
     }

@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::DataError;
-use crate::document::{Document, Place, order_of};
-use crate::files;
+use crate::error::DataError;
+use crate::sources::document::{Document, DocumentSource, order_of};
+use crate::sources::files;
 
 /// The crates of a corpus, found on this machine.
 #[derive(Debug, Clone)]
 pub(crate) struct PinnedCrates {
     /// Name and folder of each crate, in the order of the names.
     pub folders: Vec<(String, PathBuf)>,
+    /// Extensions of the files that are documents, without the dot.
     pub extensions: Vec<String>,
+    /// Longer files are dropped.
     pub max_document_bytes: Option<u64>,
 }
 
@@ -29,10 +31,10 @@ pub(crate) fn source_folder() -> PathBuf {
         .join("registry/src")
 }
 
-/// The folders of the crates (name to version) below `registry`; nothing where none of them is there.
+/// The folders of the crates (name to version) below `registry`; `None` if none of them is there.
 ///
 /// # Errors
-/// `CrateMissing` where some are there and others not: the text would not be the pinned one.
+/// `CrateMissing` if only some are there: the text would not be the pinned one.
 pub(crate) fn find(
     corpus: &str,
     registry: &Path,
@@ -69,12 +71,12 @@ pub(crate) fn find(
 pub(crate) struct CrateDocuments {
     pub name: String,
     pub documents: Vec<Document>,
-    /// Files left out for their length.
+    /// Files dropped for their length.
     pub n_too_long: u64,
 }
 
 impl PinnedCrates {
-    /// The documents of each crate that has one.
+    /// The documents of each crate that has any.
     ///
     /// # Errors
     /// `Io`.
@@ -91,16 +93,21 @@ impl PinnedCrates {
             if !self.extensions.iter().any(|wanted| extension == wanted.as_str()) {
                 continue;
             }
-            let bytes = fs::metadata(&path).map_err(DataError::io("look at", &path))?.len();
+            let bytes = fs::metadata(&path).map_err(DataError::io("inspect", &path))?.len();
             if self.max_document_bytes.is_some_and(|most| bytes > most) {
                 listed.n_too_long += 1;
                 continue;
             }
-            // The same on every system, whatever parts a path there.
+            // Joined by hand, so that it is the same on every system.
             let parts = path.strip_prefix(folder).unwrap_or(&path).iter().map(|part| part.to_string_lossy());
             let identity = parts.fold(name.to_string(), |identity, part| format!("{identity}/{part}"));
             let order = order_of(identity.as_bytes());
-            listed.documents.push(Document { place: Place::File(path), order, bytes, content: None });
+            listed.documents.push(Document {
+                source: DocumentSource::File(path),
+                order,
+                bytes,
+                content: None,
+            });
         }
         Ok(listed)
     }

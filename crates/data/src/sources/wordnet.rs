@@ -1,26 +1,17 @@
 //! Entries of WordNet's `data.*` files as text (the format is that of wndb(5WN)).
 
-use std::path::Path;
+use crate::sources::error::{BadEntry, EntryError};
 
-use crate::DataError;
-
-/// One text per entry: `headword, headword (noun): definition`. The examples that follow a definition are left out.
-///
-/// # Errors
-/// `BadEntry` for a line that is no entry.
-pub(crate) fn entries(path: &Path, text: &str) -> Result<Vec<String>, DataError> {
+/// One text per entry: `headword, headword (noun): definition`. The examples after a definition are dropped.
+pub(crate) fn entries(text: &str) -> Result<Vec<String>, BadEntry> {
     let mut entries = Vec::new();
     for (line_idx, line) in text.lines().enumerate() {
-        // The licence, each of its lines indented.
+        // The lines of the licence are indented.
         if line.starts_with("  ") || line.trim().is_empty() {
             continue;
         }
-        let entry = entry(line).ok_or_else(|| DataError::BadEntry {
-            path: path.to_path_buf(),
-            line: line_idx as u64 + 1,
-            why: "it is no entry of a `data` file of WordNet".to_string(),
-        })?;
-        entries.push(entry);
+        let not_an_entry = BadEntry { line: line_idx as u64 + 1, why: EntryError::NotWordnet };
+        entries.push(entry(line).ok_or(not_an_entry)?);
     }
     Ok(entries)
 }
@@ -45,7 +36,9 @@ fn entry(line: &str) -> Option<String> {
         })
         .collect();
     let definition = gloss.split("; \"").next()?.trim();
-    (!definition.is_empty()).then_some(())?;
+    if definition.is_empty() {
+        return None;
+    }
     Some(format!("{} ({part_of_speech}): {definition}\n", words?.join(", ")))
 }
 
@@ -59,13 +52,13 @@ mod tests {
             00002137 03 n 02 abstraction 0 abstract_entity 0 002 @ 00001740 n 0000 ~ 00023100 n 0000 | a general concept; \"he loved her only in the abstract\"  \n\
             00014358 00 a 01 galore(ip) 0 001 & 00013887 a 0000 | in great numbers  \n";
         assert_eq!(
-            entries(Path::new("data.noun"), text).unwrap(),
+            entries(text).unwrap(),
             [
                 "abstraction, abstract entity (noun): a general concept\n",
                 "galore (adjective): in great numbers\n"
             ]
         );
-        let error = entries(Path::new("data.noun"), "  1 x\n\nentity\n").unwrap_err().to_string();
-        assert!(error.contains("data.noun:3"), "{error}");
+        let error = entries("  1 x\n\nentity\n").unwrap_err();
+        assert_eq!(error, BadEntry { line: 3, why: EntryError::NotWordnet });
     }
 }

@@ -1,6 +1,6 @@
 //! The text of an HTML page of the toolchain's documentation: books and source pages.
 
-/// Elements whose content is no text.
+/// Elements whose content is not text.
 const DROPPED: [&str; 6] = ["script", "style", "nav", "button", "svg", "rustdoc-toolbar"];
 
 /// Elements that begin a line.
@@ -24,7 +24,7 @@ const BLOCKS: [&str; 17] = [
     "section",
 ];
 
-/// The text of the page's `<main>`, without tags; nothing where the page has none (a redirection, say).
+/// The text of the page's `<main>`, without tags; `None` if the page has none, as a redirection has.
 pub(crate) fn html_to_text(html: &str) -> Option<String> {
     let start = html.find("<main")?;
     let main = &html[start..];
@@ -41,7 +41,7 @@ pub(crate) fn html_to_text(html: &str) -> Option<String> {
         rest = after;
         let name =
             tag.trim_start_matches('/').split([' ', '\n', '/']).next().unwrap_or("").to_ascii_lowercase();
-        // Line numbers of source pages are marked so.
+        // `data-nosnippet` marks the line numbers of source pages.
         if !tag.starts_with('/') && (DROPPED.contains(&name.as_str()) || tag.contains("data-nosnippet")) {
             rest = rest.split_once(&format!("</{name}>")).map_or("", |(_, after)| after);
         } else if BLOCKS.contains(&name.as_str()) && !text.is_empty() && !text.ends_with("\n\n") {

@@ -1,5 +1,5 @@
-//! The tokens of one corpus under one tokenizer, as they lie in the cache: `<cache>/tokens/<hash>/` holds
-//! `set.json` and the shards that it names. Knows nothing of text.
+//! The tokens of one corpus under one tokenizer, in the cache: `<cache>/tokens/<hash>/` holds `set.json` and the shards
+//! that it names. Knows nothing of text.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,16 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::DataError;
-use crate::bpe::Merge;
-use crate::corpus::LeftOut;
+use crate::corpus::DroppedDocuments;
+use crate::corpus::reader::ReadProgress;
 use crate::disk;
-use crate::reader::Met;
-use crate::shard::{Shard, ShardRecord};
+use crate::error::DataError;
+use crate::tokens::bpe::Merge;
+use crate::tokens::error::Damage;
+use crate::tokens::shard::{Shard, ShardRecord};
 
-/// Training tokens per shard, and the reach of the shuffle. Each full shard also holds the token after its
-/// last, which is the target of that one.
+/// Training tokens per shard; windows are shuffled within a shard. Each full shard also holds the token after its last
+/// one, which is that one's target.
 pub(crate) const BLOCK_TOKENS: u64 = 1 << 20;
 
 const RECORD_FILE: &str = "set.json";
@@ -27,14 +28,17 @@ const RECORD_FILE: &str = "set.json";
 pub(crate) struct SetRecord {
     /// Content hash, the name of the folder.
     pub hash: String,
-    /// Bytes that each token id stands for, `[vocab_size]`.
+    /// Bytes of text in each token, `[vocab_size]`.
     pub token_lengths: Vec<u32>,
-    /// Merges of the tokenizer, so that other text can be written in the same ids later; none for bytes.
+    /// Merges of the tokenizer, so that other text can be tokenised alike later; empty for bytes.
     pub merges: Vec<Merge>,
+    /// The training part.
     pub train: TrainRecord,
+    /// The held-out part.
     pub held_out: HeldOutRecord,
-    /// Left out when the documents were listed.
-    pub left_out: LeftOut,
+    /// Documents dropped when they were listed.
+    #[serde(rename = "left_out")]
+    pub dropped: DroppedDocuments,
 }
 
 /// How far the training part is tokenised.
@@ -43,13 +47,14 @@ pub(crate) struct SetRecord {
 pub(crate) struct TrainRecord {
     /// Size of all its documents, bytes.
     pub listed_bytes: u64,
-    /// Tokens that can be trained on.
+    /// Tokens to train on.
     pub tokens: u64,
     /// Whether this is all of it.
     pub is_exhausted: bool,
-    /// What lies before the document that token number `tokens` belongs to.
-    pub met: Met,
-    /// Tokens of that document that are behind.
+    /// What was read before the document that the next token belongs to.
+    #[serde(rename = "met")]
+    pub progress: ReadProgress,
+    /// Tokens of that document that are in the set.
     pub tokens_of_document: u64,
     /// Blocks in their order.
     pub shards: Vec<ShardRecord>,
@@ -59,11 +64,11 @@ pub(crate) struct TrainRecord {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HeldOutRecord {
-    /// Bytes that its tokens stand for.
+    /// Bytes of text in its tokens.
     pub bytes: u64,
     /// Whether this is all of it.
     pub is_exhausted: bool,
-    /// One, or none before the first call.
+    /// One, or none before it is first needed.
     pub shards: Vec<ShardRecord>,
 }
 
@@ -75,10 +80,10 @@ impl HeldOutRecord {
 }
 
 impl SetRecord {
-    /// Reads the record of a folder; nothing where there is none.
+    /// Reads the record of a folder; `None` if there is none.
     ///
     /// # Errors
-    /// `Io`; `Damaged` where it cannot be read, or a shard has another length than it says.
+    /// `Io`; `Damaged` if it cannot be parsed.
     pub(crate) fn read(folder: &Path) -> Result<Option<SetRecord>, DataError> {
         let path = folder.join(RECORD_FILE);
         let text = match fs::read(&path) {
@@ -87,7 +92,7 @@ impl SetRecord {
         };
         serde_json::from_slice(&text)
             .map(Some)
-            .map_err(|error| DataError::Damaged { path, why: format!("it cannot be read: {error}") })
+            .map_err(|error| DataError::Damaged { path, why: Damage::Json(error) })
     }
 
     /// # Errors
@@ -102,8 +107,8 @@ impl SetRecord {
         self.train.shards.iter().chain(&self.held_out.shards)
     }
 
-    /// Training tokens of the whole corpus: counted where all are tokenised, else guessed from the bytes per
-    /// token of the held-out part.
+    /// Training tokens of the whole corpus: exact if all are tokenised, else estimated from the bytes per token of the
+    /// held-out part.
     pub(crate) fn corpus_tokens(&self) -> f64 {
         let held_out = &self.held_out;
         if self.train.is_exhausted || held_out.bytes == 0 {
@@ -114,7 +119,7 @@ impl SetRecord {
     }
 }
 
-/// Training tokens of a whole corpus, where it is known because all of them are tokenised.
+/// Training tokens of a whole corpus; `None` unless all of them are tokenised.
 ///
 /// # Errors
 /// `Io`, `Damaged`.
@@ -142,7 +147,7 @@ struct Inner {
 }
 
 impl TokenSet {
-    /// Maps the set's shards and compares every checksum, once.
+    /// Maps the set's shards and checks their checksums.
     ///
     /// # Errors
     /// `NoTokenSet`, `Damaged`, `Io`.
@@ -167,7 +172,7 @@ impl TokenSet {
         self.inner.record.token_lengths.len() as u32
     }
 
-    /// Training tokens that are tokenised.
+    /// Training tokens in the cache.
     pub fn train_tokens(&self) -> u64 {
         self.inner.record.train.tokens
     }
@@ -177,7 +182,7 @@ impl TokenSet {
         self.inner.record.train.is_exhausted
     }
 
-    /// Training tokens of the whole corpus; an estimate where not all are tokenised.
+    /// Training tokens of the whole corpus; an estimate unless all are tokenised.
     pub fn corpus_tokens(&self) -> f64 {
         self.inner.record.corpus_tokens()
     }
@@ -188,7 +193,7 @@ impl TokenSet {
     }
 
     /// The first `n_tokens + 1` held-out tokens: inputs are all but the last, targets all but the first.
-    /// Always the same ones, however many are asked for.
+    /// Always the same tokens, however many are requested.
     ///
     /// # Errors
     /// `TooFewHeldOut`.
@@ -205,8 +210,8 @@ impl TokenSet {
         Ok(shard.tokens(0..n_tokens as usize + 1).collect())
     }
 
-    /// Bytes of text that the first `n_tokens` held-out targets stand for, exactly; the end of a document
-    /// stands for none. Bits per byte are `loss · n_tokens / (ln 2 · bytes)`.
+    /// Exact bytes of text in the first `n_tokens` held-out targets; the end of a document has none. Bits per byte are
+    /// `loss · n_tokens / (ln 2 · bytes)`.
     ///
     /// # Errors
     /// `TooFewHeldOut`.
@@ -214,18 +219,18 @@ impl TokenSet {
         Ok(self.held_out(n_tokens)?[1..].iter().map(|&token| self.token_bytes(token)).sum())
     }
 
-    /// Bytes of text that one token stands for.
+    /// Bytes of text in one token.
     pub fn token_bytes(&self, token: u16) -> u64 {
         self.inner.record.token_lengths.get(token as usize).map_or(0, |&length| u64::from(length))
     }
 
-    /// Blocks that are tokenised.
+    /// Number of blocks in the cache.
     pub(crate) fn n_blocks(&self) -> u64 {
         self.inner.train.len() as u64
     }
 
-    /// Windows of `context_len` inputs that fit into a block, the target of each last input included; none
-    /// for a block that is not tokenised.
+    /// Windows of `context_len` inputs, each with the target of its last input, that fit into a block; 0 if the block is
+    /// not in the cache.
     pub(crate) fn windows(&self, block: u64, context_len: usize) -> u64 {
         self.inner
             .train
@@ -233,7 +238,7 @@ impl TokenSet {
             .map_or(0, |shard| (shard.len().saturating_sub(1) / context_len) as u64)
     }
 
-    /// The `context_len + 1` tokens of a window; `block` and `window` must be there.
+    /// The `context_len + 1` tokens of a window; panics if `block` or `window` does not exist.
     pub(crate) fn window(&self, block: u64, window: u64, context_len: usize) -> impl Iterator<Item = u16> {
         let first = window as usize * context_len;
         self.inner.train[block as usize].tokens(first..first + context_len + 1)

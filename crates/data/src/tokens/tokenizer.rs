@@ -1,4 +1,4 @@
-//! Text to tokens and back: by bytes, or by a BPE learnt from the corpora it is for.
+//! Text to tokens and back: by bytes, or by a BPE learned from corpora.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -10,42 +10,41 @@ use serde_json::json;
 use tokenizers::AddedToken;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
-use crate::DataError;
-use crate::bpe::{self, Bpe, END_OF_DOCUMENT, END_OF_DOCUMENT_TEXT, Merge};
-use crate::corpus::{Corpus, hash_of};
+use crate::corpus::Corpus;
+use crate::corpus::reader::Reader;
 use crate::disk;
-use crate::reader::Reader;
-use crate::token_set::{SetRecord, folder_of};
+use crate::error::DataError;
+use crate::hash;
+use crate::tokens::bpe::{self, BYTE_VOCAB_SIZE, Bpe, END_OF_DOCUMENT, END_OF_DOCUMENT_TEXT, Merge};
+use crate::tokens::error::{Damage, VocabularyError};
+use crate::tokens::token_set::{SetRecord, folder_of};
 
-/// Text that merges are learnt from, bytes over all corpora: enough for every word that matters to a
-/// vocabulary of some ten thousands, read in a second.
+/// Text that merges are learned from, bytes over all corpora: enough for a vocabulary of tens of thousands, and read in
+/// a second.
 const SAMPLE_BYTES: u64 = 8 << 20;
 
-/// Ids are 16 bits wide on the disk.
+/// The largest vocabulary: ids have 16 bits on disk.
 const MAX_VOCABULARY: u32 = 1 << 16;
 
-/// The smallest vocabulary: 256 bytes and the end of a document.
-const MIN_VOCABULARY: u32 = scalelaw_schema::BYTE_VOCAB_SIZE as u32;
-
-/// Version of the words, the ids and the rules of merging; part of every tokenizer's hash.
+/// Version of word boundaries, ids and merging; part of every tokenizer's hash.
 const FORMAT: u32 = 1;
 
-/// A way to write text as token ids. Ids 0 to 255 are the bytes and 256 ends a document, in all of them.
+/// A tokenizer. In all of them ids 0 to 255 are the bytes and 256 ends a document.
 pub struct Tokenizer {
-    /// None where each byte is a token.
+    /// `None` if each byte is a token.
     bpe: Option<Bpe>,
     merges: Vec<Merge>,
     hash: String,
 }
 
 impl Tokenizer {
-    /// Bytes need nothing. A BPE is taken from the cache folder, or learnt from the first training documents
-    /// of `corpora` (their names and order do not matter) and written to `<cache>/tokenizers/`, as
-    /// `tokenizer.json` in the format of the crate `tokenizers`. It is the same on every machine.
+    /// Makes the tokenizer of a choice. A BPE is read from the cache folder, or learned from the first training documents
+    /// of `corpora` (their names and order do not matter) and written to `<cache>/tokenizers/`, as `tokenizer.json` in
+    /// the format of the crate `tokenizers`. It is the same on every machine.
     ///
     /// # Errors
-    /// `BadVocabulary` where the size cannot be, or the text is too short for it; `Damaged`; whatever reading
-    /// the corpora can fail with.
+    /// `BadVocabulary` if the size is out of range, or the text too short for it; `Damaged`; any error of reading the
+    /// corpora.
     pub fn prepare(
         choice: TokenizerChoice,
         corpora: &[&Corpus],
@@ -55,18 +54,16 @@ impl Tokenizer {
             TokenizerChoice::Bytes => return Ok(Tokenizer::new(None, Vec::new())),
             TokenizerChoice::Bpe(vocab_size) => vocab_size,
         };
-        let bad = |why: String| DataError::BadVocabulary { vocab_size, why };
+        let bad = |why| DataError::BadVocabulary { vocab_size, why };
         if vocab_size > MAX_VOCABULARY {
-            return Err(bad(format!("ids are 16 bits wide (hint: at most {MAX_VOCABULARY})")));
+            return Err(bad(VocabularyError::TooLarge { most: MAX_VOCABULARY }));
         }
-        if vocab_size <= MIN_VOCABULARY {
-            return Err(bad(format!(
-                "{MIN_VOCABULARY} tokens are there without a merge (hint: take `bytes`)"
-            )));
+        if vocab_size <= BYTE_VOCAB_SIZE {
+            return Err(bad(VocabularyError::TooSmall { least: BYTE_VOCAB_SIZE }));
         }
         let by_identity: BTreeMap<&str, &Corpus> =
             corpora.iter().map(|&corpus| (corpus.identity(), corpus)).collect();
-        let key = hash_of(&json!({
+        let key = hash::of_json(&json!({
             "format": FORMAT,
             "vocab_size": vocab_size,
             "sample_bytes": SAMPLE_BYTES,
@@ -74,7 +71,7 @@ impl Tokenizer {
         }));
         let folder = cache.join("tokenizers").join(key);
         let file = folder.join("tokenizer.json");
-        let n_merges = (vocab_size - MIN_VOCABULARY) as usize;
+        let n_merges = (vocab_size - BYTE_VOCAB_SIZE) as usize;
         if file.exists() {
             return load(&file, n_merges);
         }
@@ -84,13 +81,13 @@ impl Tokenizer {
         }
         let merges = learn(&by_identity, n_merges)?;
         if merges.len() < n_merges {
-            let reached = MIN_VOCABULARY as usize + merges.len();
-            return Err(bad(format!("the text holds repeated pairs for {reached} tokens only")));
+            let reached = BYTE_VOCAB_SIZE as usize + merges.len();
+            return Err(bad(VocabularyError::TooLittleText { reached }));
         }
         let tokenizer = Tokenizer::new(Some(Bpe::new(&merges)), merges);
         let json = tokenizer.to_json().unwrap_or_default();
-        // The checksum first: where the file is, its checksum is.
-        disk::write(&checksum_file(&file), blake3::hash(json.as_bytes()).to_hex().as_bytes())?;
+        // The checksum first, so that the file never lacks it.
+        disk::write(&checksum_file(&file), hash::of_bytes(json.as_bytes()).as_bytes())?;
         disk::write(&file, json.as_bytes())?;
         Ok(tokenizer)
     }
@@ -112,20 +109,20 @@ impl Tokenizer {
     }
 
     fn new(bpe: Option<Bpe>, merges: Vec<Merge>) -> Tokenizer {
-        // Of the merges and not of the file, whose spelling belongs to another crate.
+        // Over the merges and not over the file, whose format belongs to another crate.
         let hash = match &bpe {
-            None => hash_of(&json!({ "bytes": FORMAT })),
-            Some(_) => hash_of(&json!({ "bpe": FORMAT, "merges": merges })),
+            None => hash::of_json(&json!({ "bytes": FORMAT })),
+            Some(_) => hash::of_json(&json!({ "bpe": FORMAT, "merges": merges })),
         };
         Tokenizer { bpe, merges, hash }
     }
 
     /// Number of token ids.
     pub fn vocab_size(&self) -> u32 {
-        MIN_VOCABULARY + self.merges.len() as u32
+        BYTE_VOCAB_SIZE + self.merges.len() as u32
     }
 
-    /// 64 hex digits that say how text is cut, on whatever machine.
+    /// 64 hex digits that identify the tokenizer on every machine.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -138,7 +135,7 @@ impl Tokenizer {
         }
     }
 
-    /// Tokens of some documents, each with its end, in their order.
+    /// Tokens of some documents, each with its end of document.
     pub(crate) fn encode_documents(&self, texts: &[String]) -> Vec<Vec<u16>> {
         let encode = |text: &String| {
             let mut tokens = self.encode(text);
@@ -148,8 +145,8 @@ impl Tokenizer {
         texts.par_iter().map(encode).collect()
     }
 
-    /// The bytes that tokens stand for; the end of a document stands for none, an id beyond the vocabulary
-    /// neither. Any run of tokens has bytes, but only whole documents are sure to be UTF-8.
+    /// The bytes of some tokens; the end of a document and ids beyond the vocabulary have none. Only whole documents are
+    /// sure to be UTF-8.
     pub fn decode(&self, tokens: &[u16]) -> Vec<u8> {
         match &self.bpe {
             None => tokens.iter().filter_map(|&token| u8::try_from(token).ok()).collect(),
@@ -162,15 +159,15 @@ impl Tokenizer {
         }
     }
 
-    /// Bytes that each token id stands for, `[vocab_size]`.
+    /// Bytes of text in each token, `[vocab_size]`.
     pub(crate) fn token_lengths(&self) -> Vec<u32> {
         match &self.bpe {
-            None => (0..MIN_VOCABULARY).map(|token| u32::from(token < 256)).collect(),
+            None => (0..BYTE_VOCAB_SIZE).map(|token| u32::from(token < u32::from(END_OF_DOCUMENT))).collect(),
             Some(bpe) => bpe.token_bytes().iter().map(|bytes| bytes.len() as u32).collect(),
         }
     }
 
-    /// The tokenizer in the format of the crate `tokenizers`, which other tools read; none for bytes.
+    /// The tokenizer in the format of the crate `tokenizers`, which other tools read; `None` for bytes.
     pub fn to_json(&self) -> Option<String> {
         let bpe = self.bpe.as_ref()?;
         let words = ByteLevel::default().add_prefix_space(false);
@@ -188,7 +185,7 @@ fn checksum_file(file: &Path) -> std::path::PathBuf {
     file.with_extension("blake3")
 }
 
-/// Merges from an equal share of every corpus: its first training documents.
+/// Learns merges from an equal share of every corpus: its first training documents.
 fn learn(corpora: &BTreeMap<&str, &Corpus>, n_merges: usize) -> Result<Vec<Merge>, DataError> {
     let share = SAMPLE_BYTES / corpora.len().max(1) as u64;
     let mut texts = Vec::new();
@@ -214,11 +211,11 @@ fn learn(corpora: &BTreeMap<&str, &Corpus>, n_merges: usize) -> Result<Vec<Merge
 }
 
 fn load(file: &Path, n_merges: usize) -> Result<Tokenizer, DataError> {
-    let damaged = |why: &str| DataError::Damaged { path: file.to_path_buf(), why: why.to_string() };
+    let damaged = |why| DataError::Damaged { path: file.to_path_buf(), why };
     let text = fs::read(file).map_err(DataError::io("read", file))?;
-    let checksum = fs::read_to_string(checksum_file(file)).map_err(|_| damaged("its checksum is missing"))?;
-    if blake3::hash(&text).to_hex().as_str() != checksum.trim() {
-        return Err(damaged("its checksum is another"));
+    let checksum = fs::read_to_string(checksum_file(file)).map_err(|_| damaged(Damage::NoChecksum))?;
+    if hash::of_bytes(&text) != checksum.trim() {
+        return Err(damaged(Damage::Checksum));
     }
     let read = || -> Option<Vec<Merge>> {
         let json: serde_json::Value = serde_json::from_slice(&text).ok()?;
@@ -226,8 +223,9 @@ fn load(file: &Path, n_merges: usize) -> Result<Tokenizer, DataError> {
         let merges: Vec<(String, String)> = serde_json::from_value(json["model"]["merges"].clone()).ok()?;
         merges.iter().map(|(left, right)| Some((*vocabulary.get(left)?, *vocabulary.get(right)?))).collect()
     };
-    let merges =
-        read().filter(|merges| merges.len() == n_merges).ok_or_else(|| damaged("it holds other merges"))?;
+    let merges = read()
+        .filter(|merges| merges.len() == n_merges)
+        .ok_or_else(|| damaged(Damage::OtherContent("merges")))?;
     Ok(Tokenizer::new(Some(Bpe::new(&merges)), merges))
 }
 
@@ -279,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_makes_the_crate_tokenizers_cut_as_we_do() {
+    fn the_crate_tokenizers_reads_our_file_and_encodes_alike() {
         let (_cache, bpe) = prepare(400);
         let mut theirs: tokenizers::Tokenizer = bpe.to_json().unwrap().parse().unwrap();
         assert_eq!(theirs.get_vocab_size(true), 400);
@@ -292,7 +290,7 @@ mod tests {
 
     #[test]
     fn the_merges_are_those_of_the_crate_tokenizers() {
-        // Pairs that stand equally often are ordered by ids, which are not the same there beyond ASCII.
+        // Equally frequent pairs are ordered by ids, which differ beyond ASCII.
         let text = crate::testing::text(5, 100_000).replace(|letter: char| !letter.is_ascii(), "");
         let mut words: BTreeMap<&str, u64> = BTreeMap::new();
         bpe::for_each_word(&text, |word| *words.entry(word).or_default() += 1);
@@ -318,22 +316,22 @@ mod tests {
     }
 
     #[test]
-    fn learning_again_elsewhere_gives_the_same_and_the_cache_is_used() {
+    fn a_tokenizer_is_the_same_on_every_machine_and_read_from_the_cache() {
         let (first, second) = (documents(0, 20, 20_000), documents(50, 20, 20_000));
         let (a, b) = (open_files(first.path(), &["."]).unwrap(), open_files(second.path(), &["."]).unwrap());
         let (here, there) = (folder(&[]), folder(&[]));
         let choice = TokenizerChoice::Bpe(600);
-        let learnt = Tokenizer::prepare(choice, &[&a, &b], here.path()).unwrap();
+        let learned = Tokenizer::prepare(choice, &[&a, &b], here.path()).unwrap();
         let again = Tokenizer::prepare(choice, &[&b, &a, &b], there.path()).unwrap();
-        assert_eq!((learnt.hash(), learnt.to_json()), (again.hash(), again.to_json()));
+        assert_eq!((learned.hash(), learned.to_json()), (again.hash(), again.to_json()));
         // The same on every machine, in every version.
-        assert_eq!(&learnt.hash()[..16], "193c1d50f8ee1512");
+        assert_eq!(&learned.hash()[..16], "193c1d50f8ee1512");
         let folders: Vec<_> = fs::read_dir(here.path().join("tokenizers")).unwrap().flatten().collect();
         assert_eq!(folders.len(), 1);
-        // From the file, the text being gone.
+        // From the file: the text is gone.
         drop((first, second));
         let loaded = Tokenizer::prepare(choice, &[&a, &b], here.path()).unwrap();
-        assert_eq!((learnt.hash(), learnt.encode(TRICKY[3])), (loaded.hash(), loaded.encode(TRICKY[3])));
+        assert_eq!((learned.hash(), learned.encode(TRICKY[3])), (loaded.hash(), loaded.encode(TRICKY[3])));
         let file = folders[0].path().join("tokenizer.json");
         let mut text = fs::read(&file).unwrap();
         text.truncate(1000);
@@ -343,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vocabulary_that_cannot_be_is_refused() {
+    fn an_impossible_vocabulary_is_refused() {
         let (cache, base) = (folder(&[]), documents(0, 4, 100));
         let corpus = open_files(base.path(), &["."]).unwrap();
         for (vocab_size, why) in

@@ -1,12 +1,12 @@
-//! The documentation that comes with the Rust toolchain, for machines without cargo's registry folder.
+//! The documentation of the Rust toolchain, as text and as a replacement for cargo's registry.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::DataError;
-use crate::files;
+use crate::error::DataError;
+use crate::sources::files;
 
-/// The books: what stands in for Markdown.
+/// The books, which replace Markdown files.
 const BOOKS: [&str; 10] = [
     "book",
     "cargo",
@@ -20,13 +20,13 @@ const BOOKS: [&str; 10] = [
     "rustdoc",
 ];
 
-/// The pages of the standard library's sources: what stands in for Rust.
+/// The source pages of the standard library, which replace Rust files.
 const SOURCES: [&str; 1] = ["src"];
 
 /// Pages that repeat others.
 const REPEATS: [&str; 3] = ["print.html", "toc.html", "404.html"];
 
-/// The folder `share/doc/rust/html` of the toolchain that `rustc` belongs to, where it is installed.
+/// The folder `share/doc/rust/html` of the toolchain that `rustc` belongs to, if it is installed.
 pub(crate) fn find() -> Option<PathBuf> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc).args(["--print", "sysroot"]).output().ok()?;
@@ -35,8 +35,8 @@ pub(crate) fn find() -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
-/// Folders that hold what stands in for files of these extensions.
-pub(crate) fn stand_in(extensions: &[String]) -> Vec<String> {
+/// The folders whose pages replace files of these extensions.
+pub(crate) fn replacement_for(extensions: &[String]) -> Vec<String> {
     let folders = extensions.iter().flat_map(|extension| match extension.as_str() {
         "rs" => &SOURCES[..],
         "md" => &BOOKS[..],
@@ -45,7 +45,7 @@ pub(crate) fn stand_in(extensions: &[String]) -> Vec<String> {
     folders.map(ToString::to_string).collect()
 }
 
-/// The pages below `folders` of the documentation `root`.
+/// The pages below `folders` of the documentation at `root`.
 ///
 /// # Errors
 /// `Io`, `NoSuchPath`.

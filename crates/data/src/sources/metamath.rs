@@ -2,39 +2,38 @@
 //! Megill and Wheeler 2019, chapter 4 and appendix B).
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 
-use crate::DataError;
+use crate::sources::error::{BadEntry, EntryError};
 
 /// One text per theorem: `label: hypothesis & hypothesis => statement`, then `proof: step step ...`.
 ///
 /// The steps are the assertions and hypotheses (`h1`, `h2`, ...) that the proof refers to, in its order; a step that
-/// is taken up again is `@` with its number among those that were put aside. Left out are the steps that only
-/// build formulas (their statements do not begin with `|-`), and the `|-` of every statement.
-///
-/// # Errors
-/// `BadEntry` where the file breaks the format.
-pub(crate) fn entries(path: &Path, text: &str) -> Result<Vec<String>, DataError> {
+/// is reused is `@` with its number among the saved ones. Dropped are the steps that only build formulas (their
+/// statements do not begin with `|-`), and the `|-` of every statement.
+pub(crate) fn entries(text: &str) -> Result<Vec<String>, BadEntry> {
     let mut database = Database::default();
     let mut entries = Vec::new();
     let mut tokens = Tokens { text, at: 0 };
     let mut label: Option<&str> = None;
-    let read = (|| -> Result<(), String> {
+    let read = (|| -> Result<(), EntryError> {
         while let Some(token) = tokens.next()? {
             match token {
                 "${" => database.scopes.push(database.active.len()),
                 "$}" => {
-                    let size = database.scopes.pop().ok_or("`$}` closes nothing")?;
+                    let size = database.scopes.pop().ok_or(EntryError::NoScope)?;
                     database.active.truncate(size);
                 }
                 "$c" | "$v" | "$d" => drop(tokens.statement()?),
                 "$f" | "$e" | "$a" | "$p" => {
-                    let name = label.take().ok_or_else(|| format!("`{token}` has no label"))?;
+                    let no_label = || EntryError::NoLabel { keyword: token.to_string() };
+                    let name = label.take().ok_or_else(no_label)?;
                     let statement = tokens.statement()?;
                     let entry = database.add(name, token, &statement)?;
                     entries.extend(entry);
                 }
-                other if other.starts_with('$') => return Err(format!("`{other}` is not known")),
+                other if other.starts_with('$') => {
+                    return Err(EntryError::NotKeyword { word: other.to_string() });
+                }
                 other => label = Some(other),
             }
         }
@@ -42,12 +41,12 @@ pub(crate) fn entries(path: &Path, text: &str) -> Result<Vec<String>, DataError>
     })();
     read.map_err(|why| {
         let line = text[..tokens.at].matches('\n').count() as u64 + 1;
-        DataError::BadEntry { path: path.to_path_buf(), line, why }
+        BadEntry { line, why }
     })?;
     Ok(entries)
 }
 
-/// Words between white space, without comments.
+/// The words of a database, without comments.
 struct Tokens<'a> {
     text: &'a str,
     at: usize,
@@ -63,12 +62,12 @@ impl<'a> Tokens<'a> {
         Some(&rest[..end])
     }
 
-    fn next(&mut self) -> Result<Option<&'a str>, String> {
+    fn next(&mut self) -> Result<Option<&'a str>, EntryError> {
         loop {
             match self.word() {
                 Some("$(") => match self.text[self.at..].find("$)") {
                     Some(end) => self.at += end + 2,
-                    None => return Err("a comment does not end".to_string()),
+                    None => return Err(EntryError::OpenComment),
                 },
                 word => return Ok(word),
             }
@@ -76,13 +75,13 @@ impl<'a> Tokens<'a> {
     }
 
     /// The words up to `$.`.
-    fn statement(&mut self) -> Result<Vec<&'a str>, String> {
+    fn statement(&mut self) -> Result<Vec<&'a str>, EntryError> {
         let mut words = Vec::new();
         loop {
             match self.next()? {
                 Some("$.") => return Ok(words),
                 Some(word) => words.push(word),
-                None => return Err("a statement does not end".to_string()),
+                None => return Err(EntryError::OpenStatement),
             }
         }
     }
@@ -109,11 +108,16 @@ enum Hypothesis<'a> {
 const PROVABLE: &str = "|-";
 
 impl<'a> Database<'a> {
-    /// Takes in a labelled statement; the text of a theorem that has a proof.
-    fn add(&mut self, label: &'a str, keyword: &str, words: &[&'a str]) -> Result<Option<String>, String> {
+    /// Adds a labelled statement and returns its text if it is a theorem with a proof.
+    fn add(
+        &mut self,
+        label: &'a str,
+        keyword: &str,
+        words: &[&'a str],
+    ) -> Result<Option<String>, EntryError> {
         match (keyword, words) {
             ("$f", [_, variable]) => self.active.push(Hypothesis::Floating { label, variable }),
-            ("$f", _) => return Err(format!("`{label} $f` is not a type and a variable")),
+            ("$f", _) => return Err(EntryError::NotTyped { label: label.to_string() }),
             ("$e", _) => self.active.push(Hypothesis::Essential { label, statement: words.to_vec() }),
             (_, words) => {
                 let mut halves = words.splitn(2, |word| *word == "$=");
@@ -122,7 +126,7 @@ impl<'a> Database<'a> {
                     return Ok(None);
                 }
                 let steps = match halves.next() {
-                    Some(proof) => self.steps(statement, proof).map_err(|why| format!("`{label}`: {why}"))?,
+                    Some(proof) => self.steps(label, statement, proof)?,
                     None => None,
                 };
                 self.logical.insert(label);
@@ -132,8 +136,13 @@ impl<'a> Database<'a> {
         Ok(None)
     }
 
-    /// The steps of a proof; none where it is unfinished.
-    fn steps(&self, statement: &[&'a str], proof: &[&'a str]) -> Result<Option<Vec<String>>, String> {
+    /// The steps of the proof of `label`; `None` if it is unfinished.
+    fn steps(
+        &self,
+        label: &str,
+        statement: &[&'a str],
+        proof: &[&'a str],
+    ) -> Result<Option<Vec<String>>, EntryError> {
         let hypotheses: HashMap<&str, usize> =
             self.essential().enumerate().map(|(idx, (label, _))| (label, idx + 1)).collect();
         let named = |label: &str| match hypotheses.get(label) {
@@ -146,14 +155,17 @@ impl<'a> Database<'a> {
         if proof.first() != Some(&"(") {
             return Ok(Some(proof.iter().filter_map(|label| named(label)).collect()));
         }
-        let end = proof.iter().position(|word| *word == ")").ok_or("its list of labels does not end")?;
+        let end = proof
+            .iter()
+            .position(|word| *word == ")")
+            .ok_or_else(|| EntryError::OpenLabels { label: label.to_string() })?;
         let mandatory = self.mandatory(statement);
         let referred: Vec<&str> = mandatory.iter().chain(&proof[1..end]).copied().collect();
         let letters = proof[end + 1..].concat();
         let mut steps = Vec::new();
-        // Of each step put aside, its number where it is printed.
-        let mut aside: Vec<Option<usize>> = Vec::new();
-        let mut n_aside = 0;
+        // The number of each saved step that is printed.
+        let mut saved: Vec<Option<usize>> = Vec::new();
+        let mut n_saved = 0;
         let mut last_is_logical = false;
         let mut number = 0_usize;
         for letter in letters.bytes() {
@@ -166,25 +178,30 @@ impl<'a> Database<'a> {
                     let step = match referred.get(at) {
                         Some(label) => named(label),
                         None => {
-                            let saved = aside.get(at - referred.len()).ok_or("it refers beyond its steps")?;
-                            saved.map(|idx| format!("@{idx}"))
+                            let step = saved
+                                .get(at - referred.len())
+                                .ok_or_else(|| EntryError::BeyondSteps { label: label.to_string() })?;
+                            step.map(|idx| format!("@{idx}"))
                         }
                     };
                     last_is_logical = step.is_some();
                     steps.extend(step);
                 }
                 b'Z' => {
-                    n_aside += usize::from(last_is_logical);
-                    aside.push(last_is_logical.then_some(n_aside));
+                    n_saved += usize::from(last_is_logical);
+                    saved.push(last_is_logical.then_some(n_saved));
                 }
                 b'?' => return Ok(None),
-                _ => return Err(format!("`{}` is no letter of a proof", char::from(letter))),
+                _ => {
+                    let letter = char::from(letter);
+                    return Err(EntryError::NotLetter { label: label.to_string(), letter });
+                }
             }
         }
         Ok(Some(steps))
     }
 
-    /// Labels of the hypotheses that an assertion has: those assumed, and the types of their and its variables.
+    /// Labels of an assertion's mandatory hypotheses: the essential ones, and the types of all variables in use.
     fn mandatory(&self, statement: &[&str]) -> Vec<&'a str> {
         let mut words: HashSet<&str> = statement.iter().copied().collect();
         words.extend(self.essential().flat_map(|(_, statement)| statement.iter().copied()));
@@ -232,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_proof_by_hand_has_these_steps() {
-        let entries = entries(Path::new("set.mm"), DATABASE).unwrap();
+        let entries = entries(DATABASE).unwrap();
         // mp2: mandatory are wph wps wch and three assumptions, A to F; G is wi, H ax-mp. Of B C E A B C G D F H H
         // stay E, D, F, H, H: mp2.2, mp2.1, mp2.3, ax-mp, ax-mp.
         assert_eq!(
@@ -240,7 +257,7 @@ mod tests {
             [
                 "mp2: ph & ps & ( ph -> ( ps -> ch ) ) => ch\nproof: h2 h1 h3 ax-mp ax-mp\n",
                 "a1i: ph => ( ps -> ph )\nproof: h1 ax-1 ax-mp\n",
-                // A and B are types, C is the assumption, D a1i, which is put aside and taken up.
+                // A and B are types, C is the assumption, D a1i, which is saved and reused.
                 "twice: ph => ( ps -> ph )\nproof: h1 a1i @1\n",
             ]
         );
@@ -251,22 +268,23 @@ mod tests {
         // 25 assumptions: A to T are the first 20, UA is the 21st, UE the 25th.
         let assumed: String = (1..=25).map(|idx| format!("h.{idx} $e |- c{idx} $. ")).collect();
         let text = format!("$c |- $. ${{ {assumed} t $p |- x $= ( ) ATUAUE $. $}}");
-        let entries = entries(Path::new("a.mm"), &text).unwrap();
+        let entries = entries(&text).unwrap();
         assert!(entries[0].ends_with("proof: h1 h20 h21 h25\n"), "{entries:?}");
     }
 
     #[test]
-    fn a_broken_file_is_named_with_its_line() {
+    fn a_broken_file_is_refused_with_its_line() {
         for (text, why) in [
             ("$( open", "does not end"),
             ("$c a\n$. $}", "closes nothing"),
             ("x $a |- a", "does not end"),
             ("\n$a |- a $.", "no label"),
             ("t $p |- x $= ( ) C $.", "beyond its steps"),
-            ("t $p |- x $= ( ) a $.", "no letter"),
+            ("t $p |- x $= ( ) a $.", "not a letter"),
         ] {
-            let error = entries(Path::new("a.mm"), text).unwrap_err().to_string();
-            assert!(error.contains("a.mm:") && error.contains(why), "{text}: {error}");
+            let error = entries(text).unwrap_err();
+            let line = text.matches('\n').count() as u64 + 1;
+            assert!(error.line == line && error.why.to_string().contains(why), "{text}: {error:?}");
         }
     }
 }

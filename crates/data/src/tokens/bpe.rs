@@ -1,9 +1,8 @@
-//! Byte-level BPE: how its merges are learnt, and how text is cut by them. Knows nothing of corpora.
+//! Byte-level BPE: learns merges and applies them to text. Knows nothing of corpora.
 //!
-//! The merges are learnt here and not by the trainer of the crate `tokenizers`: that one pops equal
-//! entries of its queue in the order of a randomly seeded hash map, and a tokenizer must be the same on
-//! every machine, since its hash is part of every run's identity. Its regular expression, its merging of a
-//! word and its file format are used as they are.
+//! The merges are not learned by the trainer of the crate `tokenizers`: it pops equal entries of its queue in the order
+//! of a randomly seeded hash map, and a tokenizer must be the same on every machine, since its hash is part of every
+//! run's identity. That crate's regular expression, merging of a word and file format are used as they are.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -13,29 +12,32 @@ use tokenizers::Model;
 use tokenizers::models::bpe::BPE;
 use tokenizers::utils::SysRegex;
 
-/// Id of the token that ends a document, in every tokenizer here: the ids below it are the bytes.
+/// Id of the end-of-document token in every tokenizer here: the ids below it are the bytes.
 pub(crate) const END_OF_DOCUMENT: u16 = 256;
 
-/// How the token that ends a document is written in `tokenizer.json`.
+/// The smallest vocabulary: 256 bytes and the end of a document.
+pub(crate) const BYTE_VOCAB_SIZE: u32 = scalelaw_schema::BYTE_VOCAB_SIZE as u32;
+
+/// The end-of-document token in `tokenizer.json`.
 pub(crate) const END_OF_DOCUMENT_TEXT: &str = "<|endoftext|>";
 
 thread_local! {
     /// The words of GPT-2 (Radford et al. 2019, `encoder.py`), which no merge crosses. The same expression as in
-    /// `tokenizers::pre_tokenizers::byte_level`, where it is private. One per thread, since a shared one makes
-    /// threads wait for its scratch memory at every word.
+    /// `tokenizers::pre_tokenizers::byte_level`, where it is private. One per thread: with a shared one, threads wait
+    /// for its scratch memory at every word.
     static WORD: SysRegex =
         SysRegex::new(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
             .expect("the expression is fixed");
 }
 
-/// Two tokens that become one.
+/// A pair of tokens that becomes one.
 pub(crate) type Merge = (u16, u16);
 
-/// Learns at most `n_merges` merges from words with their counts: again and again the most frequent pair
-/// of neighbours within a word becomes a token (Sennrich et al. 2016, arXiv:1508.07909, algorithm 1), of
-/// equally frequent pairs the one with the smallest ids. The k-th merge makes token 257 + k.
+/// Learns at most `n_merges` merges from words with their counts: repeatedly, the most frequent pair of neighbours
+/// within a word becomes a token (Sennrich et al. 2016, arXiv:1508.07909, algorithm 1); of equally frequent pairs the
+/// one with the smallest ids. Merge `k`, from 0, makes token 257 + k.
 ///
-/// Fewer merges come back where no pair is left that stands twice.
+/// Returns fewer merges if no pair is left that occurs twice.
 pub(crate) fn learn_merges(words: &BTreeMap<&str, u64>, n_merges: usize) -> Vec<Merge> {
     let counts: Vec<i64> = words.values().map(|&count| count as i64).collect();
     let mut words: Vec<Vec<u16>> =
@@ -51,14 +53,14 @@ pub(crate) fn learn_merges(words: &BTreeMap<&str, u64>, n_merges: usize) -> Vec<
     let mut merges = Vec::with_capacity(n_merges);
     while merges.len() < n_merges {
         let Some((count, Reverse(merge))) = queue.pop() else { break };
-        // An entry whose pair has changed since has another, newer entry.
+        // If the count of a pair has changed, a newer entry has it.
         if pairs.get(&merge).is_none_or(|pair| pair.count != count) {
             continue;
         }
         if count < 2 {
             break;
         }
-        let new = END_OF_DOCUMENT + 1 + merges.len() as u16;
+        let new = BYTE_VOCAB_SIZE as u16 + merges.len() as u16;
         merges.push(merge);
         let mut changed = Vec::new();
         let mut holders = pairs.remove(&merge).map(|pair| pair.words).unwrap_or_default();
@@ -88,7 +90,7 @@ pub(crate) fn learn_merges(words: &BTreeMap<&str, u64>, n_merges: usize) -> Vec<
     merges
 }
 
-/// Calls `each` with the words of a text, which no merge crosses; together they are the text.
+/// Calls `each` with the words of a text, which no merge crosses; joined they are the text.
 pub(crate) fn for_each_word<'a>(text: &'a str, mut each: impl FnMut(&'a str)) {
     WORD.with(|word| word.find_iter(text).for_each(|(start, end)| each(&text[start..end])));
 }
@@ -96,16 +98,16 @@ pub(crate) fn for_each_word<'a>(text: &'a str, mut each: impl FnMut(&'a str)) {
 /// A tokenizer made of merges.
 pub(crate) struct Bpe {
     model: BPE,
-    /// What each token stands for; nothing for the end of a document.
+    /// The bytes of each token; none for the end of a document.
     token_bytes: Vec<Vec<u8>>,
-    /// Words cut before, one table per thread that is at work.
+    /// Words tokenised before, one table per working thread.
     caches: Mutex<Vec<Cache>>,
 }
 
-/// Words with the tokens that they are cut into.
+/// Words with their tokens.
 type Cache = HashMap<Box<str>, Box<[u16]>>;
 
-/// Longer words are rare and not worth their place in the cache.
+/// Longer words are rare and not worth caching.
 const MAX_CACHED_WORD_BYTES: usize = 64;
 /// Some 100 MB per thread at most.
 const MAX_CACHED_WORDS: usize = 1 << 20;
@@ -127,7 +129,7 @@ impl Bpe {
         let merges = merges.iter().map(|&(left, right)| (spelt(left), spelt(right))).collect();
         let model = BPE::builder()
             .vocab_and_merges(vocabulary.into_iter().collect::<tokenizers::models::bpe::Vocab>(), merges)
-            // The cache here is by whole words and free of the crate's own strings.
+            // `caches` is faster: it holds token ids and not the crate's strings.
             .cache_capacity(0)
             .build()
             .expect("the merges are of tokens that the vocabulary holds");
@@ -142,7 +144,7 @@ impl Bpe {
         &self.token_bytes
     }
 
-    /// Tokens of one text, without an end of document. Text that spells the end of a document is text.
+    /// Tokens of one text, without an end of document. The text `<|endoftext|>` has no special meaning.
     pub(crate) fn encode(&self, text: &str) -> Vec<u16> {
         let mut cache = self.caches.lock().ok().and_then(|mut caches| caches.pop()).unwrap_or_default();
         let mut tokens = Vec::with_capacity(text.len() / 2);
@@ -169,7 +171,7 @@ impl Bpe {
     }
 }
 
-/// Bytes in the letters of GPT-2's vocabulary: printable ones as they are, the others from U+0100 on.
+/// Bytes as the characters of GPT-2's vocabulary: printable ones as they are, the others from U+0100 on.
 fn spell(bytes: &[u8]) -> String {
     bytes.iter().map(|&byte| BYTE_LETTERS[byte as usize]).collect()
 }
@@ -185,7 +187,7 @@ static BYTE_LETTERS: LazyLock<[char; 256]> = LazyLock::new(|| {
     })
 });
 
-/// How often a pair stands in the sample, and in which words (some of which may have lost it since).
+/// How often a pair occurs in the sample, and in which words (some of which may have lost it since).
 #[derive(Default)]
 struct Pair {
     count: i64,
@@ -219,7 +221,7 @@ mod tests {
 
     #[test]
     fn merges_of_the_paper_come_in_its_order() {
-        // Sennrich et al. 2016, section 3.2, without their mark at the end of a word. `es` and `st` stand 9 times
+        // Sennrich et al. 2016, section 3.2, without their mark at the end of a word. `es` and `st` occur 9 times
         // each: the smaller ids come first.
         let words = BTreeMap::from([("low", 5), ("lower", 2), ("newest", 6), ("widest", 3)]);
         let merges = learn_merges(&words, 4);
@@ -231,9 +233,9 @@ mod tests {
     }
 
     #[test]
-    fn learning_ends_where_no_pair_stands_twice() {
+    fn learning_ends_when_no_pair_occurs_twice() {
         let words = BTreeMap::from([("abab", 1), ("cd", 1)]);
-        // `ab` stands twice, then `ab ab` once.
+        // `ab` occurs twice, then `ab ab` once.
         assert_eq!(learn_merges(&words, 10), [(97, 98)]);
         // Repeats that overlap are merged from the left.
         let words = BTreeMap::from([("aaaaa", 2)]);

@@ -1,22 +1,20 @@
-//! Batches: which tokens a run sees, and when. A pure function of the seed and the position; nothing is
-//! drawn and nothing is kept.
+//! Batches: which tokens a run sees, and when. A pure function of the seed and the position, without state.
 //!
-//! The sequences of all sources are interleaved in rounds of [`ROUND`]: each round holds the same number of
-//! every source, in an order of its own. A source's blocks come in their order, and within a block every
-//! window of `context_len` tokens once, in an order that depends on seed, source, block and epoch. When the
-//! blocks of an exhausted source end, its next epoch begins. How far a source is tokenised changes nothing,
-//! as long as it is far enough.
+//! The sequences of all sources are interleaved in rounds of [`ROUND`]: each round has the same number of sequences of
+//! each source, in an order of its own. The blocks of a source come in their order, and the windows of `context_len`
+//! tokens within a block in an order that depends on seed, source, block and epoch. When the blocks of an exhausted
+//! source end, its next epoch begins. How far a source is tokenised changes nothing, as long as it is far enough.
 
 use std::collections::BTreeMap;
 
 use scalelaw_schema::mixture::Mixture;
 use scalelaw_schema::train_spec::Phase;
 
-use crate::DataError;
+use crate::error::DataError;
 use crate::permutation::permuted;
-use crate::token_set::{BLOCK_TOKENS, TokenSet};
+use crate::tokens::token_set::{BLOCK_TOKENS, TokenSet};
 
-/// Sequences after which a mixture's weights are met as exactly as whole sequences can.
+/// Number of sequences in which the weights of a mixture are met, as exactly as whole sequences can.
 pub const ROUND: u64 = 1024;
 
 /// The training data of one run.
@@ -34,7 +32,7 @@ struct Source {
     share: u64,
 }
 
-/// One step's sequences: row-major `[B, T]`, B sequences of T tokens.
+/// The sequences of one step: row-major `[B, T]`, B sequences of T tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// Token ids.
@@ -44,7 +42,8 @@ pub struct Batch {
 }
 
 impl Batches {
-    /// The data of a run with this mixture and this seed; `sets` by content hash, more than needed allowed.
+    /// The data of a run with this mixture and this seed. `sets` maps content hashes to token sets; it may hold more than
+    /// the mixture needs.
     ///
     /// # Errors
     /// `NotOpened`, `WeightTooSmall`, `MixedVocabularies`.
@@ -71,9 +70,9 @@ impl Batches {
         Ok(Batches { seed, sources })
     }
 
-    /// The batch of a phase that begins after `cursor_tokens` training tokens. Within a phase the cursor moves
-    /// by [`Phase::batch_tokens`]. Where a phase of longer sequences begins at a cursor between two of them,
-    /// the earlier one is taken.
+    /// The batch of a phase that begins after `cursor_tokens` training tokens. Within a phase the cursor moves by
+    /// [`Phase::batch_tokens`]. If a phase of longer sequences begins between two of them, it begins with the earlier
+    /// one.
     ///
     /// # Errors
     /// `NotTokenised`, `ContextTooLong`.
@@ -101,8 +100,8 @@ impl Batches {
         Ok(batch)
     }
 
-    /// How often each source was read when a phase has come to `cursor_tokens`, by content hash. Up to 1 no
-    /// window came twice. The size of a source that is not tokenised to its end is an estimate.
+    /// Epochs of each source at `cursor_tokens` of a phase, by content hash. Up to 1, no window was repeated. For a
+    /// source that is not fully tokenised this is an estimate.
     pub fn epochs(&self, cursor_tokens: u64, phase: &Phase) -> BTreeMap<String, f64> {
         let context_len = phase.context_len as u64;
         let drawn = self.drawn_before(cursor_tokens / context_len);
@@ -117,7 +116,7 @@ impl Batches {
         passes.collect()
     }
 
-    /// Sequences of each source among the first `sequence` ones.
+    /// Number of sequences of each source among the first `sequence` ones.
     fn drawn_before(&self, sequence: u64) -> Vec<u64> {
         let mut drawn: Vec<u64> = self.sources.iter().map(|source| sequence / ROUND * source.share).collect();
         let order = self.round_order(sequence / ROUND);
@@ -139,7 +138,7 @@ impl Batches {
         (0..ROUND).map(|place| by_rank[permuted(place, ROUND, key) as usize]).collect()
     }
 
-    /// The `context_len + 1` tokens of the window that a source gives as its sequence number `drawn`.
+    /// The `context_len + 1` tokens of sequence number `drawn` of a source.
     fn window(
         &self,
         source_idx: usize,
@@ -160,7 +159,7 @@ impl Batches {
             let (hash, tokens) = (set.hash().to_string(), BLOCK_TOKENS);
             return Err(DataError::ContextTooLong { hash, tokens, context_len });
         }
-        // All blocks but the last of an exhausted source have the same number of windows.
+        // All blocks have the same number of windows, except the last one of an exhausted source.
         let block = at / per_block;
         if block >= set.n_blocks() {
             let (hash, available) = (set.hash().to_string(), set.n_blocks());
@@ -175,8 +174,8 @@ impl Batches {
     }
 }
 
-/// Training tokens of each source (by content hash) that a run through these phases reads at most, in whole
-/// blocks: what to ask [`crate::ensure_tokens`] for before the run.
+/// The most training tokens of each source (by content hash) that a run through these phases reads, in whole blocks:
+/// what [`crate::ensure_tokens`] must provide before the run.
 ///
 /// # Errors
 /// `WeightTooSmall`.
@@ -199,7 +198,7 @@ pub fn train_tokens_needed(mixture: &Mixture, phases: &[Phase]) -> Result<BTreeM
     Ok(needed)
 }
 
-/// Sequences of each source in a round: `weight · ROUND`, rounded so that they make a round (the largest
+/// Number of sequences of each source in a round: `weight · ROUND`, rounded so that they add up to a round (the largest
 /// remainders are rounded up, of equal ones the first).
 fn shares_of(mixture: &Mixture) -> Result<Vec<u64>, DataError> {
     let exact: Vec<f64> = mixture.sources.iter().map(|source| source.weight * ROUND as f64).collect();
@@ -225,7 +224,7 @@ fn windows_of(set: &TokenSet, context_len: usize) -> u64 {
     (0..set.n_blocks()).map(|block| set.windows(block, context_len)).sum()
 }
 
-/// A key for [`permuted`] from what it is for.
+/// A key for [`permuted`], different for each purpose.
 fn key_of(purpose: &str, parts: &[&[u8]]) -> u64 {
     let mut hasher = blake3::Hasher::new_derive_key("scalelaw data v1: batches");
     hasher.update(purpose.as_bytes());

@@ -1,5 +1,4 @@
-//! Files of a Debian package for machines that lack them: downloaded and unpacked into the cache folder, which
-//! needs no root.
+//! Downloads the files of a Debian package and unpacks them into the cache folder. Needs no root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,42 +6,44 @@ use std::process::Command;
 
 use scalelaw_schema::corpus::{CorpusSpec, DebianPackage};
 
-use crate::DataError;
 use crate::disk;
+use crate::error::DataError;
+use crate::hash;
+use crate::sources::error::PackageError;
 
-/// Where files may come from.
+/// Where the files come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From<'a> {
-    /// This machine, where the package is installed; otherwise Debian.
+    /// The installed package, or else Debian's archive.
     Debian,
-    /// A folder that holds the files, by their names or by their paths within the package; or the file itself.
+    /// A folder that holds the files under their names or their paths within the package; or the file itself.
     Path(&'a Path),
 }
 
-/// Which content is taken.
+/// Which content is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edition {
-    /// Only the one that the manifest's hashes are of.
+    /// Only the content whose hashes the manifest pins.
     Pinned,
-    /// Any: it makes another corpus, with which losses cannot be compared.
+    /// Any content: a different corpus, whose losses are not comparable.
     Any,
 }
 
-/// What was done.
+/// The folder with the files, and whether anything had to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Obtained {
-    /// All files lay in the folder already.
-    WasThere(PathBuf),
-    /// They were put there.
+pub enum Downloaded {
+    /// All files were in the folder already.
+    Before(PathBuf),
+    /// They were copied into it.
     Now(PathBuf),
 }
 
-/// The folder that holds a corpus' files in the cache.
+/// The folder of a corpus' files in the cache.
 pub fn folder_of(cache: &Path, corpus: &str) -> PathBuf {
     cache.join("obtained").join(corpus)
 }
 
-/// The folder that a corpus' relative paths start at: the cache's for one of a package, else `base`.
+/// The folder that a corpus' relative paths start at: in the cache if a package holds its files, else `base`.
 pub fn base_of(cache: &Path, corpus: &str, spec: &CorpusSpec, base: &Path) -> PathBuf {
     match spec.obtain {
         Some(_) => folder_of(cache, corpus),
@@ -50,25 +51,25 @@ pub fn base_of(cache: &Path, corpus: &str, spec: &CorpusSpec, base: &Path) -> Pa
     }
 }
 
-/// Puts the files of `package` into the cache, each under its bare name, after comparing its hash.
+/// Copies the files of `package` into the cache, each under its bare name, after checking its hash.
 ///
 /// # Errors
-/// `DebianFailed` where `apt-get` or `dpkg-deb` is missing or fails, with what it said; `OtherEdition`;
-/// `NoSuchPath` for a path that lacks a file; `Io`.
-pub fn obtain(
+/// `DebianFailed` if `apt-get` or `dpkg-deb` is missing or fails; `OtherEdition`; `NoSuchPath` if a file is not below
+/// the given path; `Io`.
+pub fn download(
     corpus: &str,
     package: &DebianPackage,
     cache: &Path,
     from: From,
     edition: Edition,
-) -> Result<Obtained, DataError> {
+) -> Result<Downloaded, DataError> {
     let folder = folder_of(cache, corpus);
     let is_there = |path: &str, hash: &str| {
         fs::read(folder.join(bare_name(path)))
-            .is_ok_and(|bytes| edition == Edition::Any || hash_of(&bytes) == hash)
+            .is_ok_and(|bytes| edition == Edition::Any || hash::of_bytes(&bytes) == hash)
     };
     if from == From::Debian && package.files.iter().all(|(path, hash)| is_there(path, hash)) {
-        return Ok(Obtained::WasThere(folder));
+        return Ok(Downloaded::Before(folder));
     }
     let installed = Path::new("/");
     let unpacked;
@@ -78,14 +79,14 @@ pub fn obtain(
         From::Debian => {
             fs::create_dir_all(cache).map_err(DataError::io("create", cache))?;
             unpacked = tempfile::tempdir_in(cache).map_err(DataError::io("write in", cache))?;
-            download(corpus, package, unpacked.path())?;
+            unpack(corpus, package, unpacked.path())?;
             unpacked.path()
         }
     };
     for (path, hash) in &package.files {
         let found = find(corpus, root, path)?;
         let bytes = fs::read(&found).map_err(DataError::io("read", &found))?;
-        let found_hash = hash_of(&bytes);
+        let found_hash = hash::of_bytes(&bytes);
         if edition == Edition::Pinned && found_hash != *hash {
             let (expected, version) = (hash.clone(), package.version.clone());
             let path = PathBuf::from(path);
@@ -93,18 +94,14 @@ pub fn obtain(
         }
         disk::write(&folder.join(bare_name(path)), &bytes)?;
     }
-    Ok(Obtained::Now(folder))
-}
-
-fn hash_of(bytes: &[u8]) -> String {
-    blake3::hash(bytes).to_hex().to_string()
+    Ok(Downloaded::Now(folder))
 }
 
 fn bare_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// A file of the package below `root`, which may also be that file.
+/// A file of the package below `root`, which may also be the file itself.
 fn find(corpus: &str, root: &Path, path: &str) -> Result<PathBuf, DataError> {
     let is_itself = root.is_file() && root.file_name().is_some_and(|name| name == bare_name(path));
     let places = [root.join(path), root.join(bare_name(path))];
@@ -115,33 +112,33 @@ fn find(corpus: &str, root: &Path, path: &str) -> Result<PathBuf, DataError> {
 }
 
 /// Downloads the package into `folder` and unpacks it there.
-fn download(corpus: &str, package: &DebianPackage, folder: &Path) -> Result<(), DataError> {
-    let run = |program: &'static str, arguments: &[&str]| -> Result<(), String> {
+fn unpack(corpus: &str, package: &DebianPackage, folder: &Path) -> Result<(), DataError> {
+    let run = |program: &'static str, arguments: &[&str]| -> Result<(), PackageError> {
         let output = Command::new(program)
             .args(arguments)
             .current_dir(folder)
             .output()
-            .map_err(|error| format!("`{program}` cannot be run: {error}"))?;
+            .map_err(|source| PackageError::CannotRun { program, source })?;
         match output.status.success() {
             true => Ok(()),
-            false => {
-                let said = String::from_utf8_lossy(&output.stderr);
-                Err(format!("`{program} {}` failed: {}", arguments.join(" "), said.trim()))
-            }
+            false => Err(PackageError::Failed {
+                command: format!("{program} {}", arguments.join(" ")),
+                stderr: String::from_utf8_lossy(&output.stderr).trim().to_string(),
+            }),
         }
     };
-    let failed = |why: String| DataError::DebianFailed {
+    let failed = |why| DataError::DebianFailed {
         corpus: corpus.to_string(),
         package: package.package.clone(),
         why,
         elsewhere: package.elsewhere.clone(),
     };
-    // The version that a machine's release has; whether it is the pinned one, the hashes tell.
+    // This downloads whatever version the machine's release has; the hashes tell whether it is the pinned one.
     run("apt-get", &["download", &package.package]).map_err(failed)?;
     let listed = fs::read_dir(folder).map_err(DataError::io("list", folder))?;
     let deb =
         listed.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "deb"));
-    let deb = deb.ok_or_else(|| failed("`apt-get download` left no package".to_string()))?;
+    let deb = deb.ok_or_else(|| failed(PackageError::NoPackage))?;
     run("dpkg-deb", &["-x", &deb.to_string_lossy(), "."]).map_err(failed)
 }
 
@@ -153,7 +150,7 @@ mod tests {
     use crate::testing::folder;
 
     fn package(files: &[(&str, &str)]) -> DebianPackage {
-        let hash = |text: &str| hash_of(text.as_bytes());
+        let hash = |text: &str| hash::of_bytes(text.as_bytes());
         DebianPackage {
             package: "no-such-package-of-scalelaw".to_string(),
             version: "1.0".to_string(),
@@ -166,22 +163,22 @@ mod tests {
     }
 
     #[test]
-    fn files_are_taken_from_a_path_where_they_are_what_the_manifest_says() {
+    fn files_from_a_path_must_have_the_hashes_of_the_manifest() {
         let package = package(&[("usr/share/words/a.txt", "alpha"), ("usr/share/words/b.txt", "beta")]);
         let get = |root: &Path, edition| {
             let cache = folder(&[]);
-            let done = obtain("words", &package, cache.path(), From::Path(root), edition)?;
+            let done = download("words", &package, cache.path(), From::Path(root), edition)?;
             let texts = ["a.txt", "b.txt"]
                 .map(|name| fs::read_to_string(folder_of(cache.path(), "words").join(name)).unwrap());
-            let again = obtain("words", &package, cache.path(), From::Debian, edition).unwrap();
-            assert!(matches!(again, Obtained::WasThere(_)), "{again:?}");
+            let again = download("words", &package, cache.path(), From::Debian, edition).unwrap();
+            assert!(matches!(again, Downloaded::Before(_)), "{again:?}");
             Ok::<_, DataError>((done, texts))
         };
         let flat = folder(&[("a.txt", "alpha"), ("b.txt", "beta")]);
         let deep = folder(&[("usr/share/words/a.txt", "alpha"), ("usr/share/words/b.txt", "beta")]);
         for root in [&flat, &deep] {
             let (done, texts) = get(root.path(), Edition::Pinned).unwrap();
-            assert!(matches!(done, Obtained::Now(_)));
+            assert!(matches!(done, Downloaded::Now(_)));
             assert_eq!(texts, ["alpha", "beta"]);
         }
         let other = folder(&[("a.txt", "alpha"), ("b.txt", "gamma")]);
@@ -193,13 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_downloaded_is_said_with_where_else_it_is() {
+    fn a_failed_download_says_where_else_the_files_are() {
         let cache = folder(&[]);
         let package = package(&[("usr/share/no-such-file-of-scalelaw", "")]);
         let error =
-            obtain("words", &package, cache.path(), From::Debian, Edition::Pinned).unwrap_err().to_string();
+            download("words", &package, cache.path(), From::Debian, Edition::Pinned).unwrap_err().to_string();
         assert!(["words", "apt-get", "from its author"].iter().all(|part| error.contains(part)), "{error}");
-        // Nothing half-made stays behind.
+        // No partial download is left.
         assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
     }
 }

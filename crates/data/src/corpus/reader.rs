@@ -1,39 +1,42 @@
-//! Reads the documents of a part one after the other, each text once.
+//! Reads the documents of a part one after the other, skipping repeated texts.
 
 use std::collections::HashSet;
 use std::slice::Iter;
 
 use serde::{Deserialize, Serialize};
 
-use crate::DataError;
-use crate::corpus::{Documents, Split};
-use crate::document::{Digest, Document};
-use crate::skills::{Generated, Part};
+use crate::corpus::split::{Documents, Split};
+use crate::error::DataError;
+use crate::hash::Digest;
+use crate::skills::Generated;
+use crate::skills::task::Part;
+use crate::sources::document::Document;
 
-/// What was met on the way to a place in a part.
+/// What has been read so far of a part.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Met {
-    /// Places in the list, whatever was there.
+pub(crate) struct ReadProgress {
+    /// Entries of the list that were passed, used or not.
     pub listed: usize,
     /// Documents that were read.
     pub documents: u64,
-    /// Equal to an earlier one or to a held-out one.
+    /// Documents equal to an earlier one or to a held-out one.
     pub duplicates: u64,
-    /// Binary, not UTF-8, or white space alone.
+    /// Files that are binary, not UTF-8, or only white space.
     pub not_text: u64,
 }
 
+/// A position among the documents of a part.
 pub(crate) struct Reader<'a> {
     source: Source<'a>,
     tag: &'a str,
     seen: HashSet<Digest>,
-    met: Met,
+    progress: ReadProgress,
 }
 
 enum Source<'a> {
     Listed(Iter<'a, Document>),
-    /// The place in the order is in [`Met::listed`]. Equal documents stay: they are as frequent as they must be.
+    /// The position is [`ReadProgress::listed`]. Repeated documents are kept: their frequency is part of the task.
     Generated(&'a Generated, Part),
 }
 
@@ -48,26 +51,26 @@ impl<'a> Reader<'a> {
     /// Reads the held-out part.
     pub(crate) fn held_out(split: &'a Split) -> Reader<'a> {
         let (source, tag) = (source_of(&split.held_out), split.tag.as_deref().unwrap_or_default());
-        Reader { source, tag, seen: HashSet::new(), met: Met::default() }
+        Reader { source, tag, seen: HashSet::new(), progress: ReadProgress::default() }
     }
 
-    /// Reads the training part without what equals a held-out document.
+    /// Reads the training part, skipping texts that are also held out.
     ///
     /// # Errors
-    /// `Io`, `Changed`: the held-out documents are read for it.
+    /// `Io`, `Changed`: it reads the held-out documents first.
     pub(crate) fn train(split: &'a Split) -> Result<Reader<'a>, DataError> {
         let mut held_out = Reader::held_out(split);
-        while matches!(held_out.source, Source::Listed(_)) && held_out.pass()? {}
+        while matches!(held_out.source, Source::Listed(_)) && held_out.skip_one()? {}
         let source = source_of(&split.train);
-        Ok(Reader { source, tag: held_out.tag, seen: held_out.seen, met: Met::default() })
+        Ok(Reader { source, tag: held_out.tag, seen: held_out.seen, progress: ReadProgress::default() })
     }
 
-    /// Reads the held-out part as it is without a tag.
+    /// Reads the held-out part without its tag.
     pub(crate) fn untagged_held_out(split: &'a Split) -> Reader<'a> {
         Reader { tag: "", ..Reader::held_out(split) }
     }
 
-    /// Reads the training part as it is without a tag.
+    /// Reads the training part without its tag.
     ///
     /// # Errors
     /// As [`Reader::train`].
@@ -75,12 +78,12 @@ impl<'a> Reader<'a> {
         Ok(Reader { tag: "", ..Reader::train(split)? })
     }
 
-    /// What was met so far.
-    pub(crate) fn met(&self) -> Met {
-        self.met
+    /// What has been read so far.
+    pub(crate) fn progress(&self) -> ReadProgress {
+        self.progress
     }
 
-    /// The next text; nothing at the end.
+    /// The next text; `None` at the end.
     ///
     /// # Errors
     /// `Io`, `Changed`.
@@ -88,60 +91,60 @@ impl<'a> Reader<'a> {
         let documents = match &mut self.source {
             Source::Listed(documents) => documents,
             Source::Generated(generated, part) => {
-                let idx = self.met.listed as u64;
-                // A pool is of training documents: the held-out ones need no end.
+                let idx = self.progress.listed as u64;
+                // The pool limits training documents only.
                 if *part == Part::Train && generated.pool.is_some_and(|pool| idx >= pool) {
                     return Ok(None);
                 }
-                self.met.listed += 1;
-                self.met.documents += 1;
+                self.progress.listed += 1;
+                self.progress.documents += 1;
                 return Ok(Some(format!("{}{}", self.tag, generated.task.document(*part, idx).text)));
             }
         };
         for document in documents.by_ref() {
-            self.met.listed += 1;
+            self.progress.listed += 1;
             let Some(text) = document.read()? else {
-                self.met.not_text += 1;
+                self.progress.not_text += 1;
                 continue;
             };
             if self.seen.insert(text.content) {
-                self.met.documents += 1;
+                self.progress.documents += 1;
                 return Ok(Some(match self.tag {
                     "" => text.text,
                     tag => format!("{tag}{}", text.text),
                 }));
             }
-            self.met.duplicates += 1;
+            self.progress.duplicates += 1;
         }
         Ok(None)
     }
 
-    /// Goes on until `listed` places are behind it, to continue where an earlier reader was.
+    /// Skips to the position where an earlier reader had passed `listed` entries.
     ///
     /// # Errors
     /// `Io`, `Changed`.
     pub(crate) fn skip_to(&mut self, listed: usize) -> Result<(), DataError> {
         if matches!(self.source, Source::Generated(..)) {
-            (self.met.listed, self.met.documents) = (listed, listed as u64);
+            (self.progress.listed, self.progress.documents) = (listed, listed as u64);
             return Ok(());
         }
-        while self.met.listed < listed && self.pass()? {}
+        while self.progress.listed < listed && self.skip_one()? {}
         Ok(())
     }
 
-    /// Takes notice of one place, reading it only where its content is not known; `false` at the end.
-    fn pass(&mut self) -> Result<bool, DataError> {
+    /// Passes one entry, reading it only if its hash is not known; `false` at the end.
+    fn skip_one(&mut self) -> Result<bool, DataError> {
         let Source::Listed(documents) = &mut self.source else { return Ok(false) };
         let Some(document) = documents.next() else { return Ok(false) };
-        self.met.listed += 1;
+        self.progress.listed += 1;
         let content = match document.content {
             Some(content) => Some(content),
             None => document.read()?.map(|text| text.content),
         };
         match content {
-            None => self.met.not_text += 1,
-            Some(content) if self.seen.insert(content) => self.met.documents += 1,
-            Some(_) => self.met.duplicates += 1,
+            None => self.progress.not_text += 1,
+            Some(content) if self.seen.insert(content) => self.progress.documents += 1,
+            Some(_) => self.progress.duplicates += 1,
         }
         Ok(true)
     }

@@ -1,0 +1,20 @@
+//! An evaluation of a finished run.
+
+use scalelaw_schema::eval::EvalRecord;
+
+/// The evaluation on one line; losses in nats per token, `bpb` in bits per byte.
+pub fn line(record: &EvalRecord) -> String {
+    let name = &record.request.name;
+    let Some(score) = &record.skill else {
+        return format!("{name}  loss {:.4}  bpb {:.4}", record.loss, record.bpb);
+    };
+    let se = |se: Option<f64>| se.map_or(String::new(), |se| format!(" ± {se:.4}"));
+    let mut text = format!("{name}  nll {:.4}{}", score.nll.value, se(score.nll.se));
+    if let Some(accuracy) = &score.accuracy {
+        text.push_str(&format!("  accuracy {:.4}{}", accuracy.value, se(accuracy.se)));
+    }
+    if let Some(chance) = score.chance {
+        text.push_str(&format!("  chance {chance:.4}"));
+    }
+    text
+}
