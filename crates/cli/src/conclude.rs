@@ -18,7 +18,6 @@ use crate::learning_rate;
 use crate::provenance::{now, program_name};
 use crate::say::Say;
 use crate::skill_fit::{self, ReportFindings, SkillAsk, SkillFindings};
-use crate::write::write_whole;
 
 /// Kind of a sweep over mixtures, as its plan names it.
 const MIX: &str = "mix";
@@ -134,26 +133,28 @@ impl Concluded {
     /// Writes tables, fit and page into the sweep's folder; returns the page's path.
     pub fn write(&self, sweep_dir: &Path) -> Result<PathBuf> {
         scalelaw_results::write_parquet(sweep_dir, &self.collected)?;
-        write_whole(&sweep_dir.join(folder::FIT_JSON), &fit_json(&self.verdict)?)?;
+        scalelaw_disk::write(&sweep_dir.join(folder::FIT_JSON), &fit_json(&self.verdict)?)?;
         if let Some(conclusion) = &self.learning_rate {
-            write_whole(&sweep_dir.join(folder::LR_JSON), &serde_json::to_vec_pretty(conclusion)?)?;
+            scalelaw_disk::write(&sweep_dir.join(folder::LR_JSON), &serde_json::to_vec_pretty(conclusion)?)?;
             let path = sweep_dir.join(folder::LR_RULE_TOML);
             match learning_rate::rule(&self.plan, conclusion) {
-                Some(rule) => write_whole(&path, toml::to_string(&rule)?.as_bytes())?,
+                Some(rule) => scalelaw_disk::write(&path, toml::to_string(&rule)?.as_bytes())?,
                 // A rule of runs that are no longer the sweep's.
-                None if path.exists() => std::fs::remove_file(&path)?,
-                None => {}
+                None => {
+                    scalelaw_disk::remove(&path)?;
+                }
             }
         }
         let path = sweep_dir.join(folder::SKILLS_JSON);
         match &self.skills {
-            Some(findings) => write_whole(&path, &serde_json::to_vec_pretty(findings)?)?,
+            Some(findings) => scalelaw_disk::write(&path, &serde_json::to_vec_pretty(findings)?)?,
             // Of runs that are no longer the sweep's.
-            None if path.exists() => std::fs::remove_file(&path)?,
-            None => {}
+            None => {
+                scalelaw_disk::remove(&path)?;
+            }
         }
         let page = sweep_dir.join(folder::REPORT_HTML);
-        write_whole(&page, self.html().as_bytes())?;
+        scalelaw_disk::write(&page, self.html().as_bytes())?;
         Ok(page)
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use scalelaw_fit::KnownLaw;
@@ -17,7 +17,6 @@ use scalelaw_schema::score::{Measured, SkillScore};
 use scalelaw_schema::{SCHEMA_VERSION, folder};
 
 use crate::provenance::{now, of_simulation};
-use crate::write::write_whole;
 
 /// Points of a simulated learning curve.
 const CURVE_POINTS: u64 = 60;
@@ -56,10 +55,8 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
         serde_json::to_writer(&mut text, row)?;
         text.push(b'\n');
     }
-    write_whole(&folder.join(folder::METRICS_JSONL), &text)?;
+    scalelaw_disk::write(&folder.join(folder::METRICS_JSONL), &text)?;
 
-    std::fs::create_dir_all(folder.join(folder::EVALS_DIR))
-        .with_context(|| format!("cannot create `{}`", folder.join(folder::EVALS_DIR).display()))?;
     let shares = run.shares();
     for request in &run.evals {
         let record = match &request.spec {
@@ -74,16 +71,12 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
             }
         };
         let path = folder.join(folder::EVALS_DIR).join(format!("{}.json", request.spec.hash()));
-        write_whole(&path, &serde_json::to_vec_pretty(&record)?)?;
+        scalelaw_disk::write(&path, &serde_json::to_vec_pretty(&record)?)?;
     }
     // Branches wait for these; there is nothing in them.
     let checkpoints = folder.join(folder::CHECKPOINT_DIR);
-    if !run.keep_steps.is_empty() {
-        std::fs::create_dir_all(&checkpoints)
-            .with_context(|| format!("cannot create `{}`", checkpoints.display()))?;
-    }
     for step in &run.keep_steps {
-        write_whole(&checkpoints.join(folder::checkpoint_name(*step)), b"")?;
+        scalelaw_disk::write(&checkpoints.join(folder::checkpoint_name(*step)), b"")?;
     }
     let record = RunRecord {
         schema_version: SCHEMA_VERSION,
@@ -106,7 +99,7 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
         attempts: 1,
         provenance: of_simulation(&started),
     };
-    write_whole(&folder.join(folder::RECORD_JSON), &serde_json::to_vec_pretty(&record)?)?;
+    scalelaw_disk::write(&folder.join(folder::RECORD_JSON), &serde_json::to_vec_pretty(&record)?)?;
     Ok(Outcome::Finished)
 }
 

@@ -1,7 +1,7 @@
 //! Which device and how many slots, and how fast that is: measured once, kept in the cache.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 use scalelaw_plan::facts::PlanFacts;
@@ -98,17 +98,16 @@ pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceS
     );
     let name = &blake3::hash(key.as_bytes()).to_hex()[..16];
     let path = cache.join("speed").join(format!("{name}.json"));
-    if let Some(speed) = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+    let kept = scalelaw_disk::read(&path).ok().flatten();
+    if let Some(speed) = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         return Ok(speed);
     }
     say.line(&format!("measuring the speed of {} ({} at once) ...", report.name, placement.slots));
     let speed = measure(placement)?;
     // A cache that cannot be written costs a few seconds next time, nothing else.
-    let written = std::fs::create_dir_all(cache.join("speed")).and_then(|()| {
-        std::fs::write(&path, serde_json::to_vec_pretty(&speed).expect("a speed is plain data"))
-    });
-    if let Err(error) = written {
-        say.detail(&format!("the speed could not be kept in `{}`: {error}", path.display()));
+    let bytes = serde_json::to_vec_pretty(&speed).expect("a speed is plain data");
+    if let Err(error) = scalelaw_disk::write(&path, &bytes) {
+        say.detail(&format!("the speed is not kept: {error}"));
     }
     Ok(speed)
 }
@@ -116,7 +115,7 @@ pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceS
 /// Measures in as many processes as there are slots, all at once, as they will train.
 fn measure(placement: &Placement) -> Result<DeviceSpeed> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let children: Vec<_> = (0..placement.slots)
+    let children: Vec<Result<Child>> = (0..placement.slots)
         .map(|_| {
             Command::new(&program)
                 .args(["worker", "--measure-speed", "--device", &placement.device.to_string()])
@@ -128,14 +127,20 @@ fn measure(placement: &Placement) -> Result<DeviceSpeed> {
                 .spawn()
                 .with_context(|| format!("cannot start `{}`", program.display()))
         })
-        .collect::<Result<_>>()?;
+        .collect();
+    // All are waited for, whatever the first says: none may go on measuring beside what comes next.
+    let outputs: Vec<Result<Output>> = children
+        .into_iter()
+        .map(|child| child?.wait_with_output().context("cannot read from the speed-measurement process"))
+        .collect();
     let mut speeds: Vec<DeviceSpeed> = Vec::new();
-    for child in children {
-        let output = child.wait_with_output().context("the measuring process was lost")?;
-        if !output.status.success() {
-            bail!("the speed could not be measured: {}", String::from_utf8_lossy(&output.stderr).trim());
+    for output in outputs {
+        let Output { status, stdout, stderr } = output?;
+        if !status.success() {
+            bail!("cannot measure the speed ({status}): {}", String::from_utf8_lossy(&stderr).trim());
         }
-        speeds.push(serde_json::from_slice(&output.stdout).context("the measuring process said no speed")?);
+        let speed = serde_json::from_slice(&stdout);
+        speeds.push(speed.context("the speed-measurement process returned no result")?);
     }
     let n = speeds.len() as f64;
     let mut mean = speeds[0].clone();

@@ -24,7 +24,6 @@ mod wordnet;
 mod bpe;
 pub mod tokenizer;
 
-mod disk;
 mod shard;
 pub mod suite;
 pub mod token_set;
@@ -37,6 +36,8 @@ mod permutation;
 mod testing;
 
 mod error;
+
+use scalelaw_disk as disk;
 
 pub use batches::{Batch, Batches, train_tokens_needed};
 pub use corpus::Corpus;

@@ -81,10 +81,7 @@ impl SetRecord {
     /// `Io`; `Damaged` where it cannot be read, or a shard has another length than it says.
     pub(crate) fn read(folder: &Path) -> Result<Option<SetRecord>, DataError> {
         let path = folder.join(RECORD_FILE);
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(DataError::io("read", &path))?,
-        };
+        let Some(text) = disk::read(&path)? else { return Ok(None) };
         serde_json::from_slice(&text)
             .map(Some)
             .map_err(|error| DataError::Damaged { path, why: format!("it cannot be read: {error}") })
@@ -94,7 +91,7 @@ impl SetRecord {
     /// `Io`.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), DataError> {
         let json = serde_json::to_vec(self).expect("a record is plain data");
-        disk::write(&folder.join(RECORD_FILE), &json)
+        Ok(disk::write(&folder.join(RECORD_FILE), &json)?)
     }
 
     /// The shards, of both parts.

@@ -84,7 +84,8 @@ pub fn remove(
     });
     let path = cache.join("overlaps").join(format!("{}.json", hash_of(&search_is)));
     // A file that cannot be read is made anew.
-    let kept = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Found>(&bytes).ok());
+    let kept =
+        disk::read(&path).ok().flatten().and_then(|bytes| serde_json::from_slice::<Found>(&bytes).ok());
     let found = match kept {
         Some(found) => found,
         None => {

@@ -101,10 +101,10 @@ impl TokenSuite {
     /// `Io`.
     pub fn save(&self, cache: &Path) -> Result<(), DataError> {
         let path = path_of(cache, &self.hash);
-        match path.exists() {
-            true => Ok(()),
-            false => disk::write(&path, &serde_json::to_vec(self).expect("a suite is plain data")),
+        if !path.exists() {
+            disk::write(&path, &serde_json::to_vec(self).expect("a suite is plain data"))?;
         }
+        Ok(())
     }
 
     /// Reads it from the cache.
@@ -113,11 +113,8 @@ impl TokenSuite {
     /// `NoTokenSuite`, `Damaged`, `Io`.
     pub fn open(cache: &Path, hash: &str) -> Result<TokenSuite, DataError> {
         let path = path_of(cache, hash);
-        let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(DataError::NoTokenSuite { hash: hash.to_string(), path });
-            }
-            bytes => bytes.map_err(DataError::io("read", &path))?,
+        let Some(bytes) = disk::read(&path)? else {
+            return Err(DataError::NoTokenSuite { hash: hash.to_string(), path });
         };
         let damaged = |why: String| DataError::Damaged { path: path.clone(), why };
         let suite: TokenSuite =
