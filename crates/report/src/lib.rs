@@ -38,6 +38,7 @@ mod runs_table;
 mod csv;
 mod markdown;
 mod page;
+pub mod terminal;
 
 #[cfg(test)]
 #[path = "../examples/preview/simulated.rs"]

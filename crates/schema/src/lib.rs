@@ -30,6 +30,7 @@ pub mod folder;
 pub mod metrics;
 pub mod record;
 pub mod score;
+pub mod status;
 
 pub mod table;
 

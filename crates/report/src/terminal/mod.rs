@@ -1,0 +1,3 @@
+//! What the verbs print in a terminal.
+
+pub mod status;
