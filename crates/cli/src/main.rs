@@ -17,7 +17,6 @@ mod skills;
 mod speed;
 mod sweep_file;
 mod verbs;
-mod write;
 
 use std::process::ExitCode;
 

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use scalelaw_runner::attempts::failed_attempts;
+use scalelaw_runner::folder::attempts::failed_attempts;
 use scalelaw_runner::folder::lock_for_writing;
-use scalelaw_runner::launch::run_all;
-use scalelaw_runner::progress::Progress;
-use scalelaw_runner::stop::Stop;
+use scalelaw_runner::launcher::progress::Progress;
+use scalelaw_runner::launcher::run_all;
+use scalelaw_runner::launcher::stop::Stop;
 use scalelaw_schema::record::Failure;
 use scalelaw_schema::run::RunSpec;
 

@@ -12,11 +12,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use scalelaw_runner::folder::{checkpoint_steps, read_run, run_folders};
-use scalelaw_runner::launch::{Launch, MAX_ATTEMPTS, run_all};
-use scalelaw_runner::progress::{Progress, Summary};
-use scalelaw_runner::serve::{Task, TrainFailure, serve};
-use scalelaw_runner::stop::Stop;
-use scalelaw_runner::worker::WorkerCommand;
+use scalelaw_runner::launcher::WorkerCommand;
+use scalelaw_runner::launcher::progress::{Progress, Summary};
+use scalelaw_runner::launcher::stop::Stop;
+use scalelaw_runner::launcher::{Launch, MAX_ATTEMPTS, run_all};
+use scalelaw_runner::worker::serve::serve;
+use scalelaw_runner::worker::{Task, TrainFailure};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::event::Event;
 use scalelaw_schema::folder::{CHECKPOINT_DIR, METRICS_JSONL, RECORD_JSON, checkpoint_name};
@@ -256,7 +257,7 @@ pub fn train(
     let (run, seed, steps) = (spec.id.clone(), spec.train.seed, spec.train.total_steps());
     let is_trunk = spec.train.start == Start::Init;
     let checkpoints = task.folder.join(CHECKPOINT_DIR);
-    fs::create_dir_all(&checkpoints).map_err(|error| TrainFailure::told(error.to_string()))?;
+    fs::create_dir_all(&checkpoints).map_err(|error| TrainFailure::from_message(error.to_string()))?;
     let saved = |folder: &Path, step: u64| -> (u64, u64) {
         let text = fs::read_to_string(folder.join(CHECKPOINT_DIR).join(checkpoint_name(step))).unwrap();
         (step, text.parse().unwrap())
@@ -270,7 +271,7 @@ pub fn train(
     };
     // A lock of its own: the test must not believe the code it tests.
     let writer = fs::File::create(task.folder.join("writer"))
-        .map_err(|error| TrainFailure::told(error.to_string()))?;
+        .map_err(|error| TrainFailure::from_message(error.to_string()))?;
     let alone = if writer.try_lock().is_ok() { "alone" } else { "TWICE" };
     note(task.folder, &format!("{seed} {step} {} {alone}", std::process::id()));
     emit(Event::Started { run: run.clone(), step, total_steps: steps });
@@ -284,7 +285,7 @@ pub fn train(
             write_record(task.folder, &run, r#"{"kind":"diverged","step":7}"#, micro_batch, x);
             return Ok(Outcome::Diverged { step: 7 });
         }
-        "stop-above-bar" if task.bar.is_some() => {
+        "stop-above-threshold" if task.threshold.is_some() => {
             write_record(task.folder, &run, r#"{"kind":"stopped","step":30,"why":"high"}"#, micro_batch, x);
             return Ok(Outcome::Stopped { step: 30, why: "high".to_string() });
         }
@@ -317,7 +318,8 @@ pub fn train(
             let path = checkpoints.join(checkpoint_name(step));
             let part = path.with_extension("part");
             let written = fs::write(&part, x.to_string()).and_then(|()| fs::rename(&part, &path));
-            written.map_err(|error| TrainFailure::told(format!("cannot write a checkpoint: {error}")))?;
+            written
+                .map_err(|error| TrainFailure::from_message(format!("cannot write a checkpoint: {error}")))?;
             remove_all_but(&checkpoints, |other| other == step || spec.keep_steps.contains(&other));
             emit(Event::Checkpoint { run: run.clone(), step });
         }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use scalelaw_runner::launch::run_all;
-use scalelaw_runner::stop::Stop;
+use scalelaw_runner::launcher::run_all;
+use scalelaw_runner::launcher::stop::Stop;
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::folder::PLAN_JSON;
