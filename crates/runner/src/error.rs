@@ -30,7 +30,7 @@ pub enum RunnerError {
     },
     /// A `run.toml` that does not parse, or belongs to another run.
     #[error(
-        "`{}` is not the planned run: {why} (hint: move the folder away; the run is then trained anew)",
+        "`{}` is not the planned run: {why} (hint: move the folder away; the run is then trained again from the start)",
         path.display()
     )]
     ForeignRun {
@@ -40,7 +40,7 @@ pub enum RunnerError {
         why: String,
     },
     /// A plan that does not parse.
-    #[error("`{}` is not a valid plan: {why} (hint: `scalelaw plan` writes it anew)", path.display())]
+    #[error("`{}` is not a valid plan: {why} (hint: `scalelaw plan` writes a new one)", path.display())]
     BadPlan {
         /// The file.
         path: PathBuf,

@@ -53,7 +53,7 @@ pub fn inspect_trunk(run: &RunSpec, folder: &Path, trunk: Option<&Path>) -> Resu
             format!("was stopped early at step {end}, before step {step} where this run branches off")
         }
         Some(_) => format!(
-            "has ended and left no checkpoint of step {step} (hint: `scalelaw run` plans this run anew, without it)"
+            "has ended and left no checkpoint of step {step} (hint: `scalelaw run` plans this run again, without it)"
         ),
     };
     Ok(TrunkState::Lost { why: format!("its trunk {} {how}", name(trunk, parent)) })

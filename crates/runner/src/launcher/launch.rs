@@ -1,4 +1,4 @@
-//! What a launch is told.
+//! The settings of a launch.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A worker and a launcher for the tests: this test program starts itself again as real processes.
 //!
 //! The worker trains a chain of hashes: every step changes one number by the seed and the step, so a run that was
-//! killed and taken up wrongly ends with another number.
+//! killed and resumed wrongly ends with another number.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -101,7 +101,7 @@ pub fn family(seed: u64, branches: &[(u64, u64)]) -> Vec<RunSpec> {
     [vec![trunk], branches].concat()
 }
 
-/// Runs that each go on from the one before, as the planner makes them: 30, 45, 60 and 75 steps, the last ten of which
+/// Runs that each branch from the one before, as the planner makes them: 30, 45, 60 and 75 steps, the last ten of which
 /// are their own.
 pub fn chain(seed: u64) -> Vec<RunSpec> {
     let mut runs: Vec<RunSpec> = Vec::new();
@@ -152,7 +152,7 @@ pub fn launch_in(sweep_dir: &Path, worker: WorkerCommand) -> Launch<'_> {
     }
 }
 
-/// Runs in this process and collects what is told.
+/// Runs in this process and collects the events.
 pub fn run(launch: &Launch, runs: &[RunSpec]) -> (Summary, Vec<Progress>) {
     let runs: Vec<&RunSpec> = runs.iter().collect();
     let mut told = Vec::new();
@@ -342,7 +342,7 @@ fn remove_all_but(checkpoints: &Path, is_kept: impl Fn(u64) -> bool) {
 
 fn write_record(folder: &Path, run: &RunId, outcome: &str, micro_batch: usize, x: u64) {
     let record = folder.join(RECORD_JSON);
-    assert!(!record.exists(), "the run is over already");
+    assert!(!record.exists(), "the run has ended already");
     let part = folder.join("record.part");
     let text = format!(
         r#"{{"run":"{run}","outcome":{outcome},"steps":{STEPS},"micro_batch":{micro_batch},"x":{x}}}"#
@@ -360,7 +360,7 @@ fn append(path: &Path, line: &str) {
     let _ = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
 }
 
-/// A line of the sweep's book: a run was taken up.
+/// A line of the sweep's book: a run was started or resumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
     pub seed: u64,

@@ -37,7 +37,7 @@ fn runs_start_in_the_order_given_and_a_worker_takes_run_after_run() {
 }
 
 #[test]
-fn a_finished_sweep_starts_no_worker_and_a_diverged_run_is_over() {
+fn a_finished_sweep_starts_no_worker_and_a_diverged_run_has_ended() {
     let dir = tempfile::tempdir().unwrap();
     let runs = runs(3);
     let (summary, _) = run(&launch_in(dir.path(), worker("diverge", 0)), &runs);
@@ -51,7 +51,7 @@ fn a_finished_sweep_starts_no_worker_and_a_diverged_run_is_over() {
 }
 
 #[test]
-fn an_interrupted_sweep_goes_on_from_its_checkpoints_and_an_interruption_is_no_attempt() {
+fn an_interrupted_sweep_resumes_from_its_checkpoints_and_an_interruption_is_no_attempt() {
     let dir = tempfile::tempdir().unwrap();
     let runs = runs(4);
     let stop = Stop::new();
@@ -96,7 +96,7 @@ fn a_second_stop_request_kills_a_worker_that_ignores_the_first() {
 }
 
 #[test]
-fn want_of_memory_halves_the_micro_batch_until_it_fits_and_is_written_down() {
+fn lack_of_memory_halves_the_micro_batch_until_it_fits_and_is_written_down() {
     for mode in ["oom-above-2", "abort-above-2"] {
         let dir = tempfile::tempdir().unwrap();
         let runs = runs(2);
@@ -135,7 +135,7 @@ fn a_worker_above_the_memory_limit_is_replaced_between_runs() {
 }
 
 #[test]
-fn a_run_that_always_dies_is_given_up_with_its_last_words_and_stops_no_other() {
+fn a_run_that_always_dies_fails_with_its_last_words_and_stops_no_other() {
     for (mode, failure, words) in [
         ("die-at-25", Failure::WorkerDied, "the very last words"),
         ("panic-at-25", Failure::Error, "index out of bounds, say"),
@@ -156,7 +156,7 @@ fn a_run_that_always_dies_is_given_up_with_its_last_words_and_stops_no_other() {
             .map(|attempt| (attempt.failure, attempt.resume_step))
             .collect();
         assert_eq!(steps, [(failure, Some(20)); 3], "{mode}");
-        // Tried again by the next launch, and still not over.
+        // Tried again by the next launch, and finishes then.
         let (summary, _) = run(&launch_in(dir.path(), worker("", 0)), &runs);
         assert_eq!(summary.counts.finished, 4, "{mode}");
     }
@@ -197,7 +197,7 @@ fn a_foreign_run_toml_and_a_corrupt_record_are_refused_and_stop_no_other_run() {
     }
     assert_eq!(told.iter().filter(|news| matches!(news, Progress::Refused { .. })).count(), 2);
     assert_eq!(fs::read_to_string(folder_of(dir.path(), &runs[2]).join(RECORD_JSON)).unwrap(), "{\"run\":");
-    // Its lease was given back, so a mended run goes on at once.
+    // Its lease was given back, so a repaired run resumes at once.
     fs::remove_file(folder_of(dir.path(), &runs[0]).join(RUN_TOML)).unwrap();
     fs::remove_file(folder_of(dir.path(), &runs[2]).join(RECORD_JSON)).unwrap();
     let (summary, _) = run(&launch_in(dir.path(), worker("", 0)), &runs);
@@ -215,7 +215,7 @@ fn status_reads_a_live_sweep_from_its_folders() {
     fs::write(folder_of(dir.path(), &runs[3]).join(RECORD_JSON), "").unwrap();
     run(&Launch { max_attempts: 1, ..launch_in(dir.path(), worker("die-at-25", 0)) }, &runs[..2]);
     let mut launcher = crate::fixture::launcher(dir.path(), 3, "", 30).spawn().unwrap();
-    // Seed 2 is taken up at step 20 and seed 3 at 0.
+    // Seed 2 resumes at step 20 and seed 3 starts at 0.
     wait_until("a loss of seed 3", Duration::from_secs(20), || {
         status(dir.path()).unwrap().runs[2].loss.is_some()
     });

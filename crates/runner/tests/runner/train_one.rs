@@ -72,7 +72,7 @@ fn a_run_in_other_hands_is_left_alone_and_a_panic_is_a_failed_attempt() {
 }
 
 #[test]
-fn an_interrupted_run_is_told_to_try_again_and_goes_on_where_it_was() {
+fn an_interrupted_run_asks_to_be_tried_again_and_resumes_from_its_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let run = run_spec(1);
     let folder = folder_of(dir.path(), &run);

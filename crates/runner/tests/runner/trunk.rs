@@ -94,7 +94,7 @@ fn a_trunk_that_diverges_takes_the_branches_after_it_with_it_and_leaves_those_be
 }
 
 #[test]
-fn the_branches_of_a_trunk_that_is_given_up_fail_by_its_name_and_go_on_when_it_does() {
+fn the_branches_of_a_trunk_that_is_given_up_fail_by_its_name_and_resume_when_it_does() {
     let dir = tempfile::tempdir().unwrap();
     let runs = family(2, &[(20, 24), (25, 35), (40, 50)]);
     let (summary, _) = run(&launch_in(dir.path(), worker("die-at-25", 0)), &runs);
@@ -109,7 +109,7 @@ fn the_branches_of_a_trunk_that_is_given_up_fail_by_its_name_and_go_on_when_it_d
 }
 
 #[test]
-fn runs_that_go_on_from_each_other_take_every_step_of_the_trunk_once() {
+fn runs_that_branch_from_each_other_take_every_step_of_the_trunk_once() {
     let dir = tempfile::tempdir().unwrap();
     let runs = [chain(1), chain(3)].concat();
     let (summary, _) = run(&launch_in(dir.path(), worker("", 1)), &runs);
@@ -160,7 +160,7 @@ fn a_branch_without_a_trunk_says_so_at_once() {
 }
 
 #[test]
-fn an_interrupted_family_goes_on_with_the_bits_it_would_have_had() {
+fn an_interrupted_family_resumes_with_the_bits_it_would_have_had() {
     let dir = tempfile::tempdir().unwrap();
     let runs = families(2);
     // Stopped while trunks train, then while branches do.
@@ -194,11 +194,11 @@ fn two_launchers_share_trunks_and_branches() {
         assert!(told.contains("finished: 16, diverged: 0, stopped: 0, failed: 0"), "{told}");
     }
     assert_all_ended_right(dir.path(), &runs);
-    assert_eq!(book(dir.path()).len(), 16, "a run was taken up twice: {:?}", book(dir.path()));
+    assert_eq!(book(dir.path()).len(), 16, "a run was trained twice: {:?}", book(dir.path()));
 }
 
 #[test]
-fn another_launcher_is_told_to_come_back_for_a_branch_whose_trunk_is_not_so_far() {
+fn a_branch_whose_trunk_is_pending_asks_to_be_tried_again() {
     let dir = tempfile::tempdir().unwrap();
     let runs = family(1, &[(20, 24)]);
     let folders: Vec<_> = runs
@@ -221,7 +221,7 @@ fn another_launcher_is_told_to_come_back_for_a_branch_whose_trunk_is_not_so_far(
 }
 
 #[test]
-fn a_hopeless_run_is_stopped_said_and_goes_on_where_the_rule_is_gone() {
+fn a_run_that_is_stopped_early_resumes_once_its_rule_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let rule = Some(EarlyStop { at: 0.5, margin: 0.1 });
     let plain = runs(3);
@@ -237,7 +237,7 @@ fn a_hopeless_run_is_stopped_said_and_goes_on_where_the_rule_is_gone() {
     assert_eq!((found.counts.finished, found.counts.stopped), (1, 2));
     assert_eq!(found.runs[1].state, RunState::Stopped { step: 30, why: "high".to_string() });
     let (summary, _) = run(&launch, &ruled);
-    assert_eq!(summary.counts.stopped, 2, "it is over as long as the rule stands");
+    assert_eq!(summary.counts.stopped, 2, "it has ended as long as it has its rule");
     let clock = std::time::Instant::now();
     let (summary, _) = run(&launch, &plain);
     assert_eq!(summary.counts, Counts { finished: 3, ..Counts::default() }, "{summary:?}");
