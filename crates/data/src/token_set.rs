@@ -1,7 +1,6 @@
 //! The tokens of one corpus under one tokenizer, as they lie in the cache: `<cache>/tokens/<hash>/` holds
 //! `set.json` and the shards that it names. Knows nothing of text.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

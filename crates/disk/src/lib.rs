@@ -1,5 +1,5 @@
-//! Files that survive crashes: [`write`] replaces a file whole or not at all, [`read`], [`list`] and [`remove`]
-//! treat a missing file as an answer and not as an error, [`lock`] keeps other processes out of a folder. Knows
+//! Files that survive crashes: [`write()`] replaces a file whole or not at all, [`read`], [`list`] and [`remove`]
+//! treat a missing file as an answer and not as an error, [`lock()`] keeps other processes out of a folder. Knows
 //! nothing of what the files hold.
 
 #![warn(missing_docs)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::{DiskError, create_folder, remove_partial_files};
 
-/// Name of the file that [`lock`] locks.
+/// Name of the file that [`lock()`] locks.
 const LOCK_FILE: &str = "lock";
 /// Pause between two attempts of [`try_lock_folder`].
 const RETRY_PAUSE: Duration = Duration::from_millis(100);

@@ -19,10 +19,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     write_with(path, |file| file.write_all(bytes).map_err(DiskError::at("write", path)))
 }
 
-/// As [`write`], with the content written by `fill`.
+/// As [`write()`], with the content written by `fill`.
 ///
 /// # Errors
-/// As [`write`], or what `fill` returns.
+/// As [`write()`], or what `fill` returns.
 pub fn write_with<E: From<DiskError>>(
     path: &Path,
     fill: impl FnOnce(&mut File) -> Result<(), E>,

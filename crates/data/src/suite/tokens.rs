@@ -1,7 +1,6 @@
 //! Suites as token ids, as they lie in the cache: `<cache>/suites/<hash>.json`. What the trainer asks a model.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use scalelaw_schema::eval::EvalSpec;
