@@ -71,7 +71,7 @@ mod tests {
         assert!(!remove(&file).unwrap());
         write(&file, b"text").unwrap();
         assert_eq!(read(&file).unwrap().unwrap(), b"text");
-        assert_eq!(list(dir.path()).unwrap(), [file.clone()]);
+        assert_eq!(list(dir.path()).unwrap(), std::slice::from_ref(&file));
         for error in
             [read(dir.path()).unwrap_err(), list(&file).unwrap_err(), remove(dir.path()).unwrap_err()]
         {
