@@ -201,4 +201,15 @@ mod tests {
         let lost_flops = FlopCount { mlp: 10.0, ..FlopCount::ZERO };
         assert_eq!(third, Attempts { started: "monday".to_string(), n: 3, lost_flops });
     }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named_with_a_hint_and_leaves_no_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        // A folder in the file's place: the last step, the rename, fails.
+        fs::create_dir(&path).unwrap();
+        let error = write_json(&path, &1).unwrap_err().to_string();
+        assert!(error.contains("a.json") && error.contains("hint"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }
