@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use scalelaw_report::format::duration;
-use scalelaw_runner::progress::{Next, Progress};
+use scalelaw_runner::launcher::progress::{Next, Progress};
 use scalelaw_schema::plan::PlannedRun;
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run_id::RunId;

@@ -25,7 +25,6 @@ use crate::exit::UsageError;
 use crate::provenance::{now, program_name};
 use crate::say::Say;
 use crate::skill_fit::{self, ReportFindings};
-use crate::write::write_whole;
 
 /// Files of earlier versions, which `findings.json` replaces.
 const OLD_FILES: [&str; 3] = [folder::FIT_JSON, folder::SKILLS_JSON, folder::LR_JSON];
@@ -120,19 +119,22 @@ impl Concluded {
     pub fn write(&self, sweep_dir: &Path) -> Result<()> {
         scalelaw_results::write_parquet(sweep_dir, &self.collected)?;
         let path = sweep_dir.join(folder::FINDINGS_JSON);
-        write_whole(&path, &serde_json::to_vec_pretty(&self.findings)?)?;
+        scalelaw_disk::write(&path, &serde_json::to_vec_pretty(&self.findings)?)?;
         for old in OLD_FILES {
-            remove_if_there(&sweep_dir.join(old))?;
+            scalelaw_disk::remove(&sweep_dir.join(old))?;
         }
         let lr_rule = self.findings.learning_rate.as_ref();
         let lr_rule = lr_rule.and_then(|found| rule(&self.evidence.plan, found, &program_name()));
         let path = sweep_dir.join(folder::LR_RULE_TOML);
         match lr_rule {
-            Some(rule) => write_whole(&path, toml::to_string(&rule)?.as_bytes())?,
+            Some(rule) => scalelaw_disk::write(&path, toml::to_string(&rule)?.as_bytes())?,
             // A rule of runs that are no longer the sweep's.
-            None => remove_if_there(&path)?,
+            None => {
+                scalelaw_disk::remove(&path)?;
+            }
         }
-        write_whole(&sweep_dir.join(folder::REPORT_HTML), self.html().as_bytes())
+        scalelaw_disk::write(&sweep_dir.join(folder::REPORT_HTML), self.html().as_bytes())?;
+        Ok(())
     }
 
     /// For the terminal.
@@ -172,13 +174,6 @@ impl Concluded {
             generated: &generated,
             program: &program,
         })
-    }
-}
-
-fn remove_if_there(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(()),
     }
 }
 

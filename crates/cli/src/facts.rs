@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use scalelaw_plan::facts::PlanFacts;
-use scalelaw_runner::folder::{checkpoints, over, run_folders};
+use scalelaw_runner::folder::{checkpoints, ended_runs, run_folders};
 use scalelaw_schema::folder;
 use scalelaw_schema::plan::Plan;
 
@@ -16,10 +16,7 @@ use crate::speed::Placement;
 /// The plan in a sweep's folder; `None` if there is none.
 pub fn read_plan(sweep_dir: &Path) -> Result<Option<Plan>> {
     let path = sweep_dir.join(folder::PLAN_JSON);
-    let bytes = match std::fs::read(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        bytes => bytes.with_context(|| format!("cannot read `{}`", path.display()))?,
-    };
+    let Some(bytes) = scalelaw_disk::read(&path)? else { return Ok(None) };
     let plan = serde_json::from_slice(&bytes).map_err(|error| {
         UsageError(format!(
             "cannot read the plan `{}`: {error} (hint: delete it; it is made again, and no finished run is lost)",
@@ -60,7 +57,7 @@ pub fn gather(corpora: &Corpora, placement: &Placement, sweep_dir: &Path) -> Res
 /// Adds what the run folders tell: which runs have begun, which are completed, which checkpoints there are.
 pub fn read_folders(facts: &mut PlanFacts, sweep_dir: &Path) -> Result<()> {
     facts.started = run_folders(sweep_dir)?.into_keys().collect();
-    facts.over = over(sweep_dir)?;
+    facts.over = ended_runs(sweep_dir)?;
     facts.checkpoints = checkpoints(sweep_dir)?;
     Ok(())
 }

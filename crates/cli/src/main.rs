@@ -16,7 +16,6 @@ mod skill_fit;
 mod speed;
 mod sweep_file;
 mod verbs;
-mod write;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use scalelaw_fit::KnownLaw;
@@ -18,7 +18,6 @@ use scalelaw_schema::train_spec::TrainSpec;
 use scalelaw_schema::{SCHEMA_VERSION, folder};
 
 use crate::provenance::{now, of_simulation};
-use crate::write::write_whole;
 
 /// Points of a simulated learning curve.
 const CURVE_POINTS: u64 = 60;
@@ -40,10 +39,8 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
         serde_json::to_writer(&mut text, row)?;
         text.push(b'\n');
     }
-    write_whole(&folder.join(folder::METRICS_JSONL), &text)?;
+    scalelaw_disk::write(&folder.join(folder::METRICS_JSONL), &text)?;
 
-    std::fs::create_dir_all(folder.join(folder::EVALS_DIR))
-        .with_context(|| format!("cannot create `{}`", folder.join(folder::EVALS_DIR).display()))?;
     let shares = run.shares();
     for request in &run.evals {
         let record = match &request.spec {
@@ -58,19 +55,15 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
             }
         };
         let path = folder.join(folder::EVALS_DIR).join(format!("{}.json", request.spec.hash()));
-        write_whole(&path, &serde_json::to_vec_pretty(&record)?)?;
+        scalelaw_disk::write(&path, &serde_json::to_vec_pretty(&record)?)?;
     }
     // Branches wait for these files, which are empty.
     let checkpoints = folder.join(folder::CHECKPOINT_DIR);
-    if !run.keep_steps.is_empty() {
-        std::fs::create_dir_all(&checkpoints)
-            .with_context(|| format!("cannot create `{}`", checkpoints.display()))?;
-    }
     for step in &run.keep_steps {
-        write_whole(&checkpoints.join(folder::checkpoint_name(*step)), b"")?;
+        scalelaw_disk::write(&checkpoints.join(folder::checkpoint_name(*step)), b"")?;
     }
     let record = run_record(run, loss, &started);
-    write_whole(&folder.join(folder::RECORD_JSON), &serde_json::to_vec_pretty(&record)?)?;
+    scalelaw_disk::write(&folder.join(folder::RECORD_JSON), &serde_json::to_vec_pretty(&record)?)?;
     Ok(Outcome::Finished)
 }
 

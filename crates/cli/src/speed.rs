@@ -1,7 +1,7 @@
 //! The device, the number of slots, and how fast they are: measured once and kept in the cache.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 use scalelaw_plan::cost::packing::{Machine, pack};
@@ -97,17 +97,16 @@ pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceS
     );
     let name = &blake3::hash(key.as_bytes()).to_hex()[..16];
     let path = cache.join("speed").join(format!("{name}.json"));
-    if let Some(speed) = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+    let kept = scalelaw_disk::read(&path).ok().flatten();
+    if let Some(speed) = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         return Ok(speed);
     }
     say.line(&format!("measuring the speed of {} ({} at once) ...", report.name, placement.slots));
     let speed = measure(placement)?;
-    // Without a cache it is only measured again next time.
-    let written = std::fs::create_dir_all(cache.join("speed")).and_then(|()| {
-        std::fs::write(&path, serde_json::to_vec_pretty(&speed).expect("a speed is plain data"))
-    });
-    if let Err(error) = written {
-        say.detail(&format!("the speed could not be kept in `{}`: {error}", path.display()));
+    // A cache that cannot be written costs a few seconds next time, nothing else.
+    let bytes = serde_json::to_vec_pretty(&speed).expect("a speed is plain data");
+    if let Err(error) = scalelaw_disk::write(&path, &bytes) {
+        say.detail(&format!("the speed is not kept: {error}"));
     }
     Ok(speed)
 }
@@ -115,7 +114,7 @@ pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceS
 /// Measures in as many concurrent processes as there are slots, as they will train.
 fn measure(placement: &Placement) -> Result<DeviceSpeed> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let children: Vec<_> = (0..placement.slots)
+    let children: Vec<Result<Child>> = (0..placement.slots)
         .map(|_| {
             Command::new(&program)
                 .args(["worker", "--measure-speed", "--device", &placement.device.to_string()])
@@ -127,17 +126,20 @@ fn measure(placement: &Placement) -> Result<DeviceSpeed> {
                 .spawn()
                 .with_context(|| format!("cannot start `{}`", program.display()))
         })
-        .collect::<Result<_>>()?;
+        .collect();
+    // All are waited for, whatever the first says: none may go on measuring beside what comes next.
+    let outputs: Vec<Result<Output>> = children
+        .into_iter()
+        .map(|child| child?.wait_with_output().context("cannot read from the speed-measurement process"))
+        .collect();
     let mut speeds: Vec<DeviceSpeed> = Vec::new();
-    for child in children {
-        let output = child.wait_with_output().context("lost the speed-measurement process")?;
-        if !output.status.success() {
-            bail!("cannot measure the speed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    for output in outputs {
+        let Output { status, stdout, stderr } = output?;
+        if !status.success() {
+            bail!("cannot measure the speed ({status}): {}", String::from_utf8_lossy(&stderr).trim());
         }
-        speeds.push(
-            serde_json::from_slice(&output.stdout)
-                .context("the speed-measurement process returned no result")?,
-        );
+        let speed = serde_json::from_slice(&stdout);
+        speeds.push(speed.context("the speed-measurement process returned no result")?);
     }
     let n = speeds.len() as f64;
     let mut mean = speeds[0].clone();

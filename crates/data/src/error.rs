@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use scalelaw_disk::DiskError;
 use scalelaw_schema::SchemaError;
 use thiserror::Error;
 
@@ -408,6 +409,12 @@ impl DataError {
     /// For `map_err`: names the attempted action and the file.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataError {
         move |source| DataError::Io { action, path: path.to_path_buf(), source }
+    }
+}
+
+impl From<DiskError> for DataError {
+    fn from(DiskError { action, path, source }: DiskError) -> DataError {
+        DataError::Io { action, path, source }
     }
 }
 

@@ -21,7 +21,6 @@ pub mod suite;
 
 pub mod catalogue;
 
-mod disk;
 mod error;
 mod hash;
 mod permutation;
@@ -30,6 +29,8 @@ mod permutation;
 mod known_answers;
 #[cfg(test)]
 mod testing;
+
+use scalelaw_disk as disk;
 
 pub use catalogue::Catalogue;
 pub use corpus::Corpus;

@@ -8,8 +8,6 @@
 pub mod format;
 mod html;
 
-pub mod terminal;
-
 pub mod chart;
 pub mod color;
 mod glyph;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use scalelaw_disk::DiskError;
 use thiserror::Error;
 
 /// Something that leaves no table at all. What is wrong with one run or one row is no error: it is listed
@@ -51,6 +52,12 @@ impl ResultsError {
     pub(crate) fn io(what: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> ResultsError {
         let path = path.to_path_buf();
         move |source| ResultsError::Io { what, path, source }
+    }
+}
+
+impl From<DiskError> for ResultsError {
+    fn from(DiskError { action, path, source }: DiskError) -> ResultsError {
+        ResultsError::Io { what: action, path, source }
     }
 }
 

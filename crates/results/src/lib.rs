@@ -15,7 +15,6 @@ mod collect;
 mod csv;
 mod export;
 mod parquet;
-mod replace;
 mod wide;
 
 mod loss_table;

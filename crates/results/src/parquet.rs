@@ -15,7 +15,6 @@ use crate::cell::Cell;
 use crate::collect::Collected;
 use crate::curves::Curve;
 use crate::error::ResultsError;
-use crate::replace::replace_file;
 use crate::wide::{WideColumn, WideTable, to_wide};
 
 /// Key of the format's version in the metadata of each file.
@@ -33,9 +32,11 @@ const ROWS_PER_GROUP: usize = 1 << 18;
 /// `Io` or `Parquet`; the older files are then as they were.
 pub fn write_parquet(sweep_dir: &Path, collected: &Collected) -> Result<(), ResultsError> {
     let path = sweep_dir.join(RESULTS_PARQUET);
-    replace_file(&path, |file| write_results(file, &to_wide(&collected.rows)).map_err(error_at(&path)))?;
+    scalelaw_disk::write_with(&path, |file| {
+        write_results(file, &to_wide(&collected.rows)).map_err(error_at(&path))
+    })?;
     let path = sweep_dir.join(METRICS_PARQUET);
-    replace_file(&path, |file| write_curves(file, &collected.curves).map_err(error_at(&path)))
+    scalelaw_disk::write_with(&path, |file| write_curves(file, &collected.curves).map_err(error_at(&path)))
 }
 
 fn error_at(path: &Path) -> impl FnOnce(polars::error::PolarsError) -> ResultsError {

@@ -1,36 +1,25 @@
-//! What can go wrong beside the training itself, each with the path and the mend.
+//! What can go wrong beside the training itself, each with its path and a hint.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use scalelaw_disk::DiskError;
 use scalelaw_schema::run_id::RunId;
 use thiserror::Error;
 
-/// Why a sweep, or one run of it, cannot go on.
+/// Why a sweep, or one run of it, cannot continue.
 #[derive(Debug, Error)]
 pub enum RunnerError {
     /// The file system refused.
-    #[error("cannot {action} `{}`: {source}{}", path.display(), hint(source))]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// No run of the sweep can have a folder.
-    #[error("cannot make the run's folder `{}`: {source}{}", path.display(), hint(source))]
-    NoFolder {
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A record that does not parse, or that is another run's.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A run's folder cannot be created, so no run of the sweep can have one.
+    #[error(transparent)]
+    NoFolder(DiskError),
+    /// A record that does not parse, or belongs to another run.
     #[error(
-        "the record `{}` cannot be read: {why} (hint: delete this one file to take the run up from its last \
-         checkpoint, or bring the file back from a copy)",
+        "cannot read the record `{}`: {why} (hint: delete this one file to resume the run from its last \
+         checkpoint, or restore it from a copy)",
         path.display()
     )]
     CorruptRecord {
@@ -39,9 +28,9 @@ pub enum RunnerError {
         /// What is wrong in it.
         why: String,
     },
-    /// A `run.toml` that does not parse, or that is another run's.
+    /// A `run.toml` that does not parse, or belongs to another run.
     #[error(
-        "`{}` is not the run that was planned: {why} (hint: move the folder away; the run is then trained anew)",
+        "`{}` is not the planned run: {why} (hint: move the folder away; the run is then trained again from the start)",
         path.display()
     )]
     ForeignRun {
@@ -50,8 +39,8 @@ pub enum RunnerError {
         /// What is wrong in it.
         why: String,
     },
-    /// A plan that cannot be read.
-    #[error("`{}` is no plan: {why} (hint: `scalelaw plan` writes it anew)", path.display())]
+    /// A plan that does not parse.
+    #[error("`{}` is not a valid plan: {why} (hint: `scalelaw plan` writes a new one)", path.display())]
     BadPlan {
         /// The file.
         path: PathBuf,
@@ -71,28 +60,28 @@ pub enum RunnerError {
     Spawn {
         /// The program.
         program: PathBuf,
-        /// What the system said.
+        /// The answer of the system.
         source: io::Error,
     },
-    /// Worker after worker ended before its device was open.
-    #[error("the worker ends before its device is open ({how}){}", quoted(last_words))]
+    /// Worker after worker exited before its device was open.
+    #[error("the worker exits before its device is open ({how}){}", quoted(stderr_tail))]
     WorkerStart {
         /// Exit code or signal.
         how: String,
-        /// The exit code, where it left by itself.
+        /// The exit code, unless a signal ended it.
         code: Option<i32>,
-        /// The end of its standard error.
-        last_words: String,
+        /// The last lines of its standard error.
+        stderr_tail: String,
     },
-    /// A line that is no command.
-    #[error("`{line}` is no command for a worker: {why}")]
+    /// A line that is not a valid command.
+    #[error("`{line}` is not a valid command for a worker: {why}")]
     BadCommand {
         /// The line.
         line: String,
         /// What is wrong in it.
         why: String,
     },
-    /// The training panicked; what it left in memory or on the device is unknown.
+    /// The training panicked; the state that it left in memory and on the device is unknown.
     #[error("the training panicked: {why}")]
     Panicked {
         /// The panic's message.
@@ -104,40 +93,14 @@ impl RunnerError {
     /// Whether every other run of the sweep would meet it too, so that going on is useless.
     pub fn is_fatal(&self) -> bool {
         match self {
-            RunnerError::Io { source, .. } => is_storage(source),
-            RunnerError::NoFolder { .. } | RunnerError::Spawn { .. } | RunnerError::WorkerStart { .. } => {
-                true
-            }
+            RunnerError::Disk(error) => error.is_full_or_read_only(),
+            RunnerError::NoFolder(_) | RunnerError::Spawn { .. } | RunnerError::WorkerStart { .. } => true,
             _ => false,
         }
     }
-
-    /// For `map_err`: the file system refused to `action` the `path`.
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunnerError {
-        move |source| RunnerError::Io { action, path: path.to_path_buf(), source }
-    }
 }
 
-/// The disk takes nothing more, whatever the file.
-fn is_storage(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem
-    )
-}
-
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            " (hint: free some space and run again; every run goes on from its last checkpoint)"
-        }
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-            " (hint: make the folder writable, or name another one with `--runs`)"
-        }
-        _ => "",
-    }
-}
-
-fn quoted(last_words: &str) -> String {
-    if last_words.is_empty() { String::new() } else { format!("; it said: {last_words}") }
+/// The end of a message about a worker's exit.
+pub(crate) fn quoted(stderr_tail: &str) -> String {
+    if stderr_tail.is_empty() { String::new() } else { format!("; stderr: {stderr_tail}") }
 }

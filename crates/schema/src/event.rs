@@ -1,4 +1,4 @@
-//! What the runner and its workers tell each other: one JSON value per line.
+//! The protocol between a launcher and its workers: one JSON value per line.
 
 use std::path::PathBuf;
 
@@ -7,34 +7,37 @@ use serde::{Deserialize, Serialize};
 use crate::record::{Failure, Outcome};
 use crate::run_id::RunId;
 
-/// From the runner to a worker, on its standard input. The end of the input asks it to leave.
+/// Environment variable with the launcher's process id, by which a worker notices that it is orphaned.
+pub const LAUNCHER_PID: &str = "SCALELAW_LAUNCHER_PID";
+
+/// From the launcher to a worker, on its standard input. The end of the input asks it to exit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Command {
-    /// Train these runs; today always one. The runner holds their leases.
+    /// Train these runs; today always one. The launcher holds their leases.
     Train {
         /// Run folders, each with its `run.toml`.
         folders: Vec<PathBuf>,
-        /// Sequences to compute at once; the whole batch where absent.
+        /// Sequences to compute at once. Defaults to the whole batch.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         micro_batch: Option<usize>,
-        /// The loss to hold the run against; never stopped early where absent.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        bar: Option<Bar>,
+        /// The loss to compare the run's with. Defaults to none: the run is not stopped early.
+        #[serde(rename = "bar", skip_serializing_if = "Option::is_none", default)]
+        threshold: Option<EarlyStopThreshold>,
     },
 }
 
-/// What a run must not exceed where its [`crate::run::EarlyStop`] looks.
+/// The loss that a run is compared with at the step of its [`crate::run::EarlyStop`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Bar {
+pub struct EarlyStopThreshold {
     /// The finished run of the same budget that had the lowest loss there.
     pub peer: RunId,
-    /// Its loss, nats per token; the margin comes on top.
+    /// Its loss, nats per token. The run is stopped if its own is higher by more than the margin.
     pub loss: f64,
 }
 
-/// From a worker to the runner, on its standard output.
+/// From a worker to the launcher, on its standard output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Event {
@@ -81,19 +84,19 @@ pub enum Event {
     Failed {
         /// The run.
         run: RunId,
-        /// What the runner should do.
+        /// What the launcher should do.
         failure: Failure,
         /// The message.
         why: String,
     },
-    /// Something that a person should read.
+    /// Something that the user should read.
     Warning {
         /// The text.
         text: String,
     },
     /// Sent after each command.
     Idle {
-        /// Resident memory now, bytes; the runner recycles a worker that grows.
+        /// Resident memory now, bytes; the launcher replaces a worker that grows.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         resident_bytes: Option<u64>,
     },

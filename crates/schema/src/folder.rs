@@ -1,7 +1,7 @@
-//! Names of the files in a sweep's folder and in a run's folder. Everything above the run folders can be
-//! rebuilt from them.
+//! Names of the files in a sweep's folder and in a run's folder. All files of the sweep's folder can be rebuilt from
+//! its run folders.
 
-/// The sweep as it was written, all includes resolved.
+/// The sweep file, with all includes resolved.
 pub const SWEEP_TOML: &str = "sweep.toml";
 /// The plan: a budget's grid is frozen here once it starts.
 pub const PLAN_JSON: &str = "plan.json";
@@ -17,9 +17,9 @@ pub const FIT_JSON: &str = "fit.json";
 pub const SKILLS_JSON: &str = "skills.json";
 /// The learning rates of an `lr` sweep, likewise.
 pub const LR_JSON: &str = "lr.json";
-/// The rule that an `lr` sweep measured, for later sweeps.
+/// The learning-rate rule that an `lr` sweep measured, for later sweeps.
 pub const LR_RULE_TOML: &str = "lr-rule.toml";
-/// The page.
+/// The report page.
 pub const REPORT_HTML: &str = "report.html";
 
 /// The resolved run.
@@ -28,17 +28,17 @@ pub const RUN_TOML: &str = "run.toml";
 pub const METRICS_JSONL: &str = "metrics.jsonl";
 /// Folder of checkpoints, each named by [`checkpoint_name`].
 pub const CHECKPOINT_DIR: &str = "checkpoint";
-/// Final weights.
+/// The final weights.
 pub const WEIGHTS_SAFETENSORS: &str = "weights.safetensors";
 /// Folder of evaluations, `<hash>.json` each.
 pub const EVALS_DIR: &str = "evals";
-/// Failed attempts, appended.
+/// Failed attempts, one line each, appended.
 pub const ATTEMPTS_JSONL: &str = "attempts.jsonl";
-/// The record: its presence means that the run is over.
+/// The record, written last: a run with a record has ended.
 pub const RECORD_JSON: &str = "record.json";
-/// What the worker said.
+/// Standard error of the worker.
 pub const LOG_TXT: &str = "log.txt";
-/// Who may write here: a lock held by the launcher, with its heartbeat inside.
+/// Says who may write here: locked by the launcher, with its heartbeat inside.
 pub const LEASE: &str = "lease";
 
 /// Name of the checkpoint after `step` steps, in [`CHECKPOINT_DIR`].
@@ -46,7 +46,7 @@ pub fn checkpoint_name(step: u64) -> String {
     format!("step-{step:08}.safetensors")
 }
 
-/// The step that a checkpoint is named for; `None` where the name is no checkpoint's.
+/// The step in the name of a checkpoint; `None` for any other name.
 pub fn checkpoint_step(name: &str) -> Option<u64> {
     name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
 }

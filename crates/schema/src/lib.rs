@@ -35,6 +35,7 @@ pub mod folder;
 pub mod metrics;
 pub mod record;
 pub mod score;
+pub mod status;
 
 pub mod listing;
 pub mod measure;

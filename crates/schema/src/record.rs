@@ -8,7 +8,7 @@ use crate::count::{FlopCount, ParamCount};
 use crate::run_id::RunId;
 use crate::train_spec::TrainSpec;
 
-/// The content of `record.json`, written last: its presence means that the run is over.
+/// The content of `record.json`, written last: a run with a record has ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunRecord {
@@ -49,29 +49,29 @@ pub struct RunRecord {
     pub peak_bytes: Option<u64>,
     /// Sequences computed at once; smaller than the batch where gradients were accumulated.
     pub micro_batch: usize,
-    /// How often the run was taken up.
+    /// Number of attempts.
     pub attempts: u32,
     /// Program and machine.
     pub provenance: Provenance,
 }
 
-/// How a run ended. A failure is no outcome: it goes to `attempts.jsonl` and is tried again.
+/// How a run ended. A failure is not an outcome: it goes to `attempts.jsonl`, and the run is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Outcome {
     /// All steps were taken.
     Finished,
-    /// The loss left every bound; trying again is useless.
+    /// The loss diverged; trying again is useless.
     Diverged {
-        /// The step at which it was given up.
+        /// The step at which it diverged.
         step: u64,
     },
-    /// It was given up as hopeless beside a run of the same budget. Without the rule that did it, it goes on from its
-    /// last checkpoint.
+    /// Stopped early by [`crate::run::EarlyStop`], since its loss was too high beside a run of the same budget.
+    /// Without the rule it resumes from its last checkpoint.
     Stopped {
-        /// The step at which it was given up.
+        /// The step at which it was stopped.
         step: u64,
-        /// Its loss, and whose it was held against.
+        /// Its loss, and the run that it was compared with.
         why: String,
     },
 }
@@ -118,15 +118,15 @@ pub struct Attempt {
     pub failure: Failure,
     /// The message.
     pub why: String,
-    /// Sequences computed at once in this attempt.
+    /// Sequences computed at once in this attempt. Defaults to the whole batch.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub micro_batch: Option<usize>,
-    /// The last checkpointed step, where the next attempt starts.
+    /// Step of the last checkpoint, from which the next attempt resumes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub resume_step: Option<u64>,
 }
 
-/// Kinds of failure, by what the runner does next.
+/// Why an attempt failed, by what the next one does differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Failure {
@@ -134,10 +134,10 @@ pub enum Failure {
     OutOfMemory,
     /// The next attempt gets a new process.
     DeviceLost,
-    /// The process died without a word (a signal, say).
+    /// The process exited without a message (killed by a signal, say). The next attempt gets a new process.
     WorkerDied,
-    /// An error that another attempt may or may not cure.
+    /// Any other error; another attempt may or may not succeed.
     Error,
-    /// A person or the system asked the run to stop; it is taken up where it was.
+    /// The user or the system asked the run to stop. The next attempt resumes from the last checkpoint.
     Interrupted,
 }

@@ -34,7 +34,7 @@ pub struct RunSpec {
     /// Steps, ascending, whose checkpoints stay for the branches that begin there.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub keep_steps: Vec<u64>,
-    /// When the run is given up as hopeless; never where absent.
+    /// When the run is stopped early. Defaults to never.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub early_stop: Option<EarlyStop>,
 }
@@ -77,29 +77,29 @@ pub struct Cadence {
     pub eval_items: Option<u64>,
 }
 
-/// When a run is given up as hopeless: at one point of its training its loss is compared with what a finished run
-/// of the same budget had at the same share of its own steps. The run's id does not hang on it.
+/// Stops a run early: at one point of the training its loss is compared with the loss that the best finished run of
+/// the same budget had at the same share of its own steps. Not part of the run's id.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EarlyStop {
-    /// Share of the steps after which it is looked, above 0 and below 1.
+    /// Share of the steps at which the run is checked, strictly between 0 and 1.
     pub at: f64,
-    /// Nats per token by which the loss may be higher than the best peer's.
+    /// Nats per token by which the loss may exceed that of the best peer.
     pub margin: f64,
 }
 
 impl EarlyStop {
-    /// Share of the steps that a loss is averaged over, before the look.
+    /// Share of the steps, up to the check, that a loss is averaged over.
     pub const WINDOW: f64 = 0.05;
 
-    /// The step after which a run of `total_steps` is looked at.
+    /// The step after which a run of `total_steps` is checked.
     pub fn step(&self, total_steps: u64) -> u64 {
         ((self.at * total_steps as f64).round() as u64).clamp(1, total_steps)
     }
 
     /// Mean training loss of the rows in the last [`Self::WINDOW`] of `total_steps` up to [`Self::step`], nats per
-    /// token; of the last row up to there where none lies in the window. `None` where the run did not come so far, or
-    /// no row has a loss.
+    /// token; of the last row up to there if the window holds none. `None` if the run did not get that far, or no
+    /// row has a loss.
     pub fn loss(&self, rows: &[MetricsRow], total_steps: u64) -> Option<f64> {
         let at = self.step(total_steps);
         let first = at.saturating_sub((Self::WINDOW * total_steps as f64).round() as u64);

@@ -18,7 +18,6 @@ use scalelaw_schema::{SCHEMA_VERSION, canonical};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::folder::write_atomically;
 use crate::layout::{self, TensorSpec};
 use crate::model::{Model, to_device, to_host};
 use crate::optimizer::Moments;
@@ -167,14 +166,9 @@ impl Checkpoints {
 
     /// Checkpoints by step, the oldest first.
     fn steps(&self) -> Result<Vec<(u64, PathBuf)>, TrainError> {
-        let entries = match fs::read_dir(&self.dir) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(TrainError::file("read", &self.dir, e)),
-        };
-        let mut steps: Vec<(u64, PathBuf)> = entries
-            .filter_map(|entry| {
-                let path = entry.ok()?.path();
+        let mut steps: Vec<(u64, PathBuf)> = scalelaw_disk::list(&self.dir)?
+            .into_iter()
+            .filter_map(|path| {
                 let step = checkpoint_step(path.file_name()?.to_str()?)?;
                 Some((step, path))
             })
@@ -243,13 +237,10 @@ pub fn save_weights(run_folder: &Path, model: &Model) -> Result<(), TrainError> 
 /// `File`, `Corrupt`.
 pub fn load_weights(run_folder: &Path, shape: &ModelShape, device: &Device) -> Result<Model, TrainError> {
     let path = run_folder.join(WEIGHTS_SAFETENSORS);
-    let bytes = match fs::read(&path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            let why = "is not there".to_string();
-            let hint = "a run that is not finished, or has `keep = \"none\"`, leaves no weights";
-            return Err(TrainError::Corrupt { path, why, hint });
-        }
-        bytes => bytes.map_err(|e| TrainError::file("read", &path, e))?,
+    let Some(bytes) = scalelaw_disk::read(&path)? else {
+        let why = "is not there".to_string();
+        let hint = "a run that is not finished, or has `keep = \"none\"`, leaves no weights";
+        return Err(TrainError::Corrupt { path, why, hint });
     };
     let corrupt = |why: String| TrainError::Corrupt {
         path: path.clone(),
@@ -297,7 +288,7 @@ fn write_safetensors(
     });
     let bytes = safetensors::serialize(views, Some(HashMap::from([(key.to_string(), text)])))
         .expect("the tensors have different names");
-    write_atomically(path, &bytes)
+    Ok(scalelaw_disk::write(path, &bytes)?)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::path::{Path, PathBuf};
 
 use scalelaw_data::DataError;
+use scalelaw_disk::DiskError;
 use scalelaw_schema::SchemaError;
 use scalelaw_schema::record::Failure;
 use thiserror::Error;
@@ -122,6 +123,12 @@ impl TrainError {
             .or_else(|| payload.downcast_ref::<&str>().copied())
             .unwrap_or("a panic without a message");
         TrainError::backend(why)
+    }
+}
+
+impl From<DiskError> for TrainError {
+    fn from(DiskError { action, path, source }: DiskError) -> TrainError {
+        TrainError::file(action, &path, source)
     }
 }
 

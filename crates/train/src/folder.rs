@@ -1,8 +1,8 @@
-//! The files of one run's folder. Whatever others read is written beside its place and renamed into it, so
-//! that a reader, or a machine that loses its power, finds it whole or not at all.
+//! The files of one run's folder. Whatever others read is replaced atomically: a reader, also after a loss of power,
+//! finds it complete or not at all.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use scalelaw_schema::count::FlopCount;
@@ -47,8 +47,8 @@ impl MetricsFile {
         let path = run_folder.join(folder::METRICS_JSONL);
         let rows = read_rows(&path)?;
         let kept: String = rows.iter().filter(|row| row.step <= step).map(to_line).collect();
-        if fs::read(&path).is_ok_and(|bytes| bytes != kept.as_bytes()) {
-            write_atomically(&path, kept.as_bytes())?;
+        if scalelaw_disk::read(&path)?.is_some_and(|bytes| bytes != kept.as_bytes()) {
+            scalelaw_disk::write(&path, kept.as_bytes())?;
         }
         let file = OpenOptions::new()
             .create(true)
@@ -85,11 +85,7 @@ impl MetricsFile {
 
 /// All rows, lines that are none left out; nothing where there is no file.
 fn read_rows(path: &Path) -> Result<Vec<MetricsRow>, TrainError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(TrainError::file("read", path, e)),
-    };
+    let bytes = scalelaw_disk::read(path)?.unwrap_or_default();
     Ok(bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
@@ -102,9 +98,14 @@ fn to_line(row: &MetricsRow) -> String {
 /// # Errors
 /// `File`.
 pub fn begin_attempt(run_folder: &Path, now: &str, lost: &FlopCount) -> Result<Attempts, TrainError> {
-    let path = run_folder.join(folder::CHECKPOINT_DIR).join(ATTEMPTS_FILE);
+    let checkpoints = run_folder.join(folder::CHECKPOINT_DIR);
+    // Left by attempts that were killed; nobody else writes here now.
+    scalelaw_disk::remove_partial_files(run_folder);
+    scalelaw_disk::remove_partial_files(&checkpoints);
+    let path = checkpoints.join(ATTEMPTS_FILE);
     // A damaged count is no reason to stop: it starts again.
-    let before = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Attempts>(&bytes).ok());
+    let before = scalelaw_disk::read(&path).ok().flatten();
+    let before = before.and_then(|bytes| serde_json::from_slice::<Attempts>(&bytes).ok());
     let attempts = match before {
         Some(before) => Attempts { n: before.n + 1, lost_flops: before.lost_flops.plus(lost), ..before },
         None => Attempts { started: now.to_string(), n: 1, lost_flops: *lost },
@@ -150,54 +151,24 @@ fn eval_path(run_folder: &Path, spec: &EvalSpec) -> PathBuf {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path, hint: &'static str) -> Result<Option<T>, TrainError> {
-    match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| TrainError::Corrupt {
-            path: path.to_path_buf(),
-            why: format!("cannot be understood: {e}"),
-            hint,
-        }),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(TrainError::file("read", path, e)),
-    }
+    let Some(bytes) = scalelaw_disk::read(path)? else { return Ok(None) };
+    serde_json::from_slice(&bytes).map(Some).map_err(|e| TrainError::Corrupt {
+        path: path.to_path_buf(),
+        why: format!("cannot be understood: {e}"),
+        hint,
+    })
 }
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), TrainError> {
     let text = serde_json::to_string_pretty(value).expect("records are plain data") + "\n";
-    write_atomically(path, text.as_bytes())
-}
-
-/// Writes a file so that its old or its new content is found under its name, never a part: into a file
-/// beside it, to the disk, renamed, and the folder to the disk. Makes the folder where it is missing.
-///
-/// # Errors
-/// `File`. What was written by then is removed, so that a full disk is not made fuller.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(|e| TrainError::file("make", parent, e))?;
-    // One name, so that a crash leaves at most one such file; the lease keeps other writers away.
-    let partial = path.with_extension("partial");
-    let write = || {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)?;
-        sync_folder(parent)
-    };
-    write().map_err(|e| {
-        let _ = fs::remove_file(&partial);
-        TrainError::file("write", path, e)
-    })
-}
-
-/// Makes a rename survive a loss of power. Elsewhere than on Unix a folder cannot be synchronised.
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+    Ok(scalelaw_disk::write(path, text.as_bytes())?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+    use std::fs;
 
     fn row(step: u64) -> MetricsRow {
         MetricsRow { step, tokens: step, flops: 1.0, wall_seconds: 0.5, values: BTreeMap::new() }
@@ -232,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_is_named_with_the_mend_and_leaves_no_part() {
+    fn a_file_that_cannot_be_written_is_named_with_a_hint_and_leaves_no_part() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         // A folder in the file's place: the last step, the rename, fails.
         fs::create_dir(&path).unwrap();
-        let error = write_atomically(&path, b"x").unwrap_err().to_string();
+        let error = write_json(&path, &1).unwrap_err().to_string();
         assert!(error.contains("a.json") && error.contains("hint"), "{error}");
-        assert!(!folder.path().join("a.partial").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::eval::{EvalRequest, EvalSpec};
-use scalelaw_schema::event::{Bar, Event};
+use scalelaw_schema::event::{EarlyStopThreshold, Event};
 use scalelaw_schema::metrics::{self, MetricsRow};
 use scalelaw_schema::record::{Outcome, RunRecord};
 use scalelaw_schema::run::{Keep, RunSpec};
@@ -41,7 +41,7 @@ pub struct TrainJob<'a> {
     /// The device's measured rate of matrix products, FLOP/s; without it there is no MFU.
     pub matmul_peak: Option<f64>,
     /// The loss that the run is held against where its rule of early stop looks; never stopped where absent.
-    pub bar: Option<&'a Bar>,
+    pub bar: Option<&'a EarlyStopThreshold>,
     /// For the provenance.
     pub program: &'a Program,
 }
@@ -557,11 +557,11 @@ mod tests {
         let peer: scalelaw_schema::run_id::RunId = "0123456789ab".parse().unwrap();
         // The loss of the window that ends with step 15 is that of its last row.
         let there = expected.1[2].1["train/loss"];
-        fixture.bar = Some(Bar { peer: peer.clone(), loss: there - 0.09 });
+        fixture.bar = Some(EarlyStopThreshold { peer: peer.clone(), loss: there - 0.09 });
         fixture.train(&fixture.folder("good"), &mut |_| {}).unwrap();
         assert_eq!(results(&fixture.folder("good")), expected);
 
-        fixture.bar = Some(Bar { peer: peer.clone(), loss: there - 0.11 });
+        fixture.bar = Some(EarlyStopThreshold { peer: peer.clone(), loss: there - 0.11 });
         let folder = fixture.folder("bad");
         let outcome = fixture.train(&folder, &mut |_| {}).unwrap();
         let Outcome::Stopped { step: 15, why } = &outcome else { panic!("{outcome:?}") };

@@ -9,7 +9,7 @@ use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::corpus::{CorpusSource, CorpusSpec};
 use scalelaw_schema::device::DeviceChoice;
 use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
-use scalelaw_schema::event::{Bar, Event};
+use scalelaw_schema::event::{EarlyStopThreshold, Event};
 use scalelaw_schema::metrics::MetricsRow;
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
@@ -236,7 +236,7 @@ pub struct Fixture {
     dir: tempfile::TempDir,
     pub run: RunSpec,
     pub micro_batch: Option<usize>,
-    pub bar: Option<Bar>,
+    pub bar: Option<EarlyStopThreshold>,
     device: OpenDevice,
 }
 

@@ -10,7 +10,6 @@ use crate::conclude::conclude;
 use crate::facts::read_plan;
 use crate::paths;
 use crate::say::Say;
-use crate::write::write_whole;
 
 pub fn report(shared: &Shared, say: Say, args: &ReportArgs) -> Result<()> {
     let sweep_dir = paths::sweep_folder(shared, &args.sweep)?;
@@ -27,7 +26,7 @@ pub fn report(shared: &Shared, say: Say, args: &ReportArgs) -> Result<()> {
     if output.as_os_str() == "-" {
         stdout.write_all(text.as_bytes())?;
     } else {
-        write_whole(&output, text.as_bytes())?;
+        scalelaw_disk::write(&output, text.as_bytes())?;
         writeln!(stdout, "{}", output.display())?;
     }
     Ok(())

@@ -9,15 +9,13 @@ use scalelaw_fit::isoflop::Draws;
 use scalelaw_fit::parse_law_with_params;
 use scalelaw_plan::cost::limits::check_limits;
 use scalelaw_plan::facts::PlanFacts;
-
-use scalelaw_runner::folder::over;
-use scalelaw_runner::launch::{Launch, MAX_ATTEMPTS, run_all};
-use scalelaw_runner::lease::HEARTBEAT;
-use scalelaw_runner::outstanding::outstanding;
-use scalelaw_runner::progress::Summary;
-use scalelaw_runner::stop::Stop;
-use scalelaw_runner::trunk::remove_unneeded;
-use scalelaw_runner::worker::WorkerCommand;
+use scalelaw_runner::folder::ended_runs;
+use scalelaw_runner::folder::lease::HEARTBEAT;
+use scalelaw_runner::folder::trunk::remove_unneeded;
+use scalelaw_runner::launcher::outstanding::outstanding;
+use scalelaw_runner::launcher::progress::Summary;
+use scalelaw_runner::launcher::stop::Stop;
+use scalelaw_runner::launcher::{Launch, MAX_ATTEMPTS, WorkerCommand, run_all};
 use scalelaw_schema::folder;
 use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::plan::{Plan, PlannedRun};
@@ -38,7 +36,6 @@ use crate::say::Say;
 use crate::speed::{self, Placement};
 use crate::sweep_file::{self, SweepFile, expand};
 use crate::verbs::plan::width;
-use crate::write::write_whole;
 
 /// Asked by Ctrl-C and by a request to end.
 static STOP: Stop = Stop::new();
@@ -110,11 +107,11 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
     ));
 
     // A second Ctrl-C is not waited for by anybody.
-    ctrlc::set_handler(|| STOP.ask()).context("cannot listen for Ctrl-C")?;
+    ctrlc::set_handler(|| STOP.request()).context("cannot listen for Ctrl-C")?;
     std::fs::create_dir_all(&sweep_dir).with_context(|| {
         format!("cannot create the folder `{}` (hint: `--runs DIR` names another place)", sweep_dir.display())
     })?;
-    write_whole(&sweep_dir.join(folder::SWEEP_TOML), sweep.layers.to_toml().as_bytes())?;
+    scalelaw_disk::write(&sweep_dir.join(folder::SWEEP_TOML), sweep.layers.to_toml().as_bytes())?;
 
     let mut all = Summary::default();
     let mut has_trained = false;
@@ -123,8 +120,8 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
             recenter(&sweep, &sweep_dir, &mut facts, &plan, stage, say)?;
             plan = expand(&sweep, &facts)?;
         }
-        write_whole(&sweep_dir.join(folder::PLAN_JSON), &serde_json::to_vec_pretty(&plan)?)?;
-        let done = over(&sweep_dir)?;
+        scalelaw_disk::write(&sweep_dir.join(folder::PLAN_JSON), &serde_json::to_vec_pretty(&plan)?)?;
+        let done = ended_runs(&sweep_dir)?;
         let runs = runs_of_stage(&sweep, &plan, stage);
         let left = outstanding(&runs, &done);
         if left.is_empty() {

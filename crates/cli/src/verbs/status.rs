@@ -1,4 +1,4 @@
-//! `scalelaw status`: how far a sweep is, from its folders alone.
+//! `scalelaw status`: the progress of a sweep, read from its folders alone.
 
 use std::io::Write;
 
@@ -8,12 +8,12 @@ use crate::args::{Shared, StatusArgs};
 use crate::paths;
 
 pub fn status(shared: &Shared, args: &StatusArgs) -> Result<()> {
-    let status = scalelaw_runner::status::status(&paths::sweep_folder(shared, &args.sweep)?)?;
+    let status = scalelaw_runner::folder::status::status(&paths::sweep_folder(shared, &args.sweep)?)?;
     let mut stdout = anstream::stdout().lock();
     if args.json {
         writeln!(stdout, "{}", serde_json::to_string_pretty(&status)?)?;
     } else {
-        write!(stdout, "{}", status.to_table())?;
+        write!(stdout, "{}", scalelaw_report::terminal::status::to_table(&status))?;
     }
     Ok(())
 }

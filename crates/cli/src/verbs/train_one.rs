@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
-use scalelaw_runner::lease::HEARTBEAT;
-use scalelaw_runner::serve::Task;
-use scalelaw_runner::train_one::OneRun;
+use scalelaw_runner::folder::lease::HEARTBEAT;
+use scalelaw_runner::worker::Task;
+use scalelaw_runner::worker::train_one::OneRun;
 
 use crate::args::{Shared, TrainOneArgs};
 use crate::say::Say;
@@ -18,7 +18,7 @@ pub fn train_one(shared: &Shared, say: Say, args: &TrainOneArgs) -> Result<u8> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut worker = OpenWorker::open(shared, args.device, args.threads.unwrap_or(cores), None)?;
     say.line(&format!("training on {}", worker.device_name()));
-    let outcome = scalelaw_runner::train_one::train_one(
+    let outcome = scalelaw_runner::worker::train_one::train_one(
         &args.folder,
         HEARTBEAT,
         &STOP,
@@ -31,9 +31,9 @@ pub fn train_one(shared: &Shared, say: Say, args: &TrainOneArgs) -> Result<u8> {
     )?;
     say.line(&match &outcome {
         OneRun::Trained(ending) => format!("{ending:?}"),
-        OneRun::AlreadyOver(ending) => format!("over before: {ending:?}"),
-        OneRun::Taken(_) => "another process trains this run".to_string(),
-        OneRun::Waiting => "its trunk has not come to the step where it branches off".to_string(),
+        OneRun::AlreadyEnded(ending) => format!("over before: {ending:?}"),
+        OneRun::Held(_) => "another process trains this run".to_string(),
+        OneRun::TrunkPending => "its trunk has not come to the step where it branches off".to_string(),
         OneRun::Failed(failed) => format!("failed: {}", failed.why),
     });
     Ok(outcome.exit_code())

@@ -7,7 +7,8 @@ use std::sync::mpsc::channel;
 use anyhow::{Context, Result, bail};
 use scalelaw_fit::{KnownLaw, parse_law_with_params};
 use scalelaw_runner::folder::read_run;
-use scalelaw_runner::serve::{Task, TrainFailure, serve};
+use scalelaw_runner::worker::serve::serve;
+use scalelaw_runner::worker::{Task, TrainFailure};
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::device::DeviceChoice;
 use scalelaw_schema::event::Event;
@@ -72,7 +73,7 @@ impl OpenWorker {
                     device,
                     micro_batch: task.micro_batch,
                     matmul_peak: self.matmul_peak,
-                    bar: task.bar,
+                    bar: task.threshold,
                     program: &self.program,
                 };
                 // The trainer works on threads of its own; what it tells is passed on from here.

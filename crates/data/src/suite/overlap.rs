@@ -68,7 +68,8 @@ pub fn drop_overlapping(
     });
     let path = cache.join("overlaps").join(format!("{}.json", hash::of_json(&search_key)));
     // A file that cannot be read is made again.
-    let kept = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Found>(&bytes).ok());
+    let kept =
+        disk::read(&path).ok().flatten().and_then(|bytes| serde_json::from_slice::<Found>(&bytes).ok());
     let found = match kept {
         Some(found) => found,
         None => {

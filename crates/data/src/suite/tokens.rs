@@ -1,7 +1,6 @@
 //! Suites as token ids, which are what a model is asked. In the cache: `<cache>/suites/<hash>.json`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use scalelaw_schema::eval::EvalSpec;
@@ -84,10 +83,10 @@ impl TokenSuite {
     /// `Io`.
     pub fn save(&self, cache: &Path) -> Result<(), DataError> {
         let path = path_of(cache, &self.hash);
-        match path.exists() {
-            true => Ok(()),
-            false => disk::write(&path, &serde_json::to_vec(self).expect("a suite is plain data")),
+        if !path.exists() {
+            disk::write(&path, &serde_json::to_vec(self).expect("a suite is plain data"))?;
         }
+        Ok(())
     }
 
     /// Reads it from the cache.
@@ -96,11 +95,8 @@ impl TokenSuite {
     /// `NoTokenSuite`, `Damaged`, `Io`.
     pub fn open(cache: &Path, hash: &str) -> Result<TokenSuite, DataError> {
         let path = path_of(cache, hash);
-        let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(DataError::NoTokenSuite { hash: hash.to_string(), path });
-            }
-            bytes => bytes.map_err(DataError::io("read", &path))?,
+        let Some(bytes) = disk::read(&path)? else {
+            return Err(DataError::NoTokenSuite { hash: hash.to_string(), path });
         };
         let damaged = |why| DataError::Damaged { path: path.clone(), why };
         let suite: TokenSuite =

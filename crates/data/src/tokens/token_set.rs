@@ -1,7 +1,6 @@
 //! The tokens of one corpus under one tokenizer, in the cache: `<cache>/tokens/<hash>/` holds `set.json` and the shards
 //! that it names. Knows nothing of text.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -86,10 +85,7 @@ impl SetRecord {
     /// `Io`; `Damaged` if it cannot be parsed.
     pub(crate) fn read(folder: &Path) -> Result<Option<SetRecord>, DataError> {
         let path = folder.join(RECORD_FILE);
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(DataError::io("read", &path))?,
-        };
+        let Some(text) = disk::read(&path)? else { return Ok(None) };
         serde_json::from_slice(&text)
             .map(Some)
             .map_err(|error| DataError::Damaged { path, why: Damage::Json(error) })
@@ -99,7 +95,7 @@ impl SetRecord {
     /// `Io`.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), DataError> {
         let json = serde_json::to_vec(self).expect("a record is plain data");
-        disk::write(&folder.join(RECORD_FILE), &json)
+        Ok(disk::write(&folder.join(RECORD_FILE), &json)?)
     }
 
     /// The shards, of both parts.

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use scalelaw_runner::attempts::failed_attempts;
+use scalelaw_runner::folder::attempts::failed_attempts;
 use scalelaw_runner::folder::lock_for_writing;
-use scalelaw_runner::launch::run_all;
-use scalelaw_runner::progress::Progress;
-use scalelaw_runner::stop::Stop;
+use scalelaw_runner::launcher::progress::Progress;
+use scalelaw_runner::launcher::run_all;
+use scalelaw_runner::launcher::stop::Stop;
 use scalelaw_schema::record::Failure;
 use scalelaw_schema::run::RunSpec;
 
@@ -62,7 +62,7 @@ fn workers_killed_at_random_moments_cost_no_run_and_no_run_ends_otherwise() {
 }
 
 #[test]
-fn a_launcher_killed_at_random_moments_leaves_no_worker_and_the_next_one_goes_on_at_once() {
+fn a_launcher_killed_at_random_moments_leaves_no_worker_and_the_next_one_resumes_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let runs = runs(4);
     let mut state = 3;
@@ -72,7 +72,7 @@ fn a_launcher_killed_at_random_moments_leaves_no_worker_and_the_next_one_goes_on
         let mut launcher = launcher(dir.path(), 4, "deaf", 10).spawn().unwrap();
         if round > 0 {
             // At once: the dead launcher's leases are not waited for, since their locks are free.
-            wait_until("a run is taken up", Duration::from_secs(10), || book(dir.path()).len() > n_taken);
+            wait_until("a run starts", Duration::from_secs(10), || book(dir.path()).len() > n_taken);
         }
         std::thread::sleep(Duration::from_millis(draw(&mut state) % 200));
         kill_9(launcher.id());
@@ -101,7 +101,7 @@ fn beside_a_launcher_that_is_killed_again_and_again_another_ends_all_runs() {
     let output = steady.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_all_ended_right(dir.path(), &runs);
-    assert!(book(dir.path()).iter().any(|taken| taken.step > 0), "nothing was taken up from a checkpoint");
+    assert!(book(dir.path()).iter().any(|taken| taken.step > 0), "no run resumed from a checkpoint");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A worker and a launcher for the tests: this test program starts itself again as real processes.
 //!
 //! The worker trains a chain of hashes: every step changes one number by the seed and the step, so a run that was
-//! killed and taken up wrongly ends with another number.
+//! killed and resumed wrongly ends with another number.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,11 +12,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use scalelaw_runner::folder::{checkpoint_steps, read_run, run_folders};
-use scalelaw_runner::launch::{Launch, MAX_ATTEMPTS, run_all};
-use scalelaw_runner::progress::{Progress, Summary};
-use scalelaw_runner::serve::{Task, TrainFailure, serve};
-use scalelaw_runner::stop::Stop;
-use scalelaw_runner::worker::WorkerCommand;
+use scalelaw_runner::launcher::WorkerCommand;
+use scalelaw_runner::launcher::progress::{Progress, Summary};
+use scalelaw_runner::launcher::stop::Stop;
+use scalelaw_runner::launcher::{Launch, MAX_ATTEMPTS, run_all};
+use scalelaw_runner::worker::serve::serve;
+use scalelaw_runner::worker::{Task, TrainFailure};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::event::Event;
 use scalelaw_schema::folder::{CHECKPOINT_DIR, METRICS_JSONL, RECORD_JSON, checkpoint_name};
@@ -100,7 +101,7 @@ pub fn family(seed: u64, branches: &[(u64, u64)]) -> Vec<RunSpec> {
     [vec![trunk], branches].concat()
 }
 
-/// Runs that each go on from the one before, as the planner makes them: 30, 45, 60 and 75 steps, the last ten of which
+/// Runs that each branch from the one before, as the planner makes them: 30, 45, 60 and 75 steps, the last ten of which
 /// are their own.
 pub fn chain(seed: u64) -> Vec<RunSpec> {
     let mut runs: Vec<RunSpec> = Vec::new();
@@ -151,7 +152,7 @@ pub fn launch_in(sweep_dir: &Path, worker: WorkerCommand) -> Launch<'_> {
     }
 }
 
-/// Runs in this process and collects what is told.
+/// Runs in this process and collects the events.
 pub fn run(launch: &Launch, runs: &[RunSpec]) -> (Summary, Vec<Progress>) {
     let runs: Vec<&RunSpec> = runs.iter().collect();
     let mut told = Vec::new();
@@ -256,7 +257,7 @@ pub fn train(
     let (run, seed, steps) = (spec.id.clone(), spec.train.seed, spec.train.total_steps());
     let is_trunk = spec.train.start == Start::Init;
     let checkpoints = task.folder.join(CHECKPOINT_DIR);
-    fs::create_dir_all(&checkpoints).map_err(|error| TrainFailure::told(error.to_string()))?;
+    fs::create_dir_all(&checkpoints).map_err(|error| TrainFailure::from_message(error.to_string()))?;
     let saved = |folder: &Path, step: u64| -> (u64, u64) {
         let text = fs::read_to_string(folder.join(CHECKPOINT_DIR).join(checkpoint_name(step))).unwrap();
         (step, text.parse().unwrap())
@@ -270,7 +271,7 @@ pub fn train(
     };
     // A lock of its own: the test must not believe the code it tests.
     let writer = fs::File::create(task.folder.join("writer"))
-        .map_err(|error| TrainFailure::told(error.to_string()))?;
+        .map_err(|error| TrainFailure::from_message(error.to_string()))?;
     let alone = if writer.try_lock().is_ok() { "alone" } else { "TWICE" };
     note(task.folder, &format!("{seed} {step} {} {alone}", std::process::id()));
     emit(Event::Started { run: run.clone(), step, total_steps: steps });
@@ -284,7 +285,7 @@ pub fn train(
             write_record(task.folder, &run, r#"{"kind":"diverged","step":7}"#, micro_batch, x);
             return Ok(Outcome::Diverged { step: 7 });
         }
-        "stop-above-bar" if task.bar.is_some() => {
+        "stop-above-threshold" if task.threshold.is_some() => {
             write_record(task.folder, &run, r#"{"kind":"stopped","step":30,"why":"high"}"#, micro_batch, x);
             return Ok(Outcome::Stopped { step: 30, why: "high".to_string() });
         }
@@ -317,7 +318,8 @@ pub fn train(
             let path = checkpoints.join(checkpoint_name(step));
             let part = path.with_extension("part");
             let written = fs::write(&part, x.to_string()).and_then(|()| fs::rename(&part, &path));
-            written.map_err(|error| TrainFailure::told(format!("cannot write a checkpoint: {error}")))?;
+            written
+                .map_err(|error| TrainFailure::from_message(format!("cannot write a checkpoint: {error}")))?;
             remove_all_but(&checkpoints, |other| other == step || spec.keep_steps.contains(&other));
             emit(Event::Checkpoint { run: run.clone(), step });
         }
@@ -340,7 +342,7 @@ fn remove_all_but(checkpoints: &Path, is_kept: impl Fn(u64) -> bool) {
 
 fn write_record(folder: &Path, run: &RunId, outcome: &str, micro_batch: usize, x: u64) {
     let record = folder.join(RECORD_JSON);
-    assert!(!record.exists(), "the run is over already");
+    assert!(!record.exists(), "the run has ended already");
     let part = folder.join("record.part");
     let text = format!(
         r#"{{"run":"{run}","outcome":{outcome},"steps":{STEPS},"micro_batch":{micro_batch},"x":{x}}}"#
@@ -358,7 +360,7 @@ fn append(path: &Path, line: &str) {
     let _ = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
 }
 
-/// A line of the sweep's book: a run was taken up.
+/// A line of the sweep's book: a run was started or resumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
     pub seed: u64,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use scalelaw_runner::holder::Holder;
-use scalelaw_runner::progress::Progress;
+use scalelaw_runner::folder::holder::Holder;
+use scalelaw_runner::launcher::progress::Progress;
 use scalelaw_schema::folder::LEASE;
 
 use crate::fixture::{

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use scalelaw_runner::launch::run_all;
-use scalelaw_runner::stop::Stop;
+use scalelaw_runner::launcher::run_all;
+use scalelaw_runner::launcher::stop::Stop;
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::folder::PLAN_JSON;
@@ -52,7 +52,7 @@ pub fn write_plan(sweep_dir: &Path, runs: &[RunSpec]) {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_named_with_the_mend() {
+fn a_folder_that_cannot_be_written_is_named_with_a_hint() {
     let dir = tempfile::tempdir().unwrap();
     let runs = runs(2);
     let order: Vec<&RunSpec> = runs.iter().collect();
@@ -65,7 +65,7 @@ fn a_folder_that_cannot_be_written_is_named_with_the_mend() {
     fs::set_permissions(&read_only, permissions).unwrap();
     // Root may write in a read-only folder, but not here.
     let system = Path::new("/sys/kernel");
-    for (sweep_dir, mend) in [(&*file, ""), (&read_only, "hint: make the folder writable"), (system, "hint")]
+    for (sweep_dir, hint) in [(&*file, ""), (&read_only, "hint: make the folder writable"), (system, "hint")]
     {
         let is_writable = fs::write(sweep_dir.join("probe"), "").is_ok();
         if is_writable || !sweep_dir.exists() {
@@ -74,14 +74,14 @@ fn a_folder_that_cannot_be_written_is_named_with_the_mend() {
         }
         let launch = launch_in(sweep_dir, worker("", 0));
         let error = run_all(&order, &launch, &Stop::new(), &mut |_| {}).unwrap_err().to_string();
-        assert!(error.contains(&sweep_dir.display().to_string()) && error.contains(mend), "{error}");
+        assert!(error.contains(&sweep_dir.display().to_string()) && error.contains(hint), "{error}");
     }
 }
 
 /// A file system of a megabyte, in a mount namespace of its own that ends with the launcher.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_ends_the_launch_with_its_path_and_mend_and_loses_no_run() {
+fn a_full_disk_ends_the_launch_with_its_path_and_a_hint_and_loses_no_run() {
     let dir = tempfile::tempdir().unwrap();
     let small = dir.path().join("small");
     fs::create_dir(&small).unwrap();

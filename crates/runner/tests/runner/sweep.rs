@@ -3,11 +3,11 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use scalelaw_runner::attempts::failed_attempts;
-use scalelaw_runner::folder::over;
-use scalelaw_runner::launch::{Launch, run_all};
-use scalelaw_runner::progress::{Counts, Next, Progress};
-use scalelaw_runner::stop::Stop;
+use scalelaw_runner::folder::attempts::failed_attempts;
+use scalelaw_runner::folder::ended_runs;
+use scalelaw_runner::launcher::progress::{Counts, Next, Progress};
+use scalelaw_runner::launcher::stop::Stop;
+use scalelaw_runner::launcher::{Launch, run_all};
 use scalelaw_schema::folder::{LEASE, LOG_TXT, RECORD_JSON, RUN_TOML};
 use scalelaw_schema::record::Failure;
 use scalelaw_schema::run::RunSpec;
@@ -37,12 +37,12 @@ fn runs_start_in_the_order_given_and_a_worker_takes_run_after_run() {
 }
 
 #[test]
-fn a_finished_sweep_starts_no_worker_and_a_diverged_run_is_over() {
+fn a_finished_sweep_starts_no_worker_and_a_diverged_run_has_ended() {
     let dir = tempfile::tempdir().unwrap();
     let runs = runs(3);
     let (summary, _) = run(&launch_in(dir.path(), worker("diverge", 0)), &runs);
     assert_eq!(summary.counts, Counts { finished: 2, diverged: 1, ..Counts::default() });
-    assert_eq!(over(dir.path()).unwrap().len(), 3);
+    assert_eq!(ended_runs(dir.path()).unwrap().len(), 3);
     let clock = Instant::now();
     let (summary, told) = run(&launch_in(dir.path(), worker("no-device", 0)), &runs);
     assert_eq!(summary.counts, Counts { finished: 2, diverged: 1, ..Counts::default() });
@@ -51,7 +51,7 @@ fn a_finished_sweep_starts_no_worker_and_a_diverged_run_is_over() {
 }
 
 #[test]
-fn an_interrupted_sweep_goes_on_from_its_checkpoints_and_an_interruption_is_no_attempt() {
+fn an_interrupted_sweep_resumes_from_its_checkpoints_and_an_interruption_is_no_attempt() {
     let dir = tempfile::tempdir().unwrap();
     let runs = runs(4);
     let stop = Stop::new();
@@ -59,8 +59,8 @@ fn an_interrupted_sweep_goes_on_from_its_checkpoints_and_an_interruption_is_no_a
     let order: Vec<&RunSpec> = runs.iter().collect();
     let mut told = Vec::new();
     let summary = run_all(&order, &launch, &stop, &mut |news| {
-        if matches!(news, Progress::Checkpoint { .. }) && !stop.is_asked() {
-            stop.ask();
+        if matches!(news, Progress::Checkpoint { .. }) && !stop.is_requested() {
+            stop.request();
         }
         told.push(news);
     })
@@ -79,7 +79,7 @@ fn an_interrupted_sweep_goes_on_from_its_checkpoints_and_an_interruption_is_no_a
 }
 
 #[test]
-fn a_second_wish_to_stop_kills_a_worker_that_does_not_hear_the_first() {
+fn a_second_stop_request_kills_a_worker_that_ignores_the_first() {
     let dir = tempfile::tempdir().unwrap();
     let runs = runs(2);
     let stop = Stop::new();
@@ -88,7 +88,7 @@ fn a_second_wish_to_stop_kills_a_worker_that_does_not_hear_the_first() {
     let launch = launch_in(dir.path(), worker("deaf", 1000));
     let summary = run_all(&order, &launch, &stop, &mut |news| {
         if matches!(news, Progress::Started { .. } | Progress::Stopping) {
-            stop.ask();
+            stop.request();
         }
     })
     .unwrap();
@@ -96,7 +96,7 @@ fn a_second_wish_to_stop_kills_a_worker_that_does_not_hear_the_first() {
 }
 
 #[test]
-fn want_of_memory_halves_the_micro_batch_until_it_fits_and_is_written_down() {
+fn lack_of_memory_halves_the_micro_batch_until_it_fits_and_is_written_down() {
     for mode in ["oom-above-2", "abort-above-2"] {
         let dir = tempfile::tempdir().unwrap();
         let runs = runs(2);
@@ -135,7 +135,7 @@ fn a_worker_above_the_memory_limit_is_replaced_between_runs() {
 }
 
 #[test]
-fn a_run_that_always_dies_is_given_up_with_its_last_words_and_stops_no_other() {
+fn a_run_that_always_dies_fails_with_its_last_words_and_stops_no_other() {
     for (mode, failure, words) in [
         ("die-at-25", Failure::WorkerDied, "the very last words"),
         ("panic-at-25", Failure::Error, "index out of bounds, say"),
@@ -156,7 +156,7 @@ fn a_run_that_always_dies_is_given_up_with_its_last_words_and_stops_no_other() {
             .map(|attempt| (attempt.failure, attempt.resume_step))
             .collect();
         assert_eq!(steps, [(failure, Some(20)); 3], "{mode}");
-        // Tried again by the next launch, and still not over.
+        // Tried again by the next launch, and finishes then.
         let (summary, _) = run(&launch_in(dir.path(), worker("", 0)), &runs);
         assert_eq!(summary.counts.finished, 4, "{mode}");
     }
@@ -197,7 +197,7 @@ fn a_foreign_run_toml_and_a_corrupt_record_are_refused_and_stop_no_other_run() {
     }
     assert_eq!(told.iter().filter(|news| matches!(news, Progress::Refused { .. })).count(), 2);
     assert_eq!(fs::read_to_string(folder_of(dir.path(), &runs[2]).join(RECORD_JSON)).unwrap(), "{\"run\":");
-    // Its lease was given back, so a mended run goes on at once.
+    // Its lease was given back, so a repaired run resumes at once.
     fs::remove_file(folder_of(dir.path(), &runs[0]).join(RUN_TOML)).unwrap();
     fs::remove_file(folder_of(dir.path(), &runs[2]).join(RECORD_JSON)).unwrap();
     let (summary, _) = run(&launch_in(dir.path(), worker("", 0)), &runs);
@@ -206,7 +206,8 @@ fn a_foreign_run_toml_and_a_corrupt_record_are_refused_and_stop_no_other_run() {
 
 #[test]
 fn status_reads_a_live_sweep_from_its_folders() {
-    use scalelaw_runner::status::{RunState, status};
+    use scalelaw_runner::folder::status::status;
+    use scalelaw_schema::status::RunState;
     let dir = tempfile::tempdir().unwrap();
     let runs = runs(4);
     crate::storage::write_plan(dir.path(), &runs);
@@ -214,13 +215,11 @@ fn status_reads_a_live_sweep_from_its_folders() {
     fs::write(folder_of(dir.path(), &runs[3]).join(RECORD_JSON), "").unwrap();
     run(&Launch { max_attempts: 1, ..launch_in(dir.path(), worker("die-at-25", 0)) }, &runs[..2]);
     let mut launcher = crate::fixture::launcher(dir.path(), 3, "", 30).spawn().unwrap();
-    // Seed 2 is taken up at step 20 and seed 3 at 0.
+    // Seed 2 resumes at step 20 and seed 3 starts at 0.
     wait_until("a loss of seed 3", Duration::from_secs(20), || {
         status(dir.path()).unwrap().runs[2].loss.is_some()
     });
     let found = status(dir.path()).unwrap();
-    let table = found.to_table();
-    println!("{table}");
     launcher.kill().unwrap();
     launcher.wait().unwrap();
     let pid = Some(launcher.id());
@@ -232,7 +231,6 @@ fn status_reads_a_live_sweep_from_its_folders() {
     assert_eq!(found.runs[1].failed_attempts, 1);
     assert_eq!((found.counts.finished, found.counts.running, found.counts.broken), (1, 2, 1));
     assert!(found.flops_done > 0.25 && found.flops_done < 0.75, "{}", found.flops_done);
-    assert!(table.lines().filter(|line| !line.starts_with("    ")).all(|line| line.chars().count() <= 80));
     if cfg!(unix) {
         let after = status(dir.path()).unwrap();
         assert_eq!((after.counts.failed, after.counts.paused), (1, 1), "the launcher is dead: {after:?}");

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use scalelaw_runner::attempts::failed_attempts;
+use scalelaw_runner::folder::attempts::failed_attempts;
+use scalelaw_runner::folder::holder::{LeaseState, inspect};
+use scalelaw_runner::folder::lease::{Leases, Take};
 use scalelaw_runner::folder::prepare;
-use scalelaw_runner::holder::{Sight, look};
-use scalelaw_runner::lease::{Leases, Take};
-use scalelaw_runner::train_one::{OneRun, train_one};
+use scalelaw_runner::worker::train_one::{OneRun, train_one};
 use scalelaw_schema::event::Event;
 use scalelaw_schema::record::{Failure, Outcome};
 
@@ -38,14 +38,14 @@ fn the_exit_code_tells_another_launcher_what_to_do() {
         );
         assert_eq!(found.exit_code(), 75);
         assert_eq!(failed_attempts(&folders[0]).unwrap().last().unwrap().micro_batch, micro_batch);
-        assert_eq!(look(&folders[0]), Sight::Free);
+        assert_eq!(inspect(&folders[0]), LeaseState::Free);
     }
-    for expected in [OneRun::Trained(Outcome::Finished), OneRun::AlreadyOver(Outcome::Finished)] {
+    for expected in [OneRun::Trained(Outcome::Finished), OneRun::AlreadyEnded(Outcome::Finished)] {
         let found = attempt(&folders[0], "oom-above-2");
         assert_eq!((found.exit_code(), found), (0, expected));
     }
     let diverged = Outcome::Diverged { step: 7 };
-    for expected in [OneRun::Trained(diverged.clone()), OneRun::AlreadyOver(diverged)] {
+    for expected in [OneRun::Trained(diverged.clone()), OneRun::AlreadyEnded(diverged)] {
         let found = attempt(&folders[1], "diverge");
         assert_eq!((found.exit_code(), found), (76, expected));
     }
@@ -61,7 +61,7 @@ fn a_run_in_other_hands_is_left_alone_and_a_panic_is_a_failed_attempt() {
     let leases = Leases::new(HEARTBEAT);
     let Take::Taken(lease) = leases.take(&folder, &mut None).unwrap() else { panic!("nobody has it") };
     let found = attempt(&folder, "");
-    assert!(matches!(&found, OneRun::Taken(Some(holder)) if holder.pid == std::process::id()), "{found:?}");
+    assert!(matches!(&found, OneRun::Held(Some(holder)) if holder.pid == std::process::id()), "{found:?}");
     assert_eq!(found.exit_code(), 75);
     drop(lease);
     let found = attempt(&folder, "panic-at-25");
@@ -72,7 +72,7 @@ fn a_run_in_other_hands_is_left_alone_and_a_panic_is_a_failed_attempt() {
 }
 
 #[test]
-fn an_interrupted_run_is_told_to_try_again_and_goes_on_where_it_was() {
+fn an_interrupted_run_asks_to_be_tried_again_and_resumes_from_its_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let run = run_spec(1);
     let folder = folder_of(dir.path(), &run);

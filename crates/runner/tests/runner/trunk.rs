@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use scalelaw_runner::attempts::failed_attempts;
-use scalelaw_runner::folder::{checkpoint_steps, over, prepare};
-use scalelaw_runner::launch::{Launch, run_all};
-use scalelaw_runner::progress::{Counts, Progress};
-use scalelaw_runner::stop::Stop;
-use scalelaw_runner::train_one::{OneRun, train_one};
-use scalelaw_runner::trunk::remove_unneeded;
+use scalelaw_runner::folder::attempts::failed_attempts;
+use scalelaw_runner::folder::trunk::remove_unneeded;
+use scalelaw_runner::folder::{checkpoint_steps, ended_runs, prepare};
+use scalelaw_runner::launcher::progress::{Counts, Progress};
+use scalelaw_runner::launcher::stop::Stop;
+use scalelaw_runner::launcher::{Launch, run_all};
+use scalelaw_runner::worker::train_one::{OneRun, train_one};
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run::{EarlyStop, RunSpec};
 
@@ -64,7 +64,7 @@ fn a_trunk_that_diverges_takes_the_branches_after_it_with_it_and_leaves_those_be
     let dir = tempfile::tempdir().unwrap();
     let runs = families(2);
     for launch in 0..2 {
-        let done = over(dir.path()).unwrap();
+        let done = ended_runs(dir.path()).unwrap();
         let left: Vec<RunSpec> = runs.iter().filter(|run| !done.contains_key(&run.id)).cloned().collect();
         let (summary, told) = run(&launch_in(dir.path(), worker("diverge-at-30", 0)), &left);
         if launch == 0 {
@@ -83,16 +83,18 @@ fn a_trunk_that_diverges_takes_the_branches_after_it_with_it_and_leaves_those_be
     }
     let others: Vec<RunSpec> = [0, 1, 2, 3, 5, 6].map(|idx: usize| runs[idx].clone()).to_vec();
     assert_all_ended_right(dir.path(), &others);
-    use scalelaw_runner::status::{RunState, status};
+    use scalelaw_runner::folder::status::status;
+    use scalelaw_schema::status::RunState;
     crate::storage::write_plan(dir.path(), &runs);
     let found = status(dir.path()).unwrap();
     assert_eq!((found.counts.finished, found.counts.diverged, found.counts.failed), (6, 1, 1));
     assert_eq!(found.runs[7].state, RunState::Failed);
-    assert!(found.to_table().contains("its trunk "), "{}", found.to_table());
+    let why = found.runs[7].last_failure.as_ref().unwrap();
+    assert!(why.starts_with("its trunk "), "{why}");
 }
 
 #[test]
-fn the_branches_of_a_trunk_that_is_given_up_fail_by_its_name_and_go_on_when_it_does() {
+fn the_branches_of_a_trunk_that_is_given_up_fail_by_its_name_and_resume_when_it_does() {
     let dir = tempfile::tempdir().unwrap();
     let runs = family(2, &[(20, 24), (25, 35), (40, 50)]);
     let (summary, _) = run(&launch_in(dir.path(), worker("die-at-25", 0)), &runs);
@@ -107,7 +109,7 @@ fn the_branches_of_a_trunk_that_is_given_up_fail_by_its_name_and_go_on_when_it_d
 }
 
 #[test]
-fn runs_that_go_on_from_each_other_take_every_step_of_the_trunk_once() {
+fn runs_that_branch_from_each_other_take_every_step_of_the_trunk_once() {
     let dir = tempfile::tempdir().unwrap();
     let runs = [chain(1), chain(3)].concat();
     let (summary, _) = run(&launch_in(dir.path(), worker("", 1)), &runs);
@@ -158,18 +160,18 @@ fn a_branch_without_a_trunk_says_so_at_once() {
 }
 
 #[test]
-fn an_interrupted_family_goes_on_with_the_bits_it_would_have_had() {
+fn an_interrupted_family_resumes_with_the_bits_it_would_have_had() {
     let dir = tempfile::tempdir().unwrap();
     let runs = families(2);
     // Stopped while trunks train, then while branches do.
     for at in [10, 30, 45] {
         let stop = Stop::new();
         let launch = launch_in(dir.path(), worker("", 3));
-        let done = over(dir.path()).unwrap();
+        let done = ended_runs(dir.path()).unwrap();
         let left: Vec<&RunSpec> = runs.iter().filter(|run| !done.contains_key(&run.id)).collect();
         let summary = run_all(&left, &launch, &stop, &mut |news| {
-            if matches!(news, Progress::Checkpoint { step, .. } if step >= at) && !stop.is_asked() {
-                stop.ask();
+            if matches!(news, Progress::Checkpoint { step, .. } if step >= at) && !stop.is_requested() {
+                stop.request();
             }
         })
         .unwrap();
@@ -192,11 +194,11 @@ fn two_launchers_share_trunks_and_branches() {
         assert!(told.contains("finished: 16, diverged: 0, stopped: 0, failed: 0"), "{told}");
     }
     assert_all_ended_right(dir.path(), &runs);
-    assert_eq!(book(dir.path()).len(), 16, "a run was taken up twice: {:?}", book(dir.path()));
+    assert_eq!(book(dir.path()).len(), 16, "a run was trained twice: {:?}", book(dir.path()));
 }
 
 #[test]
-fn another_launcher_is_told_to_come_back_for_a_branch_whose_trunk_is_not_so_far() {
+fn a_branch_whose_trunk_is_pending_asks_to_be_tried_again() {
     let dir = tempfile::tempdir().unwrap();
     let runs = family(1, &[(20, 24)]);
     let folders: Vec<_> = runs
@@ -212,30 +214,30 @@ fn another_launcher_is_told_to_come_back_for_a_branch_whose_trunk_is_not_so_far(
         let stop = AtomicBool::new(false);
         train_one(folder, HEARTBEAT, &stop, &mut |_| {}, |task, emit| train(task, emit, "", 0)).unwrap()
     };
-    assert_eq!((attempt(&folders[1]).exit_code(), attempt(&folders[1])), (75, OneRun::Waiting));
+    assert_eq!((attempt(&folders[1]).exit_code(), attempt(&folders[1])), (75, OneRun::TrunkPending));
     assert_eq!(attempt(&folders[0]), OneRun::Trained(Outcome::Finished));
     assert_eq!(attempt(&folders[1]), OneRun::Trained(Outcome::Finished));
     assert_all_ended_right(dir.path(), &runs);
 }
 
 #[test]
-fn a_hopeless_run_is_stopped_said_and_goes_on_where_the_rule_is_gone() {
+fn a_run_that_is_stopped_early_resumes_once_its_rule_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let rule = Some(EarlyStop { at: 0.5, margin: 0.1 });
     let plain = runs(3);
     let ruled: Vec<RunSpec> = plain.iter().map(|run| RunSpec { early_stop: rule, ..run.clone() }).collect();
     // Of one slot the first run has no peer yet and the others have it.
-    let launch = Launch { slots: 1, ..launch_in(dir.path(), worker("stop-above-bar", 0)) };
+    let launch = Launch { slots: 1, ..launch_in(dir.path(), worker("stop-above-threshold", 0)) };
     let (summary, _) = run(&launch, &ruled);
     assert_eq!(summary.counts, Counts { finished: 1, stopped: 2, ..Counts::default() });
-    use scalelaw_runner::status::{RunState, status};
+    use scalelaw_runner::folder::status::status;
+    use scalelaw_schema::status::RunState;
     crate::storage::write_plan(dir.path(), &ruled);
     let found = status(dir.path()).unwrap();
     assert_eq!((found.counts.finished, found.counts.stopped), (1, 2));
     assert_eq!(found.runs[1].state, RunState::Stopped { step: 30, why: "high".to_string() });
-    assert!(found.to_table().contains("2 stopped early"), "{}", found.to_table());
     let (summary, _) = run(&launch, &ruled);
-    assert_eq!(summary.counts.stopped, 2, "it is over as long as the rule stands");
+    assert_eq!(summary.counts.stopped, 2, "it has ended as long as it has its rule");
     let clock = std::time::Instant::now();
     let (summary, _) = run(&launch, &plain);
     assert_eq!(summary.counts, Counts { finished: 3, ..Counts::default() }, "{summary:?}");

@@ -1,5 +1,5 @@
-//! One run in this process, for other launchers (a batch system, a shell loop): the same contract as a worker's,
-//! told by an exit code.
+//! One run in this process, for other launchers (a batch system, a shell loop): the contract of a worker, with an exit
+//! code as the answer.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,40 +9,40 @@ use scalelaw_schema::event::Event;
 use scalelaw_schema::record::{Failure, Outcome};
 use scalelaw_schema::train_spec::Start;
 
-use crate::attempts::{self, batch_sequences, failed_attempts, next_micro_batch};
-use crate::early_stop::Peers;
+use super::attempt::{Attempted, Task, TrainFailure, attempt};
 use crate::error::RunnerError;
-use crate::folder::{ending, go_on_where_stopped, is_over, read_run, run_folders};
-use crate::holder::Holder;
-use crate::lease::{Leases, Take};
-use crate::serve::{Task, TrainFailure, failure_in, train_guarded};
-use crate::trunk::{self, Trunk};
+use crate::folder::attempts::{self, batch_sequences, failed_attempts, next_micro_batch};
+use crate::folder::early_stop::Peers;
+use crate::folder::holder::Holder;
+use crate::folder::lease::{Leases, Take};
+use crate::folder::trunk::{TrunkState, inspect_trunk};
+use crate::folder::{is_ended, read_ending, read_run, reopen_if_stopped, run_folders};
 
-/// What came of one run.
+/// Result of one attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OneRun {
     /// It was trained to its end.
     Trained(Outcome),
-    /// It was over before.
-    AlreadyOver(Outcome),
-    /// Someone else trains it.
-    Taken(Option<Holder>),
-    /// It branches off where its trunk has not come yet.
-    Waiting,
-    /// The attempt failed, and is written down in `attempts.jsonl` unless it was interrupted.
+    /// It had ended before.
+    AlreadyEnded(Outcome),
+    /// Another process trains it; `None` if its lease cannot be read.
+    Held(Option<Holder>),
+    /// Its trunk has not reached the step at which it branches off.
+    TrunkPending,
+    /// The attempt failed, and is recorded in `attempts.jsonl` unless it was interrupted.
     Failed(TrainFailure),
 }
 
 impl OneRun {
-    /// 0 over, 75 try again (out of memory, device lost, interrupted, trained by someone else, its trunk not so far),
-    /// 76 diverged (trying again is useless), 1 another failure.
+    /// 0: ended; 75: try again (out of memory, device lost, interrupted, trained by another process, its trunk
+    /// pending); 76: diverged, trying again is useless; 1: another failure.
     pub fn exit_code(&self) -> u8 {
         match self {
-            OneRun::Trained(outcome) | OneRun::AlreadyOver(outcome) => match outcome {
+            OneRun::Trained(outcome) | OneRun::AlreadyEnded(outcome) => match outcome {
                 Outcome::Finished | Outcome::Stopped { .. } => 0,
                 Outcome::Diverged { .. } => 76,
             },
-            OneRun::Taken(_) | OneRun::Waiting => 75,
+            OneRun::Held(_) | OneRun::TrunkPending => 75,
             OneRun::Failed(failed) => match failed.failure {
                 Failure::OutOfMemory | Failure::DeviceLost | Failure::Interrupted => 75,
                 Failure::WorkerDied | Failure::Error => 1,
@@ -52,13 +52,13 @@ impl OneRun {
 }
 
 /// Makes one attempt at the run in `folder`, which has its `run.toml`, under its lease. After an attempt that
-/// lacked memory the next one computes half as many sequences at once.
+/// ran out of memory the next one computes half as many sequences at once.
 ///
-/// `stop` asks the training to write a checkpoint and leave; it is also set here where the lease is lost.
-/// `train` is what [`crate::serve::serve`] takes.
+/// `stop` asks the training to write a checkpoint and return; it is also set here if the lease is lost.
+/// `train` is what [`super::serve::serve`] takes.
 ///
 /// # Errors
-/// `Io`, `ForeignRun`, `CorruptRecord`; nothing was trained then.
+/// `Disk`, `ForeignRun`, `CorruptRecord`; nothing was trained then.
 pub fn train_one(
     folder: &Path,
     heartbeat: Duration,
@@ -67,37 +67,37 @@ pub fn train_one(
     mut train: impl FnMut(&Task, &mut dyn FnMut(Event)) -> Result<Outcome, TrainFailure>,
 ) -> Result<OneRun, RunnerError> {
     let run = read_run(folder)?;
-    if let Some(ending) = ending(folder, &run.id)?
-        && is_over(&run, &ending.outcome)
+    if let Some(ending) = read_ending(folder, &run.id)?
+        && is_ended(&run, &ending.outcome)
     {
-        return Ok(OneRun::AlreadyOver(ending.outcome));
+        return Ok(OneRun::AlreadyEnded(ending.outcome));
     }
     let sweep_dir = folder.parent().unwrap_or(Path::new("."));
     let trunk = match &run.train.start {
         Start::Init => None,
         Start::Branch { parent, .. } => run_folders(sweep_dir)?.remove(parent),
     };
-    let trunk = trunk::look(&run, folder, trunk.as_deref())?;
-    if trunk == Trunk::Waiting {
-        return Ok(OneRun::Waiting);
+    let trunk = inspect_trunk(&run, folder, trunk.as_deref())?;
+    if trunk == TrunkState::Pending {
+        return Ok(OneRun::TrunkPending);
     }
-    let bar = match run.early_stop {
-        Some(_) => Peers::of(sweep_dir)?.bar(&run),
+    let threshold = match run.early_stop {
+        Some(_) => Peers::of(sweep_dir)?.threshold(&run),
         None => None,
     };
     let leases = Leases::new(heartbeat);
     let lease = match take_patiently(&leases, folder, stop)? {
         Take::Taken(lease) => lease,
-        Take::Held(holder) => return Ok(OneRun::Taken(holder)),
+        Take::Held(holder) => return Ok(OneRun::Held(holder)),
     };
-    go_on_where_stopped(folder, &run)?;
-    if let Trunk::Lost { why } = trunk {
-        attempts::append(folder, &attempts::now(Failure::Error, why.clone(), None, None))?;
+    reopen_if_stopped(folder, &run)?;
+    if let TrunkState::Lost { why } = trunk {
+        attempts::append(folder, &attempts::failed_now(Failure::Error, why.clone(), None, None))?;
         return Ok(OneRun::Failed(TrainFailure { failure: Failure::Error, why }));
     }
     let micro_batch = next_micro_batch(&failed_attempts(folder)?, batch_sequences(&run.train));
     let mut checkpoint_step = None;
-    let mut hear = |event: Event| {
+    let mut watch = |event: Event| {
         if lease.is_lost() {
             stop.store(true, Ordering::Relaxed);
         }
@@ -106,23 +106,23 @@ pub fn train_one(
         }
         emit(event);
     };
-    let task = Task { folder, micro_batch, bar: bar.as_ref(), stop };
-    let failed = match train_guarded(&task, &run.id, &mut hear, &mut train) {
-        Ok(Ok(outcome)) => {
+    let task = Task { folder, micro_batch, threshold: threshold.as_ref(), stop };
+    let failed = match attempt(&task, &run.id, &mut watch, &mut train) {
+        Attempted::Ended(outcome) => {
             lease.finish();
             return Ok(OneRun::Trained(outcome));
         }
-        Ok(Err(failed)) => failed,
-        Err(why) => TrainFailure { failure: failure_in(&why), why: format!("panicked: {why}") },
+        Attempted::Failed(failed) => failed,
+        Attempted::Panicked { why } => TrainFailure::from_panic(&why),
     };
     if failed.failure != Failure::Interrupted {
-        let attempt = attempts::now(failed.failure, failed.why.clone(), micro_batch, checkpoint_step);
+        let attempt = attempts::failed_now(failed.failure, failed.why.clone(), micro_batch, checkpoint_step);
         attempts::append(folder, &attempt)?;
     }
     Ok(OneRun::Failed(failed))
 }
 
-/// Waits where the holder may be dead, until that is certain.
+/// Waits if the holder may be dead, until that is certain.
 fn take_patiently(leases: &Leases, folder: &Path, stop: &AtomicBool) -> Result<Take, RunnerError> {
     let clock = Instant::now();
     let mut watch = None;

@@ -1,37 +1,30 @@
-//! `attempts.jsonl`: what went wrong in a run's folder so far, and what the next attempt learns from it.
+//! `attempts.jsonl`: the failed attempts of a run, and what the next one does differently.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::Path;
 
+use scalelaw_disk::DiskError;
 use scalelaw_schema::folder::ATTEMPTS_JSONL;
 use scalelaw_schema::record::{Attempt, Failure};
 use scalelaw_schema::train_spec::TrainSpec;
 
-use crate::error::RunnerError;
-
-/// The failed attempts of the run in `folder`, oldest first. A line torn by a crash is passed over.
+/// The failed attempts of the run in `folder`, oldest first. A line that a crash left incomplete is ignored.
 ///
 /// # Errors
-/// `Io` where the file is there and cannot be read.
-pub fn failed_attempts(folder: &Path) -> Result<Vec<Attempt>, RunnerError> {
-    let path = folder.join(ATTEMPTS_JSONL);
-    match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(RunnerError::io("read", &path)(error)),
-        Ok(text) => {
-            Ok(text.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
-        }
-    }
+/// The file exists and cannot be read.
+pub fn failed_attempts(folder: &Path) -> Result<Vec<Attempt>, DiskError> {
+    let text = scalelaw_disk::read(&folder.join(ATTEMPTS_JSONL))?.unwrap_or_default();
+    Ok(text.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
-/// Writes down a failed attempt that ends now.
+/// Records a failed attempt.
 ///
 /// # Errors
-/// `Io`.
-pub fn append(folder: &Path, attempt: &Attempt) -> Result<(), RunnerError> {
+/// The file cannot be read or written.
+pub fn append(folder: &Path, attempt: &Attempt) -> Result<(), DiskError> {
     let path = folder.join(ATTEMPTS_JSONL);
-    let is_torn = fs::read(&path).is_ok_and(|text| text.last().is_some_and(|&b| b != b'\n'));
+    let is_torn = scalelaw_disk::read(&path)?.is_some_and(|text| text.last().is_some_and(|&b| b != b'\n'));
     let start = if is_torn { "\n" } else { "" };
     let line = format!("{start}{}\n", serde_json::to_string(attempt).expect("an attempt is plain data"));
     OpenOptions::new()
@@ -39,11 +32,11 @@ pub fn append(folder: &Path, attempt: &Attempt) -> Result<(), RunnerError> {
         .append(true)
         .open(&path)
         .and_then(|mut file| file.write_all(line.as_bytes()))
-        .map_err(RunnerError::io("append to", &path))
+        .map_err(DiskError::at("append to", &path))
 }
 
 /// Sequences to compute at once in the next attempt of a run whose batch has `batch_sequences`: half of the
-/// least that did not fit into memory, at least 1; `None` (the trainer's own choice) where all fitted so far.
+/// smallest number that did not fit into memory, at least 1; `None` (the trainer's own choice) if none failed so.
 ///
 /// The gradient is the sum over micro-batches, so the mathematics is the same.
 pub fn next_micro_batch(attempts: &[Attempt], batch_sequences: usize) -> Option<usize> {
@@ -59,8 +52,8 @@ pub(crate) fn batch_sequences(train: &TrainSpec) -> usize {
     train.phases.iter().map(|phase| phase.batch_sequences).max().unwrap_or(1)
 }
 
-/// An attempt that failed just now.
-pub(crate) fn now(
+/// An attempt that fails now.
+pub(crate) fn failed_now(
     failure: Failure,
     why: String,
     micro_batch: Option<usize>,
@@ -77,8 +70,8 @@ mod tests {
     fn attempts_read_back_in_order_past_a_torn_line() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(failed_attempts(dir.path()).unwrap(), []);
-        let first = now(Failure::WorkerDied, "signal 9".to_string(), None, Some(40));
-        let second = now(Failure::OutOfMemory, "line\nfeed".to_string(), Some(4), None);
+        let first = failed_now(Failure::WorkerDied, "signal 9".to_string(), None, Some(40));
+        let second = failed_now(Failure::OutOfMemory, "line\nfeed".to_string(), Some(4), None);
         append(dir.path(), &first).unwrap();
         let path = dir.path().join(ATTEMPTS_JSONL);
         OpenOptions::new().append(true).open(path).unwrap().write_all(b"{\"ended\":\"20").unwrap();
@@ -88,8 +81,8 @@ mod tests {
 
     #[test]
     fn each_lack_of_memory_halves_the_micro_batch_down_to_one() {
-        let lacked = |micro_batch| now(Failure::OutOfMemory, String::new(), micro_batch, None);
-        let died = now(Failure::WorkerDied, String::new(), Some(2), None);
+        let lacked = |micro_batch| failed_now(Failure::OutOfMemory, String::new(), micro_batch, None);
+        let died = failed_now(Failure::WorkerDied, String::new(), Some(2), None);
         for (attempts, expected) in [
             (vec![], None),
             (vec![died.clone()], None),

@@ -1,14 +1,13 @@
 //! Who may write in a run's folder: the file `lease`, locked by its holder and holding its heartbeat.
 //!
-//! Two rules make one of them right wherever the other is not. The **lock** (`File::lock`) ends with its
-//! process, so on one machine a free lock means a dead holder, at once. Between machines a lock may not be
-//! seen (network file systems), so there the **heartbeat** decides: the text of the lease changes at every
-//! beat, and a lease whose text stood still for three beats, by the observer's own clock, is given up. No
-//! two machines' clocks are compared.
+//! There are two rules, and where one fails the other holds. The **lock** (`File::lock`) ends with its process, so
+//! on one machine a free lock means a dead holder, at once. Between machines (network file systems) a lock may not be
+//! visible, so there the **heartbeat** decides: the text of the lease changes with every beat, and a lease whose text
+//! has not changed for three beats, by the observer's own clock, is abandoned. No two machines' clocks are compared.
 //!
-//! A new lease is made by exclusive creation, which is atomic everywhere. An old one is claimed by writing
-//! to it and reading back after a moment that one's own text is still there; should two claim it at once
-//! all the same, the loser sees it at its next beat and stops ([`Lease::is_lost`]).
+//! A new lease is made by exclusive creation, which is atomic everywhere. An old one is claimed by writing to it and
+//! checking after a moment that one's own text is still there. If two claim it at once all the same, the loser notices
+//! at its next beat and stops ([`Lease::is_lost`]).
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -18,37 +17,37 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use scalelaw_disk::DiskError;
 use scalelaw_schema::folder::LEASE;
 
-use crate::error::RunnerError;
-use crate::holder::{
+use super::holder::{
     BEATS_UNTIL_STALE, Holder, is_dead, machine, parse, read_own, read_text, read_through, write_text,
 };
 
-/// Between two beats, unless a launcher says otherwise.
+/// Default time between two beats.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// Between writing a claim and reading it back: longer than a write takes to arrive at another machine's
-/// next open on the same server, and nothing beside a run's length.
+/// Time between writing a claim and reading it back: longer than a write takes until another machine of the same
+/// server sees it, and negligible beside the length of a run.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// What came of an attempt to take a lease.
+/// Result of an attempt to take a lease.
 #[derive(Debug)]
 pub enum Take {
     /// It is ours.
     Taken(Lease),
-    /// Someone else has it; unknown who, where the text cannot be read.
+    /// Another process has it; `None` if the text that says which cannot be read.
     Held(Option<Holder>),
 }
 
-/// What a patient observer remembers of a lease that it could not take.
+/// What an observer remembers of a lease that it could not take.
 #[derive(Debug, Clone)]
 pub struct Watch {
     text: String,
     since: Instant,
 }
 
-/// A lease in our hands. Dropped, it is given back for others to take up.
+/// A lease that this process holds. Dropped, it is given back.
 #[derive(Debug)]
 pub struct Lease {
     held: Arc<Held>,
@@ -68,7 +67,7 @@ pub struct Leases {
 #[derive(Debug)]
 struct Held {
     path: PathBuf,
-    /// Gone once the lease is given back: the heart must never write over a new holder's text.
+    /// `None` once the lease is given back: a beat must never overwrite the text of a new holder.
     file: Mutex<Option<File>>,
     holder: Holder,
     is_lost: AtomicBool,
@@ -83,38 +82,38 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Kept {
     leases: Vec<Arc<Held>>,
-    is_over: bool,
+    is_closed: bool,
 }
 
 impl Leases {
-    /// Starts the heart.
+    /// Starts the heartbeat thread.
     pub fn new(heartbeat: Duration) -> Leases {
         let shared = Arc::new(Shared::default());
         let thread = std::thread::spawn({
             let shared = Arc::clone(&shared);
-            move || beat_until_over(&shared, heartbeat)
+            move || beat_until_closed(&shared, heartbeat)
         });
         let host = sysinfo::System::host_name().unwrap_or_else(|| "unknown".to_string());
         Leases { shared, heartbeat, machine: machine(&host), host, thread: Some(thread) }
     }
 
-    /// Between two beats.
+    /// Time between two beats.
     pub fn heartbeat(&self) -> Duration {
         self.heartbeat
     }
 
-    /// Takes the lease of `folder`, which must exist, or says who has it. `watch` is the memory of earlier calls
-    /// for the same folder: a holder on another machine is given up only by who has watched it for a while.
+    /// Takes the lease of `folder`, which must exist, or says who has it. `watch` is what earlier calls for the same
+    /// folder remember: only who has watched a holder on another machine for three beats may take its lease.
     ///
     /// # Errors
-    /// `Io` where the file cannot be made or written.
-    pub fn take(&self, folder: &Path, watch: &mut Option<Watch>) -> Result<Take, RunnerError> {
+    /// The file cannot be created or written.
+    pub fn take(&self, folder: &Path, watch: &mut Option<Watch>) -> Result<Take, DiskError> {
         let path = folder.join(LEASE);
-        let taking = |source| RunnerError::io("take the lease", &path)(source);
+        let taking = |source| DiskError::at("take the lease", &path)(source);
         let holder = self.new_holder();
         match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
             Ok(mut file) => {
-                // Nobody else can have a reason to hold it for long: it is empty.
+                // Others lock it only to look: it is still empty.
                 if !lock_patiently(&file) {
                     return Ok(Take::Held(None));
                 }
@@ -125,7 +124,7 @@ impl Leases {
             Err(error) => return Err(taking(error)),
         }
         let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
-            // Its holder has just finished and taken it away; the caller looks again.
+            // Its holder has just finished and removed it; the caller tries again.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Take::Held(None)),
             file => file.map_err(taking)?,
         };
@@ -139,7 +138,7 @@ impl Leases {
         };
         let text = read_through(&mut file).map_err(taking)?;
         let old = parse(&text);
-        if !self.is_free(old.as_ref(), is_locked) && !self.stood_still(&text, old.as_ref(), watch) {
+        if !self.is_free(old.as_ref(), is_locked) && !self.has_not_changed(&text, old.as_ref(), watch) {
             return Ok(Take::Held(old));
         }
         write_text(&mut file, &holder).map_err(taking)?;
@@ -156,8 +155,8 @@ impl Leases {
         old.is_some_and(|old| old.released || is_dead(old, &self.machine, is_locked))
     }
 
-    /// Whether the lease has shown the same text for long enough, as far as `watch` remembers.
-    fn stood_still(&self, text: &str, old: Option<&Holder>, watch: &mut Option<Watch>) -> bool {
+    /// Whether the text has been the same for three beats, as far as `watch` remembers.
+    fn has_not_changed(&self, text: &str, old: Option<&Holder>, watch: &mut Option<Watch>) -> bool {
         let theirs = old.map_or(0.0, |old| old.heartbeat_seconds);
         let beat = self.heartbeat.max(Duration::try_from_secs_f64(theirs).unwrap_or_default());
         match watch {
@@ -196,7 +195,7 @@ impl Leases {
 
 impl Drop for Leases {
     fn drop(&mut self) {
-        lock(&self.shared.held).is_over = true;
+        lock(&self.shared.held).is_closed = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -205,17 +204,17 @@ impl Drop for Leases {
 }
 
 impl Lease {
-    /// Someone else has taken it over, or the folder is gone: whoever writes there for us must stop.
+    /// Another process has taken it over, or the folder is gone: the worker that writes there must stop.
     pub fn is_lost(&self) -> bool {
         self.held.is_lost.load(Ordering::Relaxed)
     }
 
-    /// Takes the file away: the run has its record, so nobody needs a lease again.
+    /// Removes the file: the run has its record, so nobody needs a lease any more.
     pub fn finish(self) {
         let held = Arc::clone(&self.held);
         drop(self);
         if !held.is_lost.load(Ordering::Relaxed) {
-            // One that stays behind is only litter.
+            // A file that stays behind does no harm.
             let _ = fs::remove_file(&held.path);
         }
     }
@@ -225,7 +224,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         lock(&self.all.held).leases.retain(|held| !Arc::ptr_eq(held, &self.held));
         self.held.write(Beat::Last);
-        // The lock goes with the file, here and now.
+        // Closing the file releases the lock.
         lock(&self.held.file).take();
     }
 }
@@ -236,8 +235,8 @@ enum Beat {
 }
 
 impl Held {
-    /// Writes a beat where the lease is still ours, and marks it lost where it is not. A beat that cannot be
-    /// written is one beat less; after three, others may take the run.
+    /// Writes a beat if the lease is still ours, and marks it lost if not. A beat that cannot be written is skipped;
+    /// after three, others may take the run.
     fn write(&self, beat: Beat) {
         let mut file = lock(&self.file);
         let Some(file) = file.as_mut() else { return };
@@ -256,17 +255,17 @@ impl Held {
     }
 }
 
-fn beat_until_over(shared: &Shared, heartbeat: Duration) {
+fn beat_until_closed(shared: &Shared, heartbeat: Duration) {
     let mut beat = 0;
     let mut kept = lock(&shared.held);
-    while !kept.is_over {
+    while !kept.is_closed {
         let (guard, _) = shared.changed.wait_timeout(kept, heartbeat).unwrap_or_else(PoisonError::into_inner);
         kept = guard;
-        if kept.is_over {
+        if kept.is_closed {
             return;
         }
         let leases = kept.leases.clone();
-        // Written without the list's lock: a slow file system must not stop the scheduler.
+        // Written without holding the lock of the list: a slow file system must not stop the scheduler.
         drop(kept);
         beat += 1;
         for held in leases {
@@ -276,7 +275,7 @@ fn beat_until_over(shared: &Shared, heartbeat: Duration) {
     }
 }
 
-/// Whether nobody else keeps the lock of a file that was made just now; others look only for an instant.
+/// Locks a file that was created just now; others hold its lock only for an instant, to inspect it.
 fn lock_patiently(file: &File) -> bool {
     for _ in 0..20 {
         match file.try_lock() {
@@ -295,7 +294,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::holder::{Sight, look};
+    use crate::folder::holder::{LeaseState, inspect};
 
     const BEAT: Duration = Duration::from_millis(50);
 
@@ -324,16 +323,18 @@ mod tests {
     fn a_lease_beats_while_it_is_held_and_is_free_once_dropped_or_finished() {
         let dir = tempfile::tempdir().unwrap();
         let (ours, theirs) = (Leases::new(BEAT), Leases::new(BEAT));
-        assert_eq!(look(dir.path()), Sight::Free);
+        assert_eq!(inspect(dir.path()), LeaseState::Free);
         let lease = taken(ours.take(dir.path(), &mut None).unwrap()).unwrap();
         let path = dir.path().join(LEASE);
         let first = read_text(&path).unwrap();
         std::thread::sleep(3 * BEAT);
         assert_ne!(read_text(&path).unwrap(), first, "it does not beat");
-        assert!(matches!(look(dir.path()), Sight::Held(Some(holder)) if holder.pid == std::process::id()));
+        assert!(
+            matches!(inspect(dir.path()), LeaseState::Held(Some(holder)) if holder.pid == std::process::id())
+        );
         assert!(taken(theirs.take(dir.path(), &mut None).unwrap()).is_none());
         drop(lease);
-        assert_eq!(look(dir.path()), Sight::Free);
+        assert_eq!(inspect(dir.path()), LeaseState::Free);
         let lease = taken(theirs.take(dir.path(), &mut None).unwrap()).expect("it was given back");
         assert!(taken(ours.take(dir.path(), &mut None).unwrap()).is_none());
         lease.finish();
@@ -347,7 +348,7 @@ mod tests {
         let dead = Holder { pid: 1, ..leases.new_holder() };
         write_text(&mut File::create(dir.path().join(LEASE)).unwrap(), &dead).unwrap();
         if cfg!(unix) {
-            assert_eq!(look(dir.path()), Sight::Abandoned(dead));
+            assert_eq!(inspect(dir.path()), LeaseState::Abandoned(dead));
             drop(taken(leases.take(dir.path(), &mut None).unwrap()).expect("its lock is free"));
         }
         File::create(dir.path().join(LEASE)).unwrap();

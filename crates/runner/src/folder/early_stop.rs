@@ -1,21 +1,22 @@
-//! What a run must not exceed half-way: the loss that the best finished run of the same budget had there.
+//! The loss that a run is compared with half-way: that of the best finished run of the same budget at that point.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use scalelaw_disk::DiskError;
 use scalelaw_schema::canonical::hash12;
-use scalelaw_schema::event::Bar;
+use scalelaw_schema::event::EarlyStopThreshold;
 use scalelaw_schema::folder::METRICS_JSONL;
 use scalelaw_schema::metrics::MetricsRow;
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::run_id::RunId;
 
-use crate::error::RunnerError;
-use crate::folder::{ending, read_run, run_folders};
+use super::ending::read_ending;
+use super::listing::run_folders;
+use super::run_toml::read_run;
 
-/// Finished runs by what makes their losses comparable.
+/// Finished runs, grouped by what makes their losses comparable.
 #[derive(Debug, Default)]
 pub struct Peers {
     finished: HashMap<String, Vec<Peer>>,
@@ -29,15 +30,14 @@ struct Peer {
 }
 
 impl Peers {
-    /// Those in a sweep's folder now. Folders that cannot be read are passed over: they are told elsewhere, and are
-    /// no measure for others.
+    /// Those in a sweep's folder now. Folders that cannot be read are ignored: they are reported elsewhere.
     ///
     /// # Errors
-    /// `Io` where the sweep's folder cannot be listed.
-    pub fn of(sweep_dir: &Path) -> Result<Peers, RunnerError> {
+    /// The sweep's folder cannot be listed.
+    pub fn of(sweep_dir: &Path) -> Result<Peers, DiskError> {
         let mut peers = Peers::default();
         for (id, folder) in run_folders(sweep_dir)? {
-            if let Ok(Some(found)) = ending(&folder, &id)
+            if let Ok(Some(found)) = read_ending(&folder, &id)
                 && let Ok(run) = read_run(&folder)
             {
                 peers.add(&run, &folder, &found.outcome);
@@ -46,7 +46,7 @@ impl Peers {
         Ok(peers)
     }
 
-    /// Takes in a run that has just ended; only a finished one is a measure.
+    /// Adds a run that has just ended; only a finished one counts.
     pub fn add(&mut self, run: &RunSpec, folder: &Path, outcome: &Outcome) {
         if *outcome != Outcome::Finished {
             return;
@@ -56,22 +56,22 @@ impl Peers {
         self.finished.entry(budget(run)).or_default().push(peer);
     }
 
-    /// The lowest loss among the peers where the rule of `run` looks; `None` where it has no rule or no peer. Of equal
-    /// ones the smaller id is told.
-    pub fn bar(&self, run: &RunSpec) -> Option<Bar> {
+    /// The lowest loss among the peers at the step of the rule of `run`; `None` if it has no rule or no peer. Of equal
+    /// losses that of the smaller id.
+    pub fn threshold(&self, run: &RunSpec) -> Option<EarlyStopThreshold> {
         let rule = run.early_stop?;
         let losses = self.finished.get(&budget(run))?.iter().filter(|peer| peer.run != run.id);
         losses
             .filter_map(|peer| {
                 let loss = rule.loss(&rows(&peer.folder), peer.total_steps)?;
-                Some(Bar { peer: peer.run.clone(), loss })
+                Some(EarlyStopThreshold { peer: peer.run.clone(), loss })
             })
             .min_by(|a, b| a.loss.total_cmp(&b.loss).then_with(|| a.peer.cmp(&b.peer)))
     }
 }
 
-/// What runs have in common whose losses can be compared at the same share of their steps: text, vocabulary and
-/// context, and the IsoFLOP budget, or where there is none the model and the number of tokens.
+/// What must be equal for losses to be compared at the same share of the steps: text, vocabulary and context, and
+/// the IsoFLOP budget or, if there is none, the model and the number of tokens.
 fn budget(run: &RunSpec) -> String {
     let train = &run.train;
     let shape = train.model.shape();
@@ -84,13 +84,14 @@ fn budget(run: &RunSpec) -> String {
 
 /// All rows that can be read.
 fn rows(folder: &Path) -> Vec<MetricsRow> {
-    let bytes = fs::read(folder.join(METRICS_JSONL)).unwrap_or_default();
+    let bytes = scalelaw_disk::read(&folder.join(METRICS_JSONL)).ok().flatten().unwrap_or_default();
     bytes.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::fs;
 
     use scalelaw_schema::metrics::TRAIN_LOSS;
     use scalelaw_schema::run::EarlyStop;
@@ -98,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::folder::prepare;
-    use crate::folder::tests::{new_run_folder, record_text, run_spec};
+    use crate::folder::testing::{new_run_folder, record_text, run_spec};
 
     fn with(change: impl Fn(&mut TrainSpec)) -> RunSpec {
         let mut run = run_spec(1);
@@ -126,10 +127,11 @@ mod tests {
     }
 
     #[test]
-    fn the_bar_is_the_lowest_loss_of_a_finished_run_of_the_same_budget_at_the_same_share_of_its_steps() {
+    fn the_threshold_is_the_lowest_loss_of_a_finished_run_of_the_same_budget_at_the_same_share_of_its_steps()
+    {
         let dir = tempfile::tempdir().unwrap();
         let run = with(|train| train.recipe.lr_peak = 0.5);
-        assert_eq!(Peers::of(dir.path()).unwrap().bar(&run), None);
+        assert_eq!(Peers::of(dir.path()).unwrap().threshold(&run), None);
         let over = r#"{"kind":"finished"}"#;
         let better = with(|train| train.seed = 2);
         finished(dir.path(), &better, over, 3.0);
@@ -148,10 +150,10 @@ mod tests {
         );
         finished(dir.path(), &with(|train| train.mixture.sources[0].tokens = "other".to_string()), over, 1.0);
         // At step 100 of 200, ten rows before the end; the window of ten steps holds one row.
-        let bar = Peers::of(dir.path()).unwrap().bar(&run).unwrap();
-        assert_eq!(bar.peer, better.id);
-        assert!((bar.loss - 3.1).abs() < 1e-12, "{bar:?}");
-        assert_eq!(Peers::of(dir.path()).unwrap().bar(&RunSpec { early_stop: None, ..run }), None);
+        let threshold = Peers::of(dir.path()).unwrap().threshold(&run).unwrap();
+        assert_eq!(threshold.peer, better.id);
+        assert!((threshold.loss - 3.1).abs() < 1e-12, "{threshold:?}");
+        assert_eq!(Peers::of(dir.path()).unwrap().threshold(&RunSpec { early_stop: None, ..run }), None);
     }
 
     #[test]
@@ -165,8 +167,8 @@ mod tests {
         finished(dir.path(), &of_budget(1e12, 400), r#"{"kind":"finished"}"#, 3.0);
         let peers = Peers::of(dir.path()).unwrap();
         // Its row 20 of 40; the window of twenty steps holds two rows.
-        let loss = peers.bar(&of_budget(1e12, 200)).unwrap().loss;
+        let loss = peers.threshold(&of_budget(1e12, 200)).unwrap().loss;
         assert!((loss - 3.205).abs() < 1e-12, "{loss}");
-        assert_eq!(peers.bar(&of_budget(2e12, 200)), None);
+        assert_eq!(peers.threshold(&of_budget(2e12, 200)), None);
     }
 }
