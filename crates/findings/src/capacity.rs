@@ -13,7 +13,7 @@ use scalelaw_schema::SCHEMA_VERSION;
 use serde::{Deserialize, Serialize};
 
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::quantile;
+use scalelaw_fit::stats::quantile;
 
 /// Bits of one person's attributes in the published biographies: gender 2, birth date 12·28·200, city 200,
 /// university 300, major 100, employer 263; the employer's city follows from the employer.

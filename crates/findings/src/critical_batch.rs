@@ -8,9 +8,9 @@ use scalelaw_schema::table::{LossRow, LossTable};
 use serde::{Deserialize, Serialize};
 
 use scalelaw_fit::conclusion::{FitStatus, Interval};
-use scalelaw_fit::linear::least_squares;
-use scalelaw_fit::quantile;
-use scalelaw_fit::spec::{FitSpec, LawChoice};
+use scalelaw_fit::stats::least_squares;
+use scalelaw_fit::stats::quantile;
+use scalelaw_fit::{FitSpec, LawChoice};
 
 /// Fewest batch sizes that reach a loss: the hyperbola has two numbers, and its errors need two more.
 const BATCHES_MIN: usize = 4;

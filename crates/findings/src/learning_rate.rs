@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::critical_batch::CriticalBatches;
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::linear::{LinearFit, least_squares};
-use scalelaw_fit::quantile;
+use scalelaw_fit::stats::quantile;
+use scalelaw_fit::stats::{LinearFit, least_squares};
 
 /// A rate whose ln loss lies more than this above the best one's is left out of the quadratic: farther away the loss
 /// rises more steeply on the side of large rates, and those runs would move the minimum. The neighbours of the best

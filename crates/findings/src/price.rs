@@ -37,7 +37,7 @@ impl Rates {
         let distance = |other: f64| (other / n).ln().abs();
         let [at_n, _] = *usable().min_by(|x, y| distance(x[0]).total_cmp(&distance(y[0])))?;
         let speeds: Vec<f64> = usable().filter(|[n, _]| *n == at_n).map(|[_, speed]| *speed).collect();
-        let flops_per_second = scalelaw_fit::quantile::median(&speeds)?;
+        let flops_per_second = scalelaw_fit::stats::quantile::median(&speeds)?;
         let seconds = flops / flops_per_second;
         let money = self.money_per_second.map(|rate| rate * seconds);
         let currency = money.and_then(|_| self.currency.clone());

@@ -1,10 +1,10 @@
 //! A fitted law as a surface: the loss at any N and D, and the band of its resamples there.
 
+use scalelaw_fit::ComputeModel;
+use scalelaw_fit::Point;
 use scalelaw_fit::conclusion::Fit;
-use scalelaw_fit::frontier::ComputeModel;
 use scalelaw_fit::laws::{ScalingLaw, Variable, law};
-use scalelaw_fit::quantile;
-use scalelaw_fit::row::Point;
+use scalelaw_fit::stats::quantile;
 
 /// Below this number of usable resamples there is no interval: its ends would be single resamples.
 pub const LEAST_RESAMPLES: usize = 40;

@@ -1,7 +1,7 @@
 //! Minimum viable investment: the least model, data and compute at which a skill's loss reaches a target with a given
 //! probability. Time and money follow from FLOPs, by whoever knows the machine.
 
-use scalelaw_fit::quantile;
+use scalelaw_fit::stats::quantile;
 use serde::{Deserialize, Serialize};
 
 use crate::price::Price;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use scalelaw_schema::table::ExcludedRow;
 use serde::{Deserialize, Serialize};
 
+pub use crate::stats::Interval;
+
 /// Everything concluded from one loss table. `fits[0]` is the chosen law.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Conclusion {
@@ -26,9 +28,9 @@ pub struct Conclusion {
     pub approach2: Option<Approach2>,
     /// How far the approaches differ, in words and numbers; empty where there is only one.
     pub disagreement: Vec<Disagreement>,
-    /// Things a person must know before using the numbers.
+    /// Caveats: what to know before using the numbers.
     pub warnings: Vec<String>,
-    /// Rows left out.
+    /// Excluded rows.
     pub excluded: Vec<ExcludedRow>,
     /// How the first law was chosen, with `--law auto` or `all`.
     #[serde(default)]
@@ -86,20 +88,8 @@ pub enum FitStatus {
     Stopped,
 }
 
-/// An interval with all that is needed to judge it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-    /// Level, such as 0.95.
-    pub level: f64,
-    /// Method in words: what was resampled and how the ends were taken.
-    pub method: String,
-    /// Resamples used.
-    pub resamples: usize,
-}
+/// Name of the interval of log10 N* at the largest budget, among those of a [`Frontier`].
+pub const LOG10_N: &str = "log10_n_at_largest_budget";
 
 /// `N*(C) = n_coefficient · C^a`, `D*(C) = d_coefficient · C^b`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,7 +102,7 @@ pub struct Frontier {
     pub n_coefficient: f64,
     /// D* at C = 1.
     pub d_coefficient: f64,
-    /// Intervals of `a`, `b` and of `log10_n_at_largest_budget`, by name.
+    /// Intervals of `a`, `b` and [`LOG10_N`], by name.
     pub intervals: BTreeMap<String, Interval>,
 }
 

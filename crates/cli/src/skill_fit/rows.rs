@@ -115,7 +115,7 @@ fn finished(collected: &Collected) -> impl Iterator<Item = &ResultRow> {
 fn at_chance(collected: &Collected, skill: &str) -> Option<String> {
     let scores = || finished(collected).filter_map(|row| row.skills.get(skill));
     let n_runs = scores().count();
-    let z = scalelaw_fit::quantile::normal(1.0 - 0.05 / n_runs.max(1) as f64);
+    let z = scalelaw_fit::stats::quantile::normal(1.0 - 0.05 / n_runs.max(1) as f64);
     let mut best: Option<f64> = None;
     for score in scores() {
         let (accuracy, chance) = (score.accuracy?, score.chance?);

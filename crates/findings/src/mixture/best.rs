@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::mixing_law::{MixingConclusion, MixingLaw, MixingParams};
 use crate::skills;
 use crate::skills::draws::Draws;
+use scalelaw_fit::FitError;
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::spec::FitError;
 
 const METHOD: &str = "residual bootstrap of the mixing laws";
 

@@ -14,10 +14,10 @@ use crate::skills::draws::Draws;
 use crate::skills::noise::SharedNoise;
 use crate::skills::surface::Surface;
 use crate::skills::{self, SkillSpec};
+use scalelaw_fit::ComputeModel;
+use scalelaw_fit::FitError;
+use scalelaw_fit::Rows;
 use scalelaw_fit::conclusion::{Frontier, Interval};
-use scalelaw_fit::frontier::ComputeModel;
-use scalelaw_fit::row::Rows;
-use scalelaw_fit::spec::FitError;
 
 /// N* of one skill against its fraction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -14,10 +14,10 @@ use super::mixing_fit::{Design, Theta, row};
 use crate::skills::draws::Draws;
 use crate::skills::noise::{self, SharedNoise};
 use crate::skills::{self, SkillSpec};
+use scalelaw_fit::FitError;
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::laws::MAX_PARAMS;
-use scalelaw_fit::quantile;
-use scalelaw_fit::spec::FitError;
+use scalelaw_fit::stats::linalg::MAX_PARAMS;
+use scalelaw_fit::stats::quantile;
 
 /// Most sources: c, k and a slope for all but one of them are the parameters that a fit can have.
 const MOST_SOURCES: usize = MAX_PARAMS - 1;

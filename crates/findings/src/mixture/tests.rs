@@ -7,8 +7,9 @@ use super::fraction::{AtFraction, against_fraction};
 use super::mixing_law::{MixtureRun, MixtureRuns, mixing_laws};
 use crate::skills::SkillSpec;
 use crate::skills::simulate::{SkillGrid, judged};
-use scalelaw_fit::bootstrap::stream;
-use scalelaw_fit::simulate::{KnownLaw, parse_law_with_params, standard_normal};
+use scalelaw_fit::stats::standard_normal;
+use scalelaw_fit::stats::stream;
+use scalelaw_fit::{KnownLaw, parse_law_with_params};
 
 const FRACTIONS: [f64; 5] = [0.05, 0.1, 0.2, 0.4, 0.8];
 

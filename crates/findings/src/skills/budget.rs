@@ -4,7 +4,7 @@ use scalelaw_schema::table::{LossRow, LossTable};
 
 use super::draws::Draws;
 use super::noise::{self, SharedNoise};
-use scalelaw_fit::isoflop;
+use scalelaw_fit::isoflop::{self, NoMinimum};
 
 const METHOD: &str = "wild bootstrap of the parabola, runs drawn jointly for all texts";
 
@@ -51,7 +51,7 @@ pub(crate) struct Curve {
 impl Curve {
     /// # Errors
     /// Why there is no parabola.
-    pub fn of(rows: &[&LossRow], budget: &Budget, noise: &SharedNoise) -> Result<Self, String> {
+    pub fn of(rows: &[&LossRow], budget: &Budget, noise: &SharedNoise) -> Result<Self, NoMinimum> {
         let pairs: Vec<(f64, f64)> = rows.iter().map(|row| (row.n.ln(), row.loss.ln())).collect();
         let n_sizes = isoflop::size_means(&pairs).0.len();
         let parabola = isoflop::parabola(&pairs, n_sizes)?;

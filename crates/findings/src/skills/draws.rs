@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::quantile;
+use scalelaw_fit::stats::quantile;
 
 /// Fewer draws do not show the ends of an interval.
 pub(crate) const LEAST_DRAWS: usize = 100;
@@ -147,8 +147,8 @@ fn satterthwaite(drawn: &[f64], gaussians: &Gaussians) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scalelaw_fit::bootstrap::stream;
-    use scalelaw_fit::simulate::standard_normal;
+    use scalelaw_fit::stats::standard_normal;
+    use scalelaw_fit::stats::stream;
 
     fn normal(mean: f64, sd: f64, df: f64) -> Draws {
         let mut rng = stream(3, 0);

@@ -7,15 +7,16 @@ use super::conclusion::{Approach, Edge, JudgedText, SkillOptimum};
 use super::draws::Draws;
 use super::noise::SharedNoise;
 use super::surface::Surface;
+use scalelaw_fit::FitError;
 use scalelaw_fit::conclusion::Interval;
+use scalelaw_fit::isoflop::NoMinimum;
 use scalelaw_fit::laws::ScalingLaw;
-use scalelaw_fit::spec::FitError;
 
 /// One text with its fits.
 pub(crate) struct Judge {
     pub surface: Result<Surface, FitError>,
     /// One for each budget; why there is none where there is none.
-    curves: Vec<Result<Curve, String>>,
+    curves: Vec<Result<Curve, NoMinimum>>,
 }
 
 impl Judge {
@@ -90,9 +91,9 @@ impl Judge {
 }
 
 /// The optimum of a budget's parabola.
-pub(crate) fn optimum_of(budget: &Budget, curve: &Result<Curve, String>, level: f64) -> SkillOptimum {
+pub(crate) fn optimum_of(budget: &Budget, curve: &Result<Curve, NoMinimum>, level: f64) -> SkillOptimum {
     match curve {
-        Err(why) => SkillOptimum { why_none: Some(why.clone()), ..absent(budget) },
+        Err(why) => SkillOptimum { why_none: Some(why.to_string()), ..absent(budget) },
         Ok(curve) => {
             let loss = |ln_n: f64| budget::value(&curve.parabola, ln_n).exp();
             let found = optimum(budget, &curve.best, &loss, level);

@@ -128,10 +128,9 @@ mod tests {
     #[test]
     fn a_label_needs_its_interval_and_no_contradiction() {
         let draws = |estimate: f64| {
-            let mut rng = scalelaw_fit::bootstrap::stream(1, 0);
-            let drawn: Vec<f64> = (0..2000)
-                .map(|_| estimate + 0.1 * scalelaw_fit::simulate::standard_normal(&mut rng))
-                .collect();
+            let mut rng = scalelaw_fit::stats::stream(1, 0);
+            let drawn: Vec<f64> =
+                (0..2000).map(|_| estimate + 0.1 * scalelaw_fit::stats::standard_normal(&mut rng)).collect();
             Draws::new(estimate, drawn, 30.0, &std::sync::Arc::default(), "by hand")
         };
         let against = Residual {

@@ -9,10 +9,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::skills;
-use scalelaw_fit::bootstrap::stream;
+use scalelaw_fit::FitError;
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::quantile;
-use scalelaw_fit::spec::FitError;
+use scalelaw_fit::stats::quantile;
+use scalelaw_fit::stats::stream;
 
 /// Two parameters, and at least two runs to show that they are not a coincidence.
 const LEAST_RUNS: usize = 4;
@@ -228,7 +228,7 @@ fn descend(points: &[LinkPoint], chance: f64, start: [f64; 2], cost: &dyn Fn([f6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scalelaw_fit::simulate::standard_normal;
+    use scalelaw_fit::stats::standard_normal;
 
     fn known(noise: f64, seed: u64) -> Vec<LinkPoint> {
         let mut rng = stream(seed, 0);

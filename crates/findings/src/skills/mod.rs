@@ -44,8 +44,8 @@ use label::Evidence;
 use noise::SharedNoise;
 use pair::Pair;
 pub use power_text::render_labels;
+use scalelaw_fit::FitError;
 use scalelaw_fit::laws::{self, ScalingLaw};
-use scalelaw_fit::spec::FitError;
 pub use text::render;
 
 /// How skills are fitted.
@@ -139,7 +139,7 @@ pub fn rule(level: f64) -> String {
 }
 
 pub(crate) fn refuse<T>(why: &str, settle: &str) -> Result<T, FitError> {
-    scalelaw_fit::identify::refuse(why.to_owned(), vec![settle.to_owned()])
+    Err(FitError::refused(why, &[settle]))
 }
 
 /// The law that `spec` names.

@@ -13,8 +13,8 @@ use rayon::prelude::*;
 use scalelaw_schema::table::{LossRow, LossTable};
 
 use super::draws::Gaussians;
-use scalelaw_fit::bootstrap::stream;
-use scalelaw_fit::simulate::standard_normal;
+use scalelaw_fit::stats::standard_normal;
+use scalelaw_fit::stats::stream;
 
 /// Numbers of the standard normal, one for each draw and run.
 pub(crate) struct SharedNoise {

@@ -10,11 +10,11 @@ use super::judge::Judge;
 use super::noise::SharedNoise;
 use super::pair::Pair;
 use super::simulate::judged;
+use scalelaw_fit::FitError;
+use scalelaw_fit::KnownLaw;
+use scalelaw_fit::Point;
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::quantile;
-use scalelaw_fit::row::Point;
-use scalelaw_fit::simulate::KnownLaw;
-use scalelaw_fit::spec::FitError;
+use scalelaw_fit::stats::quantile;
 
 /// A skill and an aggregate whose laws are assumed.
 #[derive(Clone)]

@@ -3,10 +3,11 @@
 use rand_chacha::ChaCha8Rng;
 use scalelaw_schema::table::{LossRow, LossTable};
 
-use scalelaw_fit::bootstrap::stream;
-use scalelaw_fit::frontier::ComputeModel;
-use scalelaw_fit::row::Point;
-use scalelaw_fit::simulate::{KnownLaw, standard_normal};
+use scalelaw_fit::ComputeModel;
+use scalelaw_fit::KnownLaw;
+use scalelaw_fit::Point;
+use scalelaw_fit::stats::standard_normal;
+use scalelaw_fit::stats::stream;
 
 /// A grid of budgets, sizes and seeds with `C = 6·N·D`.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,18 +9,16 @@ use scalelaw_schema::table::LossTable;
 use super::budget::Budget;
 use super::draws::{Draws, Gaussians};
 use super::noise::{self, SharedNoise};
+use scalelaw_fit::ComputeModel;
+use scalelaw_fit::FitError;
+use scalelaw_fit::Objective;
+use scalelaw_fit::Rows;
+use scalelaw_fit::ScalingLaw;
+use scalelaw_fit::conclusion::LOG10_N;
 use scalelaw_fit::conclusion::{Diagnostics, Fit, Frontier};
-use scalelaw_fit::frontier::ComputeModel;
-use scalelaw_fit::identify;
-use scalelaw_fit::interval::LOG10_N;
-use scalelaw_fit::laws::{MAX_PARAMS, ScalingLaw};
-use scalelaw_fit::minimise::{Minimum, Problem};
-use scalelaw_fit::objective::Objective;
-use scalelaw_fit::one_law;
-use scalelaw_fit::profile;
-use scalelaw_fit::row::Rows;
-use scalelaw_fit::search;
-use scalelaw_fit::spec::FitError;
+use scalelaw_fit::law_fit;
+use scalelaw_fit::search::{self, Minimum, Problem};
+use scalelaw_fit::stats::linalg::{self, MAX_PARAMS};
 
 const METHOD: &str = "wild bootstrap of the law, runs drawn jointly for all texts";
 
@@ -50,17 +48,14 @@ impl Surface {
         level: f64,
     ) -> Result<Self, FitError> {
         let rows = Rows::of(table);
-        identify::check(law, &rows)?;
-        let found = search::search(law, &rows, Objective::LogMse).and_then(|squares| {
-            let objective = profile::efficient(law, &rows, &squares.theta)?;
+        law_fit::check(law, &rows)?;
+        let found = search::minimum(law, &rows, Objective::LogMse).and_then(|squares| {
+            let objective = search::robust_objective(law, &rows, &squares.theta)?;
             let minimum = Problem::new(law, &rows, objective).minimise(&squares.theta);
             minimum.value.is_finite().then_some((objective, minimum))
         });
         let Some((objective, minimum)) = found else {
-            return identify::refuse(
-                format!("no parameters of `{}` come near the losses", law.name()),
-                vec!["check the columns of N, D, C and loss".into()],
-            );
+            return Err(FitError::no_minimum(law.name()));
         };
         let places = noise.places(&table.rows);
         let drawn = drawn(&Problem::new(law, &rows, objective), &minimum.theta, &places, noise);
@@ -112,8 +107,8 @@ impl Surface {
             let found = of.and_then(|draws| draws.within(0.0, f64::INFINITY).interval(level));
             intervals.extend(found.map(|interval| ((*name).to_owned(), interval)));
         }
-        let (status, notes) = one_law::status(problem, minimum);
-        let residuals = one_law::residuals(self.law, &self.params, table);
+        let (status, notes) = law_fit::status(problem, minimum);
+        let residuals = law_fit::residuals(self.law, &self.params, table);
         let square: f64 = residuals.iter().map(|row| row.residual * row.residual).sum();
         let mut order: Vec<usize> = (0..names.len()).collect();
         order.sort_by_key(|&idx| names[idx]);
@@ -127,7 +122,7 @@ impl Surface {
                 .filter(|(_, value)| value.is_finite())
                 .collect(),
             intervals,
-            optimum: self.frontier(one_law::largest_budget(table).ln(), level),
+            optimum: self.frontier(law_fit::largest_budget(table).ln(), level),
             rms_log_residual: (square / residuals.len().max(1) as f64).sqrt(),
             residuals,
             diagnostics: Some(Diagnostics {
@@ -184,14 +179,7 @@ fn drawn(problem: &Problem, theta: &[f64], places: &[usize], noise: &SharedNoise
             for (row, ln_loss) in shaken.ln_loss.iter_mut().enumerate() {
                 *ln_loss = fitted[row] + draw[places[row]] * errors[row];
             }
-            let problem = Problem {
-                rows: &shaken,
-                low: problem.low.clone(),
-                high: problem.high.clone(),
-                pull: None,
-                ..*problem
-            };
-            let refit = problem.minimise(theta);
+            let refit = problem.on(&shaken).minimise(theta);
             let params = law.params(&refit.theta, &rows.centre);
             (refit.value.is_finite() && params.iter().all(|x| x.is_finite())).then_some(params)
         })
@@ -215,24 +203,13 @@ fn leverages(problem: &Problem, theta: &[f64]) -> Vec<f64> {
         .collect();
     let mut information = [[0.0; MAX_PARAMS]; MAX_PARAMS];
     for slope in &slopes {
-        for i in 0..free.len() {
-            for j in 0..free.len() {
-                information[i][j] += slope[i] * slope[j];
-            }
-        }
+        linalg::add_outer(&mut information, slope, 1.0);
     }
-    let Some(inverse) = profile::inverse(&information, free.len()) else {
+    let Some(inverse) = linalg::inverse(&information, free.len()) else {
         // Two parameters that cannot be told apart: the mean leverage is still known.
         return vec![(free.len() as f64 / slopes.len().max(1) as f64).min(1.0); slopes.len()];
     };
-    slopes
-        .iter()
-        .map(|slope| {
-            (0..free.len())
-                .map(|i| (0..free.len()).map(|j| slope[i] * inverse[i][j] * slope[j]).sum::<f64>())
-                .sum()
-        })
-        .collect()
+    slopes.iter().map(|slope| linalg::quadratic_form(&inverse, slope)).collect()
 }
 
 fn empty_fit(law: &dyn ScalingLaw, objective: Objective, minimum: &Minimum) -> Fit {

@@ -5,7 +5,7 @@ use scalelaw_schema::table::LossTable;
 use super::conclusion::{Approach, Bound, Edge, Label, SkillConclusion};
 use super::simulate::{SkillGrid, judged, ln_optimum};
 use super::*;
-use scalelaw_fit::simulate::{KnownLaw, parse_law_with_params};
+use scalelaw_fit::{KnownLaw, parse_law_with_params};
 
 fn law(text: &str) -> KnownLaw {
     parse_law_with_params(text).unwrap()

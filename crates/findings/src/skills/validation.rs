@@ -19,8 +19,8 @@ use super::judge::{Judge, edge};
 use super::noise::SharedNoise;
 use super::regret::regret;
 use super::surface::Surface;
+use scalelaw_fit::FitError;
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::spec::FitError;
 
 /// A mixture of validation sets with its name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

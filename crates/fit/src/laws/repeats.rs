@@ -1,9 +1,10 @@
 //! The data-constrained law: tokens read again are worth less, and so are parameters beyond what the
 //! distinct tokens can use.
 
-use super::{Axis, ScalingLaw, Square, Variable, derivatives_by_jets, exponent};
-use crate::jet::{Jet, Scalar};
+use super::jet::{Jet, Scalar};
+use super::law::{Axis, ScalingLaw, Variable, derivatives_by_jets, exponent};
 use crate::row::Point;
+use crate::stats::linalg::Square;
 
 /// `L = E + A/N'^alpha + B/D'^alpha` with
 /// `D' = U·(1 + r_d·(1 − exp(−(D/U − 1)/r_d)))`, U being the distinct tokens, and

@@ -1,8 +1,9 @@
 //! The six-parameter law, Chinchilla's with a power around the sum.
 
-use super::{Axis, Link, ScalingLaw, Square, TradeOff, Variable, derivatives_by_jets, floor};
-use crate::jet::{Jet, Scalar};
+use super::jet::{Jet, Scalar};
+use super::law::{Axis, Link, ScalingLaw, TradeOff, Variable, derivatives_by_jets, floor};
 use crate::row::Point;
+use crate::stats::linalg::Square;
 
 /// `L = E + (A/N^alpha + B/D^beta)^gamma`.
 pub struct Six;

@@ -7,15 +7,14 @@ use rayon::prelude::*;
 use scalelaw_schema::table::LossTable;
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::stream;
-use crate::conclusion::{Conclusion, Interval};
+use super::simulate::KnownLaw;
+use crate::conclusion::{Conclusion, LOG10_N};
+use crate::error::FitError;
 use crate::frontier::ComputeModel;
-use crate::interval::LOG10_N;
-use crate::one_law;
-use crate::quantile;
+use crate::law_fit;
 use crate::row::{Point, Rows};
-use crate::simulate::{KnownLaw, standard_normal};
-use crate::spec::{FitError, FitSpec};
+use crate::spec::FitSpec;
+use crate::stats::{Interval, quantile, standard_normal, stream};
 
 /// The intervals to expect of a design.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,7 +61,7 @@ pub struct Expected {
 /// # Errors
 /// What is wrong with `spec`; a refusal of every draw is no error but `refused = 1`.
 pub fn power(design: &LossTable, truth: &KnownLaw, draws: usize, spec: &FitSpec) -> Result<Power, FitError> {
-    crate::check_spec(spec)?;
+    spec.check()?;
     let results: Vec<Result<Conclusion, FitError>> = (0..draws)
         .into_par_iter()
         .map(|draw| {
@@ -72,7 +71,7 @@ pub fn power(design: &LossTable, truth: &KnownLaw, draws: usize, spec: &FitSpec)
                 let loss = truth.law.loss(&truth.params, &Point::of(row));
                 row.loss = loss * (truth.noise * standard_normal(&mut rng)).exp();
             }
-            crate::fit(&table, &FitSpec { holdout_compute: None, ..spec.clone() })
+            law_fit::fit(&table, &FitSpec { holdout_compute: None, ..spec.clone() })
         })
         .collect();
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
@@ -143,7 +142,7 @@ fn truths(design: &LossTable, truth: &KnownLaw, spec: &FitSpec) -> BTreeMap<Stri
     let names = truth.law.param_names().iter().map(|name| (*name).to_owned());
     let mut truths: BTreeMap<String, f64> = names.zip(truth.params.iter().copied()).collect();
     let compute = ComputeModel::of(&Rows::of(design));
-    let largest = one_law::largest_budget(design).ln();
+    let largest = law_fit::largest_budget(design).ln();
     let trade_off = truth.law.trade_off(&truth.params);
     if let Some((a, ln_n)) = trade_off.and_then(|law| compute.optimum(&law, largest)) {
         truths.insert("a".into(), a);
@@ -152,7 +151,7 @@ fn truths(design: &LossTable, truth: &KnownLaw, spec: &FitSpec) -> BTreeMap<Stri
     }
     let optimum_at = |ln_c: f64| trade_off.and_then(|law| compute.optimum(&law, ln_c));
     for (idx, at) in spec.predict.iter().enumerate() {
-        let loss = truth.law.loss(&truth.params, &one_law::point_of(*at, &compute, &optimum_at));
+        let loss = truth.law.loss(&truth.params, &law_fit::point_of(*at, &compute, &optimum_at));
         truths.insert(loss_name(idx), loss);
     }
     truths
@@ -162,7 +161,7 @@ fn truths(design: &LossTable, truth: &KnownLaw, spec: &FitSpec) -> BTreeMap<Stri
 mod tests {
     use super::*;
     use crate::spec::PredictAt;
-    use crate::whatever::isoflop_sweep;
+    use crate::testing::isoflop_sweep;
 
     const LAW: &str = "chinchilla:E=1.8,A=480,B=2100,alpha=0.35,beta=0.37,noise=0.01";
 

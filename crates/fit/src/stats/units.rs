@@ -1,12 +1,10 @@
-//! Resamples clusters of rows (rows where no cluster is named) within their budget, and refits each.
+//! What is resampled together: clusters of rows (rows where no cluster is named) within their budget.
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
-use scalelaw_schema::table::LossTable;
 use std::collections::BTreeMap;
 
-use crate::minimise::Problem;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use scalelaw_schema::table::LossTable;
 
 /// What is drawn together, and from which stratum.
 #[derive(Debug, Clone)]
@@ -53,7 +51,7 @@ impl Units {
     }
 
     /// Number of units.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.strata.iter().map(Vec::len).sum()
     }
 
@@ -80,35 +78,4 @@ impl Units {
         }
         counts
     }
-}
-
-/// Theta of every resample, each refitted to its own minimum; resamples without one are left out.
-///
-/// Starts from the whole table's minimum: that the refits arrive where a search from nothing does is a
-/// test (`refits_from_the_minimum_equal_searches_from_nothing`).
-pub fn refits(problem: &Problem, theta: &[f64], units: &Units, n: usize, seed: u64) -> Vec<Vec<f64>> {
-    (0..n)
-        .into_par_iter()
-        .map(|resample| {
-            let mut rng = stream(seed, resample as u64);
-            let rows = problem.rows.counted(&units.draw(&mut rng));
-            let refit = Problem {
-                rows: &rows,
-                low: problem.low.clone(),
-                high: problem.high.clone(),
-                pull: None,
-                ..*problem
-            }
-            .minimise(theta);
-            refit.value.is_finite().then_some(refit.theta)
-        })
-        .flatten()
-        .collect()
-}
-
-/// An independent stream of random numbers for each draw, so that the order of threads is nothing.
-pub fn stream(seed: u64, idx: u64) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(idx);
-    rng
 }

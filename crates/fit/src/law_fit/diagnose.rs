@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 
 use scalelaw_schema::table::LossTable;
 
+use super::evidence::Intervals;
+use super::profile::Profiler;
+use super::seed_noise::SeedNoise;
 use crate::conclusion::{Diagnostics, RowInfluence};
 use crate::frontier::ComputeModel;
-use crate::interval::Intervals;
-use crate::laws::{MAX_PARAMS, ScalingLaw, Square};
-use crate::minimise::{Minimum, Problem};
-use crate::noise::SeedNoise;
+use crate::laws::ScalingLaw;
 use crate::objective::Objective;
-use crate::profile::{self, Profiler};
 use crate::row::Rows;
+use crate::search::{Minimum, Problem};
+use crate::stats::linalg::{self, MAX_PARAMS, Square, ZERO};
 
 /// A finished fit.
 pub(crate) struct Subject<'a> {
@@ -42,7 +43,7 @@ pub(crate) fn diagnose(subject: &Subject) -> Diagnostics {
     let p = theta.len();
     let squares = Problem::new(law, rows, Objective::LogMse);
     let (sum, information) = squares.gauss_newton(theta);
-    let inverse = profile::inverse(&information, p);
+    let inverse = linalg::inverse(&information, p);
     let mut found = Diagnostics {
         compute_k: Some(subject.compute.ln_k.exp()).filter(|k| k.is_finite()),
         compute_kappa: Some(subject.compute.kappa),
@@ -68,37 +69,11 @@ fn condition(information: &Square, p: usize) -> Option<f64> {
             scaled[i][j] = information[i][j] / (information[i][i] * information[j][j]).sqrt();
         }
     }
-    let eigen = eigenvalues(scaled, p);
+    let eigen = linalg::eigenvalues(scaled, p);
     let largest = eigen.iter().copied().fold(0.0, f64::max);
     let smallest = eigen.iter().copied().fold(f64::INFINITY, f64::min);
     let condition = largest / smallest;
     (condition.is_finite() && condition > 0.0).then_some(condition)
-}
-
-/// Eigenvalues of a symmetric matrix by Jacobi's rotations.
-fn eigenvalues(mut m: Square, p: usize) -> Vec<f64> {
-    for _ in 0..60 {
-        for i in 0..p {
-            for j in 0..i {
-                if m[i][j].abs() < 1e-300 {
-                    continue;
-                }
-                let angle = 0.5 * (2.0 * m[i][j]).atan2(m[i][i] - m[j][j]);
-                let (sin, cos) = angle.sin_cos();
-                for k in 0..p {
-                    let (x, y) = (m[i][k], m[j][k]);
-                    m[i][k] = cos * x + sin * y;
-                    m[j][k] = cos * y - sin * x;
-                }
-                for k in 0..p {
-                    let (x, y) = (m[k][i], m[k][j]);
-                    m[k][i] = cos * x + sin * y;
-                    m[k][j] = cos * y - sin * x;
-                }
-            }
-        }
-    }
-    (0..p).map(|i| m[i][i]).collect()
 }
 
 /// Correlations of the floor with each exponent and among exponents.
@@ -138,22 +113,13 @@ fn influences(subject: &Subject, inverse: Option<&Square>) -> Vec<RowInfluence> 
     let problem = Problem::new(law, rows, subject.objective);
     (0..rows.len())
         .map(|row| {
-            let (mut grad, mut hess) = ([0.0; MAX_PARAMS], [[0.0; MAX_PARAMS]; MAX_PARAMS]);
+            let (mut grad, mut hess) = ([0.0; MAX_PARAMS], ZERO);
             law.derivatives(&minimum.theta, &rows.points[row], &mut grad, &mut hess);
-            let leverage = inverse.map_or(1.0, |inverse| {
-                (0..p).map(|i| (0..p).map(|j| grad[i] * inverse[i][j] * grad[j]).sum::<f64>()).sum()
-            });
+            let leverage = inverse.map_or(1.0, |inverse| linalg::quadratic_form(inverse, &grad[..p]));
             let mut counts = vec![1; rows.len()];
             counts[row] = 0;
             let without = rows.counted(&counts);
-            let refit = Problem {
-                rows: &without,
-                low: problem.low.clone(),
-                high: problem.high.clone(),
-                pull: None,
-                ..problem
-            }
-            .minimise(&minimum.theta);
+            let refit = problem.on(&without).minimise(&minimum.theta);
             let influence = exponent(&refit.theta).zip(whole).map(|(without, whole)| without - whole);
             let leverage = if leverage.is_finite() { leverage.clamp(0.0, 1.0) } else { 1.0 };
             RowInfluence { name: table.rows[row].name.clone(), leverage, influence }
@@ -167,7 +133,7 @@ fn findings(subject: &Subject, sum: f64, found: &mut Diagnostics) {
         && correlation.abs() > ONE_PARAMETER
     {
         say.push(format!(
-            "E and alpha are correlated by {correlation:.3}: a larger model, or a wider range of sizes, would part them"
+            "E and alpha are correlated by {correlation:.3}: a larger model, or a wider range of sizes, would separate them"
         ));
     }
     let n_high = found.rows.iter().filter(|row| row.leverage > HIGH_LEVERAGE).count();
@@ -179,8 +145,13 @@ fn findings(subject: &Subject, sum: f64, found: &mut Diagnostics) {
             .take(3)
             .map(|row| row.name.as_str())
             .collect();
+        let (runs, verb, them, seed) = match n_high {
+            1 => ("run", "has", "it", "another seed"),
+            _ => ("runs", "have", "them", "other seeds"),
+        };
+        let such_as = if n_high > names.len() { "such as " } else { "" };
         say.push(format!(
-            "{n_high} runs decide their own fitted value (leverage above {HIGH_LEVERAGE}), such as {}: repeat them with other seeds",
+            "{n_high} {runs} {verb} so much leverage (> {HIGH_LEVERAGE}) that the law passes through {them}: {such_as}{}; repeat {them} with {seed}",
             names.join(", ")
         ));
     }
@@ -203,7 +174,7 @@ fn findings(subject: &Subject, sum: f64, found: &mut Diagnostics) {
         && f > critical
     {
         say.push(format!(
-            "the law misses by more than the seeds' noise (F = {f:.1}, chance exceeds {critical:.1} once in a hundred): another form may be true"
+            "the law does not fit: residuals exceed the seed noise (F = {f:.1}, 1 % limit {critical:.1}); try `--law auto`"
         ));
     }
     if (subject.compute.kappa - 1.0).abs() > 0.02 {

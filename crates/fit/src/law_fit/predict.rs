@@ -2,14 +2,18 @@
 
 use scalelaw_schema::table::LossTable;
 
-use crate::backtest::{self, Fitted, Test};
-use crate::choose::{self, Ranking};
-use crate::conclusion::{Holdout, Interval, Prediction, PredictionKind};
+use super::backtest::{self, Fitted, Test};
+use super::choose::{self, Ranking};
+use super::identify;
+use crate::conclusion::{Holdout, Prediction, PredictionKind};
 use crate::laws::ScalingLaw;
 use crate::objective::Objective;
-use crate::quantile;
 use crate::row::{Point, Rows};
 use crate::search;
+use crate::stats::{Interval, quantile};
+
+/// Level of the intervals of held-out rows: `coverage90` and `interval_score90` are named by it.
+const HOLDOUT_LEVEL: f64 = 0.9;
 
 /// Fitted laws, averaged in the logarithm, with what their back-tests say of their errors.
 pub(crate) struct Predictor<'a> {
@@ -41,7 +45,7 @@ impl<'a> Predictor<'a> {
             .average
             .iter()
             .filter_map(|(law, weight)| {
-                let minimum = search::search(*law, rows, objective)?;
+                let minimum = search::minimum(*law, rows, objective)?;
                 Some((Fitted::at(*law, rows, minimum.theta), *weight))
             })
             .collect();
@@ -58,7 +62,7 @@ impl<'a> Predictor<'a> {
         let (width, method) = match backtest::widening(tests, level, df) {
             Some(width) => (width, "the law's and a run's spread, widened by rolling back-tests"),
             None => (
-                quantile::student(0.5 + 0.5 * level, df),
+                quantile::student_at(level, df),
                 "the law's and a run's spread by Student's t; too few rows for back-tests",
             ),
         };
@@ -114,9 +118,9 @@ pub(crate) fn hold_out(
     objective: Objective,
 ) -> Option<Holdout> {
     let rows = Rows::of(below);
-    crate::identify::check(law, &rows).ok()?;
-    let minimum = search::search(law, &rows, objective)?;
-    judge(&Predictor::new(law, &rows, &minimum.theta, objective, 0.9), above)
+    identify::check(law, &rows).ok()?;
+    let minimum = search::minimum(law, &rows, objective)?;
+    evaluate(&Predictor::new(law, &rows, &minimum.theta, objective, HOLDOUT_LEVEL), above)
 }
 
 /// The same for the average that the rows below choose themselves.
@@ -126,16 +130,16 @@ pub(crate) fn hold_out_average(
     objective: Objective,
 ) -> Option<Holdout> {
     let ranking = choose::rank(below, objective);
-    judge(&Predictor::average(&ranking, &Rows::of(below), objective, 0.9)?, above)
+    evaluate(&Predictor::average(&ranking, &Rows::of(below), objective, HOLDOUT_LEVEL)?, above)
 }
 
-fn judge(predictor: &Predictor, above: &LossTable) -> Option<Holdout> {
-    let (mut errors, mut covered, mut n_judged, mut score) = (Vec::new(), 0, 0, 0.0);
+fn evaluate(predictor: &Predictor, above: &LossTable) -> Option<Holdout> {
+    let (mut errors, mut covered, mut n_with_interval, mut score) = (Vec::new(), 0, 0, 0.0);
     for row in &above.rows {
         let Some(found) = predictor.at(&Point::of(row)) else { continue };
         errors.push((found.loss / row.loss - 1.0).abs());
         if let Some(interval) = &found.interval {
-            n_judged += 1;
+            n_with_interval += 1;
             let (low, high, ln_loss) = (interval.low.ln(), interval.high.ln(), row.loss.ln());
             score += high - low + 20.0 * ((low - ln_loss).max(0.0) + (ln_loss - high).max(0.0));
             covered += usize::from(interval.low <= row.loss && row.loss <= interval.high);
@@ -149,7 +153,9 @@ fn judge(predictor: &Predictor, above: &LossTable) -> Option<Holdout> {
         rows: errors.len(),
         are: errors.iter().sum::<f64>() / errors.len() as f64,
         max: errors.iter().copied().fold(0.0, f64::max),
-        coverage90: (n_judged > 0).then(|| covered as f64 / n_judged as f64),
-        interval_score90: (n_judged > 0).then(|| score / n_judged as f64).filter(|score| score.is_finite()),
+        coverage90: (n_with_interval > 0).then(|| covered as f64 / n_with_interval as f64),
+        interval_score90: (n_with_interval > 0)
+            .then(|| score / n_with_interval as f64)
+            .filter(|score| score.is_finite()),
     })
 }

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::isoflop::line;
-use crate::quantile;
-use crate::row::Rows;
+use crate::row::{Point, Rows};
+use crate::stats::{Centred, quantile};
 
 /// Degrees of freedom below which repeats say too little about noise.
 const LEAST_DF: usize = 6;
@@ -33,9 +32,10 @@ pub(crate) struct SeedNoise {
 impl SeedNoise {
     /// `None` where the table has too few repeats.
     pub fn of(rows: &Rows) -> Option<Self> {
-        let mut cells: BTreeMap<[i64; 3], Vec<f64>> = BTreeMap::new();
+        let mut cells: BTreeMap<[i64; 4], Vec<f64>> = BTreeMap::new();
         for (point, ln_loss) in rows.points.iter().zip(&rows.ln_loss) {
-            let key = [point.ln_n, point.ln_d, point.ln_u].map(|x| (x / 1e-3).round() as i64);
+            // C follows from the rest; where it was measured, seeds may differ in it.
+            let key = Point { ln_c: 0.0, ..*point }.cell();
             cells.entry(key).or_default().push(*ln_loss);
         }
         let spreads: Vec<(f64, f64, usize)> = cells
@@ -100,20 +100,16 @@ fn rising(spreads: &[(f64, f64, usize)]) -> Option<(f64, f64)> {
             noise += k * (2.0 / k + 2.0 / (k * k)) / k;
         }
     }
-    let (at_zero, slope) = line(&x, &y);
-    let n = x.len() as f64;
-    let mean = x.iter().sum::<f64>() / n;
-    let sxx: f64 = x.iter().map(|x| (x - mean) * (x - mean)).sum();
-    let error = (noise / n * 2.0 / sxx).sqrt();
+    let centred = Centred::of(&x, &y);
+    let (at_zero, slope) = centred.line();
+    let error = (noise / x.len() as f64 * 2.0 / centred.sxx).sqrt();
     (slope.abs() > 2.5 * error).then_some((at_zero, slope))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bootstrap::stream;
-    use crate::row::Point;
-    use crate::simulate::standard_normal;
+    use crate::stats::{standard_normal, stream};
 
     fn rows(sd: impl Fn(f64) -> f64) -> Rows {
         let mut rng = stream(3, 0);

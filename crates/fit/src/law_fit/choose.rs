@@ -1,15 +1,16 @@
 //! Chooses among laws by rolling back-tests inside the rows given: which one predicted larger compute best
 //! from smaller. Rows that a choice is judged on take no part in it.
 
+use rayon::prelude::*;
 use scalelaw_schema::table::LossTable;
 
-use crate::backtest::{self, Test};
+use super::backtest::{self, Test};
+use super::identify;
 use crate::conclusion::{Choice, LawBacktest};
-use crate::identify;
 use crate::laws::{self, ScalingLaw};
 use crate::objective::Objective;
 use crate::row::Rows;
-use rayon::prelude::*;
+use crate::stats::quantile;
 
 /// Origins below which laws are not averaged: weights would be of chance.
 const LEAST_ORIGINS: usize = 3;
@@ -162,7 +163,7 @@ fn scores(tested: &[(&'static dyn ScalingLaw, Vec<Test>)]) -> Vec<Option<f64>> {
     let typical = |origin: usize| {
         let at: Vec<f64> =
             errors.iter().flatten().filter(|found| found.0 == origin).map(|found| found.1).collect();
-        crate::quantile::median(&at)
+        quantile::median(&at)
     };
     errors
         .iter()

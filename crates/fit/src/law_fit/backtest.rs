@@ -1,12 +1,13 @@
 //! Rolling back-tests: the rows of small compute predict those of larger compute, all inside the rows
 //! given. Their errors say how wide a prediction must be and which law predicts best.
 
-use crate::identify;
-use crate::laws::{MAX_PARAMS, ScalingLaw, Square};
-use crate::minimise::Problem;
+use super::identify;
+use crate::laws::ScalingLaw;
 use crate::objective::Objective;
 use crate::row::{Point, Rows};
-use crate::search;
+use crate::search::{self, Problem};
+use crate::stats::linalg::{self, MAX_PARAMS, Square, ZERO};
+use crate::stats::quantile;
 
 /// Shares of the rows, in rising order of compute, from which the rest is predicted.
 const ORIGINS: [f64; 6] = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
@@ -50,19 +51,18 @@ impl<'a> Fitted<'a> {
         let squares = Problem::new(law, rows, Objective::LogMse);
         let (sum, information) = squares.gauss_newton(&theta);
         let noise = (sum / df).sqrt();
-        let covariance = crate::profile::inverse(&information, theta.len());
+        let covariance = linalg::inverse(&information, theta.len());
         Self { law, theta, centre: rows.centre, covariance, noise, df }
     }
 
     /// ln L̂ and its standard deviation, a run's own noise included; at a point that is not centred.
     pub fn predict(&self, point: &Point) -> Option<(f64, f64)> {
         let point = point.relative_to(&self.centre);
-        let (mut grad, mut hess) = ([0.0; MAX_PARAMS], [[0.0; MAX_PARAMS]; MAX_PARAMS]);
+        let (mut grad, mut hess) = ([0.0; MAX_PARAMS], ZERO);
         let ln_loss = self.law.derivatives(&self.theta, &point, &mut grad, &mut hess);
         let p = self.theta.len();
-        let spread = self.covariance.map_or(0.0, |covariance| {
-            (0..p).map(|i| (0..p).map(|j| grad[i] * covariance[i][j] * grad[j]).sum::<f64>()).sum::<f64>()
-        });
+        let spread =
+            self.covariance.map_or(0.0, |covariance| linalg::quadratic_form(&covariance, &grad[..p]));
         let sd = self.noise * (1.0 + spread.max(0.0)).sqrt();
         (ln_loss.is_finite() && sd.is_finite()).then_some((ln_loss, sd))
     }
@@ -89,20 +89,12 @@ pub(crate) fn tests(law: &dyn ScalingLaw, rows: &Rows, objective: Objective) -> 
         if identify::check(law, &below).is_err() {
             continue;
         }
-        let Some(minimum) = search::search(law, &below, objective) else { continue };
+        let Some(minimum) = search::minimum(law, &below, objective) else { continue };
         let fitted = Fitted::at(law, &below, minimum.theta);
         let n_ahead = ((AHEAD * rows.len() as f64).ceil() as usize).max(1);
         for place in n_below..rows.len().min(n_below + n_ahead) {
             let row = order[place];
-            // Predicted about the same centre.
-            let point = rows.points[row];
-            let uncentred = Point {
-                ln_n: point.ln_n + rows.centre.ln_n,
-                ln_d: point.ln_d + rows.centre.ln_d,
-                ln_c: point.ln_c + rows.centre.ln_c,
-                ln_u: point.ln_u + rows.centre.ln_d,
-            };
-            if let Some((ln_fitted, sd)) = fitted.predict(&uncentred) {
+            if let Some((ln_fitted, sd)) = fitted.predict(&rows.points[row].about(&rows.centre)) {
                 let decades = (ln_c(place) - ln_c(n_below - 1)).max(0.0) / std::f64::consts::LN_10;
                 tests.push(Test { origin, row, error: rows.ln_loss[row] - ln_fitted, sd, decades });
             }
@@ -135,7 +127,7 @@ pub(crate) fn mean_error(tests: &[Test]) -> Option<f64> {
 /// is predicted is one more of them. So the quantile is stretched as Student's t stretches a normal's
 /// with one degree of freedom for each origin.
 pub(crate) fn widening(tests: &[Test], level: f64, df: f64) -> Option<f64> {
-    let student = quantile_of_student(level, df);
+    let student = quantile::student_at(level, df);
     let mut sizes: Vec<f64> =
         tests.iter().filter(|test| test.sd > 0.0).map(|test| test.error.abs() / test.sd).collect();
     sizes.retain(|size| size.is_finite());
@@ -148,11 +140,6 @@ pub(crate) fn widening(tests: &[Test], level: f64, df: f64) -> Option<f64> {
     let share = ((n + 1.0) * level / n).min(1.0);
     let mut origins: Vec<usize> = tests.iter().map(|test| test.origin).collect();
     origins.dedup();
-    let stretch =
-        quantile_of_student(level, origins.len() as f64) / crate::quantile::normal(0.5 + 0.5 * level);
-    Some((crate::quantile::of_sorted(&sizes, share)? * stretch).max(student))
-}
-
-fn quantile_of_student(level: f64, df: f64) -> f64 {
-    crate::quantile::student(0.5 + 0.5 * level, df)
+    let stretch = quantile::student_at(level, origins.len() as f64) / quantile::normal(0.5 + 0.5 * level);
+    Some((quantile::of_sorted(&sizes, share)? * stretch).max(student))
 }

@@ -8,27 +8,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::conclusion::Interval;
+use super::profile::{Profile, Profiler};
+use crate::conclusion::LOG10_N;
 use crate::frontier::ComputeModel;
 use crate::laws::ScalingLaw;
-use crate::profile::{Profile, Profiler};
-use crate::quantile;
 use crate::row::Point;
+use crate::stats::{Interval, LEAST_RESAMPLES, percentiles, quantile, tail_of};
 
 /// Independent runs for each parameter above which the bootstrap's percentiles are reported.
-pub const PLENTY: usize = 40;
-
-/// Fewer resamples cannot show a 95 % interval's ends.
-const LEAST_RESAMPLES: usize = 40;
-
-/// Name of the quantity log10 N* at the largest budget.
-pub const LOG10_N: &str = "log10_n_at_largest_budget";
+const PLENTY: usize = 40;
 
 /// A number that theta decides.
 type OfTheta<'a> = Box<dyn Fn(&[f64]) -> f64 + Sync + 'a>;
 
 /// Something that theta decides and an interval is wanted of.
-pub struct Quantity<'a> {
+pub(super) struct Quantity<'a> {
     pub name: &'static str,
     /// Where its range ends.
     bounds: (f64, f64),
@@ -44,7 +38,7 @@ impl Quantity<'_> {
 }
 
 /// Every parameter of the law, and of its frontier at `ln_c` where it has one.
-pub fn quantities<'a>(
+pub(super) fn quantities<'a>(
     law: &'a dyn ScalingLaw,
     centre: &'a Point,
     compute: &'a ComputeModel,
@@ -95,7 +89,7 @@ pub fn quantities<'a>(
 }
 
 /// What intervals rest on.
-pub struct Evidence<'a> {
+pub(super) struct Evidence<'a> {
     pub level: f64,
     pub n_units: usize,
     pub n_params: usize,
@@ -110,7 +104,7 @@ pub struct Evidence<'a> {
 
 /// Intervals of one kind by name, and what could not be bounded.
 #[derive(Default)]
-pub struct Intervals {
+pub(super) struct Intervals {
     pub reported: BTreeMap<String, Interval>,
     pub profiles: BTreeMap<String, Interval>,
     /// Names of quantities whose profile does not end, or ends at a bound of the search.
@@ -119,7 +113,7 @@ pub struct Intervals {
     pub unknown: Vec<&'static str>,
     /// Quantities whose reported value lies outside of the profile: the robust fit and the least-squares
     /// fit differ by more than noise.
-    pub torn: Vec<&'static str>,
+    pub disagrees_with_robust_fit: Vec<&'static str>,
 }
 
 impl Evidence<'_> {
@@ -163,10 +157,10 @@ impl Evidence<'_> {
         }
         let mut method = format!("profile likelihood over {}, Fisher's F", profiler.what());
         let (low, high) = (low?, high?);
-        let is_torn = point < low || point > high;
+        let disagrees = point < low || point > high;
         let (mut low, mut high) = (quantity.value(low.min(point)), quantity.value(high.max(point)));
-        if is_torn {
-            found.torn.push(quantity.name);
+        if disagrees {
+            found.disagrees_with_robust_fit.push(quantity.name);
             // Outliers, or another form: then the reported fit's own spread counts as well.
             if let Some(own) = self.percentiles(quantity) {
                 (low, high) = (low.min(own.low), high.max(own.high));
@@ -186,23 +180,17 @@ impl Evidence<'_> {
     /// spread is too small by `√((n − p)/n)` and has normal tails where Student's are due (Hesterberg
     /// 2015, arXiv:1411.5279, section 4.4.3). At 240 rows this is 1 % of the width.
     fn percentiles(&self, quantity: &Quantity) -> Option<Interval> {
-        let mut values: Vec<f64> =
-            self.resamples.iter().map(|theta| quantity.value((quantity.of)(theta))).collect();
-        values.retain(|x| x.is_finite());
-        if values.len() < LEAST_RESAMPLES {
-            return None;
-        }
-        values.sort_by(f64::total_cmp);
+        let values = self.resamples.iter().map(|theta| quantity.value((quantity.of)(theta))).collect();
         let (n, p) = (self.n_units as f64, self.n_params as f64);
         let df = (n - p).max(1.0);
-        let t = quantile::student(0.5 * (1.0 - self.level), df);
-        let tail = quantile::normal_cdf(t * (n / df).sqrt());
+        let t = quantile::student(tail_of(self.level), df);
+        let found = percentiles(values, quantile::normal_cdf(t * (n / df).sqrt()))?;
         Some(Interval {
-            low: quantile::of_sorted(&values, tail)?,
-            high: quantile::of_sorted(&values, 1.0 - tail)?,
+            low: found.low,
+            high: found.high,
             level: self.level,
             method: format!("bootstrap over {}, expanded percentiles", self.what),
-            resamples: values.len(),
+            resamples: found.n,
         })
     }
 }
@@ -211,7 +199,7 @@ impl Evidence<'_> {
 mod tests {
     use super::LOG10_N;
     use crate::spec::FitSpec;
-    use crate::whatever::isoflop_sweep;
+    use crate::testing::isoflop_sweep;
 
     /// The study is `examples/coverage.rs`; this is its shadow, for a change that breaks the intervals.
     #[test]

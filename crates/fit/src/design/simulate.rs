@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use rand::{Rng, RngExt};
+use rand::Rng;
 
+use crate::error::FitError;
 use crate::laws::{self, ScalingLaw};
 use crate::row::Point;
-use crate::spec::FitError;
+use crate::stats::standard_normal;
 
 /// A law whose parameters are known.
 #[derive(Clone)]
@@ -68,13 +69,6 @@ pub fn parse_law_with_params(text: &str) -> Result<KnownLaw, FitError> {
         })
         .collect::<Result<Vec<f64>, FitError>>()?;
     Ok(KnownLaw { law, params, noise })
-}
-
-/// One draw of the standard normal, by Box and Muller.
-pub fn standard_normal(rng: &mut impl Rng) -> f64 {
-    // 1 − u is in (0, 1], where the logarithm is finite.
-    let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
 }
 
 #[cfg(test)]

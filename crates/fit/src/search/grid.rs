@@ -1,35 +1,17 @@
-//! Variable projection: the outer parameters on a coarse grid with the coefficients solved inside, the
-//! best few polished on the true objective. There is nothing to start from, so nothing depends on it.
+//! Variable projection: the outer parameters on a coarse grid with the coefficients solved inside.
 
-use crate::laws::{MAX_PARAMS, ScalingLaw};
-use crate::minimise::{Minimum, Problem, cholesky, cholesky_solve};
+use super::minimise::Problem;
+use crate::laws::ScalingLaw;
 use crate::objective::Objective;
 use crate::row::Rows;
-
-/// Grid points that are polished, for a law with two exponents or fewer, and with more.
-const N_POLISHED: [usize; 2] = [4, 8];
-
-/// The least value of the objective that the search finds.
-pub fn search(law: &dyn ScalingLaw, rows: &Rows, objective: Objective) -> Option<Minimum> {
-    let problem = Problem::new(law, rows, objective);
-    let n_polished = N_POLISHED[usize::from(law.axes().len() > 2)];
-    best_of(&problem, &starts(&problem, n_polished))
-}
-
-/// Polishes each start and takes the best.
-pub fn best_of(problem: &Problem, starts: &[Vec<f64>]) -> Option<Minimum> {
-    starts
-        .iter()
-        .map(|start| problem.minimise(start))
-        .filter(|minimum| minimum.value.is_finite())
-        .min_by(|x, y| x.value.total_cmp(&y.value))
-}
+use crate::stats::NormalEquations;
+use crate::stats::linalg::{Cholesky, MAX_PARAMS, ZERO};
 
 /// The best grid points with their coefficients: local minima of the grid, best first.
-pub fn starts(problem: &Problem, n_starts: usize) -> Vec<Vec<f64>> {
+pub(super) fn starts(problem: &Problem, n_starts: usize) -> Vec<Vec<f64>> {
     let Problem { law, rows, .. } = *problem;
     let axes = law.axes();
-    let smallest = rows.ln_loss.iter().copied().fold(f64::INFINITY, f64::min).exp();
+    let smallest = rows.smallest_loss();
     let sizes: Vec<usize> = axes.iter().map(|axis| axis.grid.len()).collect();
     let n_cells: usize = sizes.iter().product();
     let outer_of = |mut cell: usize| -> Vec<f64> {
@@ -94,11 +76,10 @@ fn lift(law: &dyn ScalingLaw, mut theta: Vec<f64>) -> Vec<f64> {
 /// Non-negative coefficients of least relative squared error at given outer parameters, and that error.
 ///
 /// With `L = floor + s^power`, the rows are `s = Σ c_k φ_k` weighted by `dlnL/ds`.
-pub fn coefficients(law: &dyn ScalingLaw, rows: &Rows, outer: &[f64]) -> Option<(f64, Vec<f64>)> {
+fn coefficients(law: &dyn ScalingLaw, rows: &Rows, outer: &[f64]) -> Option<(f64, Vec<f64>)> {
     let k = law.n_linear();
     let link = law.link(outer);
-    let mut gram = [[0.0; MAX_PARAMS]; MAX_PARAMS];
-    let mut moment = [0.0; MAX_PARAMS];
+    let mut equations = NormalEquations::new(k);
     let mut square = 0.0;
     let mut phi = [0.0; MAX_PARAMS];
     for ((point, ln_loss), weight) in rows.points.iter().zip(&rows.ln_loss).zip(&rows.weights) {
@@ -115,39 +96,29 @@ pub fn coefficients(law: &dyn ScalingLaw, rows: &Rows, outer: &[f64]) -> Option<
             (sum, link.power * reducible / (sum * loss))
         };
         let weight = weight * scale * scale;
-        for i in 0..k {
-            for j in 0..=i {
-                gram[i][j] += weight * phi[i] * phi[j];
-            }
-            moment[i] += weight * phi[i] * target;
-        }
+        equations.add(&phi[..k], target, weight);
         square += weight * target * target;
     }
-    non_negative(&gram, &moment, square, k)
+    non_negative(&equations, square, k)
 }
 
 /// Least squares with non-negative coefficients by trying every support: at most `2^k − 1`, k ≤ 4.
 /// Returns the squared error and the coefficients.
-fn non_negative(
-    gram: &[[f64; MAX_PARAMS]; MAX_PARAMS],
-    moment: &[f64; MAX_PARAMS],
-    square: f64,
-    k: usize,
-) -> Option<(f64, Vec<f64>)> {
+fn non_negative(equations: &NormalEquations, square: f64, k: usize) -> Option<(f64, Vec<f64>)> {
     let mut best: Option<(f64, Vec<f64>)> = None;
     for support in (1..1_usize << k).rev() {
         let members: Vec<usize> = (0..k).filter(|i| support >> i & 1 == 1).collect();
         let p = members.len();
-        let mut matrix = [[0.0; MAX_PARAMS]; MAX_PARAMS];
+        let mut matrix = ZERO;
         let mut vector = [0.0; MAX_PARAMS];
         for (i, &mi) in members.iter().enumerate() {
-            vector[i] = moment[mi];
+            vector[i] = equations.moment[mi];
             for (j, &mj) in members.iter().enumerate() {
-                matrix[i][j] = gram[mi.max(mj)][mi.min(mj)];
+                matrix[i][j] = equations.gram[mi.max(mj)][mi.min(mj)];
             }
         }
-        let Some(lower) = cholesky(&matrix, p) else { continue };
-        let solution = cholesky_solve(&lower, p, &vector);
+        let Some(factor) = Cholesky::of(&matrix, p) else { continue };
+        let solution = factor.solve(&vector);
         if solution[..p].iter().any(|x| x.is_nan() || *x < 0.0) {
             continue;
         }

@@ -9,18 +9,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::laws::{MAX_PARAMS, ScalingLaw};
-use crate::minimise::{Derivatives, Minimum, Problem, Pull, cholesky, cholesky_solve};
+use crate::laws::ScalingLaw;
 use crate::objective::Objective;
-use crate::quantile;
 use crate::row::Rows;
-use crate::search;
-
-/// Huber's delta in units of the residuals' spread.
-const CLIP: f64 = 2.5;
+use crate::search::{self, Derivatives, Minimum, Problem, Pull};
+use crate::stats::linalg::{self, MAX_PARAMS, Square, ZERO};
+use crate::stats::quantile;
 
 /// The fit by which intervals are found.
-pub struct Profiler<'a> {
+pub(crate) struct Profiler<'a> {
     problem: Problem<'a>,
     best: Minimum,
     /// Multiplies a drop of the objective to give F.
@@ -28,13 +25,13 @@ pub struct Profiler<'a> {
     /// Residual degrees of freedom.
     df: f64,
     /// Inverse of the Hessian at the minimum; `None` where it is singular.
-    covariance: Option<crate::laws::Square>,
+    covariance: Option<Square>,
     what: &'static str,
 }
 
 /// An interval by profile likelihood.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Profile {
+pub(crate) struct Profile {
     /// The quantity at the minimum.
     pub best: f64,
     /// Lower end; `None` where none was found: the rows do not bound it.
@@ -54,16 +51,16 @@ impl<'a> Profiler<'a> {
             let problem = Problem::new(law, rows, objective);
             let warm = problem.minimise(near);
             // From nothing as well: near may be another law's valley when rows are few.
-            match search::search(law, rows, objective) {
+            match search::minimum(law, rows, objective) {
                 Some(cold) if cold.value < warm.value => cold,
                 _ => warm,
             }
         };
         let squares = fit(Objective::LogMse);
-        let problem = Problem::new(law, rows, efficient(law, rows, &squares.theta)?);
+        let problem = Problem::new(law, rows, search::robust_objective(law, rows, &squares.theta)?);
         let best = problem.minimise(&squares.theta);
         let (mut slopes, mut curvatures) = (0.0, 0.0);
-        for (residual, weight) in residuals(law, rows, &best.theta).zip(&rows.weights) {
+        for (residual, weight) in search::residuals(law, rows, &best.theta).zip(&rows.weights) {
             let rho = problem.objective.at(residual);
             slopes += weight * rho.slope * rho.slope;
             curvatures += rho.curvature;
@@ -94,7 +91,7 @@ impl<'a> Profiler<'a> {
     }
 
     /// Covariance of theta from the curvature at the minimum.
-    pub fn covariance(&self) -> Option<crate::laws::Square> {
+    pub fn covariance(&self) -> Option<Square> {
         let mut covariance = self.covariance?;
         covariance.iter_mut().flatten().for_each(|x| *x *= 2.0 / self.scale);
         Some(covariance)
@@ -107,7 +104,7 @@ impl<'a> Profiler<'a> {
         bounds: (f64, f64),
         level: f64,
     ) -> Option<Profile> {
-        let critical = quantile::student(0.5 + 0.5 * level, self.df);
+        let critical = quantile::student_at(level, self.df);
         let best = quantity(&self.best.theta);
         if !best.is_finite() {
             return None;
@@ -239,16 +236,11 @@ impl Walk<'_, '_> {
                 (x + ahead * slope).clamp(low, problem.high[i])
             })
             .collect();
-        let pulled = Problem {
-            low: problem.low.clone(),
-            high: problem.high.clone(),
-            pull: Some(Pull {
-                quantity: self.derivatives,
-                target: self.best + self.side * distance,
-                stiffness: self.stiffness,
-            }),
-            ..*problem
-        };
+        let pulled = problem.pulled(Pull {
+            quantity: self.derivatives,
+            target: self.best + self.side * distance,
+            stiffness: self.stiffness,
+        });
         let guessed = pulled.minimise(&start);
         let found = if guessed.converged { guessed } else { pulled.minimise(theta) };
         let reached = self.side * ((self.derivatives)(&found.theta).value - self.best);
@@ -276,8 +268,8 @@ impl Between {
         let p = theta.len();
         // Sum of residuals, of slopes, and number of rows of each cluster.
         let mut groups: BTreeMap<usize, (f64, [f64; MAX_PARAMS], f64)> = BTreeMap::new();
-        let mut information = [[0.0; MAX_PARAMS]; MAX_PARAMS];
-        let (mut grad, mut hess) = ([0.0; MAX_PARAMS], [[0.0; MAX_PARAMS]; MAX_PARAMS]);
+        let mut information = ZERO;
+        let (mut grad, mut hess) = ([0.0; MAX_PARAMS], ZERO);
         for (row, cluster) in clusters.iter().enumerate() {
             let ln_fitted = problem.law.derivatives(theta, &rows.points[row], &mut grad, &mut hess);
             let root = rows.weights[row].sqrt();
@@ -286,52 +278,24 @@ impl Between {
             group.2 += 1.0;
             for i in 0..p {
                 group.1[i] += root * grad[i];
-                for j in 0..p {
-                    information[i][j] += rows.weights[row] * grad[i] * grad[j];
-                }
             }
+            linalg::add_outer(&mut information, &grad[..p], rows.weights[row]);
         }
         if groups.len() == clusters.len() {
             return None;
         }
-        let inverse = inverse(&information, p);
+        let inverse = linalg::inverse(&information, p);
         let (mut sum, mut spent) = (0.0, 0.0);
         for (residual, slopes, size) in groups.values() {
             sum += residual * residual / size;
             spent += match inverse {
-                Some(inverse) => {
-                    (0..p)
-                        .map(|i| (0..p).map(|j| slopes[i] * inverse[i][j] * slopes[j]).sum::<f64>())
-                        .sum::<f64>()
-                        / size
-                }
+                Some(inverse) => linalg::quadratic_form(&inverse, &slopes[..p]) / size,
                 None => p as f64 / groups.len() as f64,
             };
         }
         let df = groups.len() as f64 - spent;
         Some(Self { variance: sum / df.max(1e-9), df })
     }
-}
-
-/// Huber's loss at [`CLIP`] spreads of the residuals of a least-squares fit. `None` without rows.
-pub fn efficient(law: &dyn ScalingLaw, rows: &Rows, squares: &[f64]) -> Option<Objective> {
-    let df = (rows.len() as f64 - law.n_params() as f64).max(1.0);
-    let mut sizes: Vec<f64> = residuals(law, rows, squares)
-        .zip(&rows.weights)
-        .map(|(residual, weight)| residual.abs() * weight.sqrt())
-        .collect();
-    sizes.sort_by(f64::total_cmp);
-    let spread = 1.4826 * quantile::of_sorted(&sizes, 0.5)? * (rows.len() as f64 / df).sqrt();
-    // Exact data leave no spread: any delta is then least squares.
-    Some(Objective::LogHuber((CLIP * spread).max(1e-9)))
-}
-
-fn residuals<'b>(
-    law: &'b dyn ScalingLaw,
-    rows: &'b Rows,
-    theta: &'b [f64],
-) -> impl Iterator<Item = f64> + 'b {
-    rows.points.iter().zip(&rows.ln_loss).map(move |(point, ln_loss)| law.log_loss(theta, point) - ln_loss)
 }
 
 /// Value, gradient and Hessian by central differences: quantities are smooth and of few parameters.
@@ -347,7 +311,7 @@ fn numeric(quantity: &(dyn Fn(&[f64]) -> f64 + Sync), theta: &[f64]) -> Derivati
     };
     let value = quantity(theta);
     let mut grad = [0.0; MAX_PARAMS];
-    let mut hess = [[0.0; MAX_PARAMS]; MAX_PARAMS];
+    let mut hess = ZERO;
     for i in 0..p {
         let h = step(i);
         let (up, down) = (at(&[(i, h)]), at(&[(i, -h)]));
@@ -370,19 +334,4 @@ fn numeric(quantity: &(dyn Fn(&[f64]) -> f64 + Sync), theta: &[f64]) -> Derivati
     grad.iter_mut().for_each(finite);
     hess.iter_mut().flatten().for_each(finite);
     Derivatives { value, grad, hess }
-}
-
-/// Solves for the inverse, column by column.
-pub fn inverse(matrix: &crate::laws::Square, p: usize) -> Option<crate::laws::Square> {
-    let lower = cholesky(matrix, p)?;
-    let mut inverse = [[0.0; MAX_PARAMS]; MAX_PARAMS];
-    for j in 0..p {
-        let mut unit = [0.0; MAX_PARAMS];
-        unit[j] = 1.0;
-        let column = cholesky_solve(&lower, p, &unit);
-        for i in 0..p {
-            inverse[i][j] = column[i];
-        }
-    }
-    Some(inverse)
 }

@@ -1,10 +1,11 @@
 //! Whether the rows can tell a law's parameters at all; if not, why, and which runs would settle it.
 
+use scalelaw_schema::table::LossTable;
+
+use crate::error::FitError;
 use crate::isoflop;
 use crate::laws::{ScalingLaw, Variable};
-use crate::row::Rows;
-use crate::spec::FitError;
-use scalelaw_schema::table::LossTable;
+use crate::row::{Point, Rows};
 
 /// Values nearer than this in the logarithm are one size, or one number of tokens.
 const SAME: f64 = 0.05;
@@ -14,15 +15,19 @@ const SAME: f64 = 0.05;
 const COLLINEAR: f64 = 0.15;
 
 /// Refuses where no fit of this law could be believed, before any search.
+///
+/// # Errors
+/// [`FitError::Refused`].
 pub fn check(law: &dyn ScalingLaw, rows: &Rows) -> Result<(), FitError> {
     let name = law.name();
     let p = law.n_params();
     let n_points = distinct_points(rows);
     if n_points < p + 2 {
-        return refuse(
+        let settle = format!("add runs at {} or more other sizes or token counts", p + 2 - n_points);
+        return Err(FitError::refused(
             format!("{n_points} distinct runs cannot tell the {p} parameters of `{name}`"),
-            vec![format!("add runs at {} or more other sizes or token counts", p + 2 - n_points)],
-        );
+            &[&settle],
+        ));
     }
     for &variable in law.variables() {
         let (label, values) = values(variable, rows);
@@ -30,30 +35,31 @@ pub fn check(law: &dyn ScalingLaw, rows: &Rows) -> Result<(), FitError> {
         let least = if has_floor { 4 } else { 3 };
         let n_distinct = distinct(values);
         if n_distinct < least {
-            return refuse(
+            let settle = format!(
+                "add runs at {} or more other values of {label}, a factor of 2 or more apart",
+                least - n_distinct
+            );
+            return Err(FitError::refused(
                 format!(
                     "{n_distinct} distinct values of {label} cannot tell how the loss falls with it (`{name}` needs {least})"
                 ),
-                vec![format!(
-                    "add runs at {} or more other values of {label}, a factor of 2 or more apart",
-                    least - n_distinct
-                )],
-            );
+                &[&settle],
+            ));
         }
     }
     let uses = |variable| law.variables().contains(&variable);
     // ln 1.5: a second reading of half of the tokens.
     let n_repeated = rows.points.iter().filter(|p| p.ln_d - p.ln_u > 0.4).count();
     if uses(Variable::U) && n_repeated < 3 {
-        return refuse(
+        return Err(FitError::refused(
             format!("{n_repeated} runs read tokens again: `{name}` is about what repeats are worth"),
-            vec!["add runs of 2 to 64 epochs on a part of the data, and name their unique tokens".into()],
-        );
+            &["add runs of 2 to 64 epochs on a part of the data, and name their unique tokens"],
+        ));
     }
     if uses(Variable::N) && uses(Variable::D) {
         let (minor, slope) = minor_spread(rows);
         if minor < COLLINEAR {
-            let (why, mend) = if slope < 0.0 {
+            let (why, settle) = if slope < 0.0 {
                 (
                     "all runs lie on one budget: N and D rise and fall against each other",
                     "add the same sizes at a budget 3 to 10 times larger or smaller",
@@ -64,14 +70,17 @@ pub fn check(law: &dyn ScalingLaw, rows: &Rows) -> Result<(), FitError> {
                     "add runs with 4 times more and 4 times fewer tokens at two or more sizes",
                 )
             };
-            return refuse(format!("{why}, so their effects cannot be told apart"), vec![mend.into()]);
+            return Err(FitError::refused(
+                format!("{why}, so their effects cannot be told apart"),
+                &[settle],
+            ));
         }
     }
     Ok(())
 }
 
 /// Refuses a frontier when every budget's best size lies beyond its grid, by the losses and by the law.
-pub fn check_edges(table: &LossTable, ln_n_star: impl Fn(f64) -> Option<f64>) -> Result<(), FitError> {
+pub(crate) fn check_edges(table: &LossTable, ln_n_star: impl Fn(f64) -> Option<f64>) -> Result<(), FitError> {
     let mut n_curves = 0;
     let (mut n_below, mut n_above) = (0, 0);
     for rows in isoflop::by_budget(table).values() {
@@ -98,18 +107,14 @@ pub fn check_edges(table: &LossTable, ln_n_star: impl Fn(f64) -> Option<f64>) ->
         (0, _) => "add sizes 2 to 4 times larger at every budget",
         _ => "add smaller and larger sizes at every budget",
     };
-    refuse(
+    Err(FitError::refused(
         format!("the best size of each of the {n_curves} budgets lies at or beyond the edge of its sizes"),
-        vec![settle.into()],
-    )
-}
-
-pub fn refuse<T>(why: String, settle: Vec<String>) -> Result<T, FitError> {
-    Err(FitError::Refused { why, settle })
+        &[settle],
+    ))
 }
 
 fn values(variable: Variable, rows: &Rows) -> (&'static str, Vec<f64>) {
-    let of = |get: fn(&crate::row::Point) -> f64| rows.points.iter().map(get).collect();
+    let of = |get: fn(&Point) -> f64| rows.points.iter().map(get).collect();
     match variable {
         Variable::N => ("N", of(|p| p.ln_n)),
         Variable::D => ("D", of(|p| p.ln_d)),
@@ -132,11 +137,7 @@ fn distinct(mut values: Vec<f64>) -> usize {
 }
 
 fn distinct_points(rows: &Rows) -> usize {
-    let mut cells: Vec<[i64; 4]> = rows
-        .points
-        .iter()
-        .map(|p| [p.ln_n, p.ln_d, p.ln_c, p.ln_u].map(|x| (x / 1e-3).round() as i64))
-        .collect();
+    let mut cells: Vec<[i64; 4]> = rows.points.iter().map(Point::cell).collect();
     cells.sort_unstable();
     cells.dedup();
     cells.len()
@@ -162,9 +163,11 @@ fn minor_spread(rows: &Rows) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
-    use crate::spec::{FitError, FitSpec};
-    use crate::whatever::{isoflop_sweep, row, table_of};
     use scalelaw_schema::table::LossTable;
+
+    use crate::error::FitError;
+    use crate::spec::FitSpec;
+    use crate::testing::{isoflop_sweep, row, table_of};
 
     const LAW: &str = "chinchilla:E=1.8,A=480,B=800,alpha=0.35,beta=0.35,noise=0.005";
 

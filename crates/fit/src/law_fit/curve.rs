@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable};
 
+use super::identify;
 use crate::conclusion::Frontier;
-use crate::identify;
-use crate::isoflop::line;
 use crate::laws::{self, ScalingLaw};
 use crate::objective::Objective;
 use crate::row::{Point, Rows};
 use crate::search;
+use crate::stats::{line, quantile};
 
 /// Rows of one size in one cluster from which on they are a curve, in a table of someone else's.
 const LEAST_CHECKPOINTS: usize = 10;
@@ -110,14 +110,14 @@ fn error_of_ends(rows: &[&LossRow], ends: &[&LossRow], objective: Objective) -> 
     c.sort_by(f64::total_cmp);
     let mut errors = Vec::new();
     for share in [0.6, 0.7, 0.8] {
-        let cut = crate::quantile::of_sorted(&c, share)?;
+        let cut = quantile::of_sorted(&c, share)?;
         let below: Vec<(Point, f64)> =
             rows.iter().filter(|row| row.c <= cut).map(|row| (Point::of(row), row.loss.ln())).collect();
         let below = Rows::from_points(&below);
         if identify::check(law, &below).is_err() {
             continue;
         }
-        let Some(minimum) = search::search(law, &below, objective) else { continue };
+        let Some(minimum) = search::minimum(law, &below, objective) else { continue };
         let above: Vec<f64> = ends
             .iter()
             .filter(|row| row.c > cut)
@@ -187,8 +187,8 @@ fn interpolate(curve: &[(f64, f64, f64, f64)], ln_c: f64) -> Option<(f64, f64, f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::parse_law_with_params;
-    use crate::whatever::{row, table_of};
+    use crate::design::parse_law_with_params;
+    use crate::testing::{row, table_of};
 
     /// Nine sizes, each with checkpoints that lie on the law itself.
     fn sweep() -> LossTable {

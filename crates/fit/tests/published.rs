@@ -3,27 +3,21 @@
 
 use std::path::Path;
 
+use scalelaw_fit::isoflop::{self, By, Draws};
+use scalelaw_fit::search::{self, Problem};
+use scalelaw_fit::stats::{Units, stream};
+use scalelaw_fit::{FitSpec, LawChoice, Objective, PredictAt, Rows, ScalingLaw, fit, laws};
 use scalelaw_schema::table::LossTable;
 
-use crate::bootstrap::{self, Units};
-use crate::csv_table;
-use crate::isoflop::{self, By, Draws};
-use crate::laws;
-use crate::minimise::Problem;
-use crate::objective::Objective;
-use crate::row::Rows;
-use crate::search::search;
-use crate::spec::FitSpec;
+#[path = "testing/csv_table.rs"]
+mod csv_table;
 
 /// The table `shared/data/<name>` of a folder above this crate.
-pub(crate) fn table(name: &str) -> Option<LossTable> {
+fn table(name: &str) -> Option<LossTable> {
     table_where(name, |_| true)
 }
 
-pub(crate) fn table_where(
-    name: &str,
-    keep: impl Fn(&dyn Fn(&str) -> Option<String>) -> bool,
-) -> Option<LossTable> {
+fn table_where(name: &str, keep: impl Fn(&dyn Fn(&str) -> Option<String>) -> bool) -> Option<LossTable> {
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let Some(text) =
         above.filter_map(|dir| std::fs::read_to_string(dir.join("shared/data").join(name)).ok()).next()
@@ -57,7 +51,7 @@ fn the_objective_is_the_best_known_on_every_table() {
 
 fn check_objective(name: &str, table: &LossTable, best: f64) {
     let rows = Rows::of(table);
-    let found = search(&laws::Chinchilla, &rows, HUBER).unwrap();
+    let found = search::minimum(&laws::Chinchilla, &rows, HUBER).unwrap();
     // Half a unit of the last printed digit: 1e-14 for the first table, 5e-12 for the others.
     let printed = if name == "chinchilla_240.csv" { 1e-14 } else { 5e-12 };
     assert!(found.value < best + printed, "{name}: {} against {best}", found.value);
@@ -68,7 +62,7 @@ fn check_objective(name: &str, table: &LossTable, best: f64) {
 fn besiroglus_bootstrap_bounds_are_reproduced() {
     let Some(table) = table("chinchilla_240.csv") else { return };
     let spec = FitSpec { bootstrap: 4000, ..FitSpec::new() };
-    let found = crate::fit(&table, &spec).unwrap();
+    let found = fit(&table, &spec).unwrap();
     // Besiroglu et al. 2024 (arXiv:2404.10102), 4,000 resamples of rows, 95 %.
     for (name, low, high) in [
         ("A", 285.0, 744.0),
@@ -88,16 +82,15 @@ fn besiroglus_bootstrap_bounds_are_reproduced() {
 fn refits_from_the_minimum_equal_searches_from_nothing() {
     let Some(table) = table("chinchilla_240.csv") else { return };
     let rows = Rows::of(&table);
-    let whole = search(&laws::Chinchilla, &rows, HUBER).unwrap();
+    let whole = search::minimum(&laws::Chinchilla, &rows, HUBER).unwrap();
     let problem = Problem::new(&laws::Chinchilla, &rows, HUBER);
     let units = Units::of(&table);
     let mut n_moved = 0;
     for resample in 0..200 {
-        let counts = units.draw(&mut bootstrap::stream(7, resample));
+        let counts = units.draw(&mut stream(7, resample));
         let rows = rows.counted(&counts);
-        let searched = search(&laws::Chinchilla, &rows, HUBER).unwrap();
-        let warm = Problem { rows: &rows, low: problem.low.clone(), high: problem.high.clone(), ..problem }
-            .minimise(&whole.theta);
+        let searched = search::minimum(&laws::Chinchilla, &rows, HUBER).unwrap();
+        let warm = problem.on(&rows).minimise(&whole.theta);
         assert!(warm.value <= searched.value * (1.0 + 1e-9), "{resample}: {} {}", warm.value, searched.value);
         n_moved += usize::from((warm.theta[3] - whole.theta[3]).abs() > 1e-6);
     }
@@ -134,12 +127,9 @@ fn porians_exponents_lie_in_their_published_intervals() {
 fn olmos_13b_prediction_is_reproduced() {
     let is_train = |field: &dyn Fn(&str) -> Option<String>| field("mode").as_deref() == Some("train");
     let Some(table) = table_where("olmo_ladder_c4.csv", is_train) else { return };
-    let spec = FitSpec {
-        bootstrap: 0,
-        predict: vec![crate::PredictAt::ND(13_202_396_160.0, 5e12)],
-        ..FitSpec::new()
-    };
-    let found = crate::fit(&table, &spec).unwrap();
+    let spec =
+        FitSpec { bootstrap: 0, predict: vec![PredictAt::ND(13_202_396_160.0, 5e12)], ..FitSpec::new() };
+    let found = fit(&table, &spec).unwrap();
     let predicted = &found.fits[0].predictions[0];
     let error = predicted.loss / 2.437_876_033_782_959 - 1.0;
     // Printed to 1e-6; the run's tokens are known to a few parts in a thousand only.
@@ -154,7 +144,7 @@ fn olmos_13b_prediction_is_reproduced() {
 fn muennighoffs_valley_is_found_and_said_to_be_flat() {
     let Some(table) = table("datablations_c4.csv") else { return };
     let rows = Rows::of(&table);
-    let law: &dyn crate::ScalingLaw = &laws::Repeats;
+    let law: &dyn ScalingLaw = &laws::Repeats;
     // As released: ln E, ln A, ln B, alpha; the paper prints fewer digits.
     let base = [0.625_480_4_f64.exp(), 6.255_414_f64.exp(), 7.304_997_4_f64.exp(), 0.352_659_6];
     let theta = |r_d: f64, r_n: f64| {
@@ -170,14 +160,14 @@ fn muennighoffs_valley_is_found_and_said_to_be_flat() {
     assert!((published / 0.015_825_936_6 - 1.0).abs() < 1e-6, "{published}");
     let starts: Vec<Vec<f64>> =
         [1.0, 5.0, 25.0, 100.0].iter().flat_map(|r_d| [1.0, 5.0, 25.0].map(|r_n| theta(*r_d, r_n))).collect();
-    let found = crate::search::best_of(&problem, &starts).unwrap();
+    let found = search::best_of(&problem, &starts).unwrap();
     println!("{:?} {}", &found.theta[4..], found.value);
     assert!(found.value < 0.015_804_851_5 * (1.0 + 1e-6), "{}", found.value);
     // Flat: six times the published r_d loses nothing.
     assert!((published / found.value - 1.0) < 2e-3);
     // Fitted freely, the worth of repeats is not bounded, and this is said.
-    let spec = FitSpec { law: crate::LawChoice::Named("repeats".into()), bootstrap: 0, ..FitSpec::new() };
-    let notes = crate::fit(&table, &spec).unwrap().fits[0].notes.clone();
+    let spec = FitSpec { law: LawChoice::Named("repeats".into()), bootstrap: 0, ..FitSpec::new() };
+    let notes = fit(&table, &spec).unwrap().fits[0].notes.clone();
     println!("{notes:?}");
     assert!(notes.iter().any(|note| note.contains("r_n") || note.contains("r_d")), "{notes:?}");
 }

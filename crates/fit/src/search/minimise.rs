@@ -1,25 +1,31 @@
 //! Damped Newton steps in a box, on the true objective with exact second derivatives.
 
-use crate::laws::{MAX_PARAMS, ScalingLaw, Square};
+use crate::laws::ScalingLaw;
 use crate::objective::Objective;
 use crate::row::Rows;
+use crate::stats::linalg::{self, Cholesky, MAX_PARAMS, Square, ZERO};
 
 /// What is minimised: `Σ w_i ρ(r_i(theta))`, and a penalty that pulls one quantity to a value.
 pub struct Problem<'a> {
+    /// The law.
     pub law: &'a dyn ScalingLaw,
+    /// The rows, with their weights w.
     pub rows: &'a Rows,
+    /// The loss ρ of a residual r.
     pub objective: Objective,
+    /// Lower bounds of theta.
     pub low: Vec<f64>,
+    /// Upper bounds of theta.
     pub high: Vec<f64>,
-    pub pull: Option<Pull<'a>>,
+    pull: Option<Pull<'a>>,
 }
 
 /// A quantity of theta with its gradient and Hessian.
-pub type Quantity<'a> = &'a (dyn Fn(&[f64]) -> Derivatives + Sync);
+pub(crate) type Quantity<'a> = &'a (dyn Fn(&[f64]) -> Derivatives + Sync);
 
 /// Value, gradient and Hessian in theta.
 #[derive(Debug, Clone, Copy)]
-pub struct Derivatives {
+pub(crate) struct Derivatives {
     pub value: f64,
     pub grad: [f64; MAX_PARAMS],
     pub hess: Square,
@@ -30,7 +36,7 @@ pub struct Derivatives {
 /// The minimum of the sum is also the minimum of the objective among all theta with the quantity that
 /// it has: it lies on the profile, whatever the stiffness.
 #[derive(Clone, Copy)]
-pub struct Pull<'a> {
+pub(crate) struct Pull<'a> {
     pub quantity: Quantity<'a>,
     pub target: f64,
     pub stiffness: f64,
@@ -39,6 +45,7 @@ pub struct Pull<'a> {
 /// Where a search ended.
 #[derive(Debug, Clone)]
 pub struct Minimum {
+    /// The law's parameters about the rows' centre.
     pub theta: Vec<f64>,
     /// The objective with the pull.
     pub value: f64,
@@ -56,10 +63,26 @@ struct Local {
 }
 
 impl<'a> Problem<'a> {
+    /// Within the law's own bounds.
     pub fn new(law: &'a dyn ScalingLaw, rows: &'a Rows, objective: Objective) -> Self {
-        let smallest = rows.ln_loss.iter().copied().fold(f64::INFINITY, f64::min).exp();
-        let (low, high) = law.bounds(smallest);
+        let (low, high) = law.bounds(rows.smallest_loss());
         Self { law, rows, objective, low, high, pull: None }
+    }
+
+    /// The same law, objective and bounds on other rows about the same centre.
+    pub fn on<'b>(&self, rows: &'b Rows) -> Problem<'b>
+    where
+        'a: 'b,
+    {
+        Problem { rows, low: self.low.clone(), high: self.high.clone(), pull: None, ..*self }
+    }
+
+    /// The same with a pull.
+    pub(crate) fn pulled<'b>(&self, pull: Pull<'b>) -> Problem<'b>
+    where
+        'a: 'b,
+    {
+        Problem { low: self.low.clone(), high: self.high.clone(), pull: Some(pull), ..*self }
     }
 
     /// The objective without the pull; infinite where the law is not a number.
@@ -90,14 +113,9 @@ impl<'a> Problem<'a> {
 
     fn local(&self, theta: &[f64]) -> Local {
         let p = theta.len();
-        let mut local = Local {
-            value: 0.0,
-            grad: [0.0; MAX_PARAMS],
-            hess: [[0.0; MAX_PARAMS]; MAX_PARAMS],
-            irls: [[0.0; MAX_PARAMS]; MAX_PARAMS],
-        };
+        let mut local = Local { value: 0.0, grad: [0.0; MAX_PARAMS], hess: ZERO, irls: ZERO };
         let mut grad = [0.0; MAX_PARAMS];
-        let mut hess = [[0.0; MAX_PARAMS]; MAX_PARAMS];
+        let mut hess = ZERO;
         for ((point, ln_loss), weight) in
             self.rows.points.iter().zip(&self.rows.ln_loss).zip(&self.rows.weights)
         {
@@ -160,14 +178,14 @@ impl<'a> Problem<'a> {
         let local = self.local(theta);
         let inside: Vec<usize> =
             (0..theta.len()).filter(|&i| theta[i] > self.low[i] && theta[i] < self.high[i]).collect();
-        let mut matrix = [[0.0; MAX_PARAMS]; MAX_PARAMS];
+        let mut matrix = ZERO;
         for (i, &fi) in inside.iter().enumerate() {
             for (j, &fj) in inside.iter().enumerate() {
                 matrix[i][j] = local.hess[fi][fj];
             }
         }
-        let small = crate::profile::inverse(&matrix, inside.len())?;
-        let mut inverse = [[0.0; MAX_PARAMS]; MAX_PARAMS];
+        let small = linalg::inverse(&matrix, inside.len())?;
+        let mut inverse = ZERO;
         for (i, &fi) in inside.iter().enumerate() {
             for (j, &fj) in inside.iter().enumerate() {
                 inverse[fi][fj] = small[i][j];
@@ -242,7 +260,7 @@ impl<'a> Problem<'a> {
 /// `None` where the matrix is not positive.
 fn newton_step(local: &Local, free: &[usize], damping: f64) -> Option<([f64; MAX_PARAMS], f64)> {
     let p = free.len();
-    let mut matrix = [[0.0; MAX_PARAMS]; MAX_PARAMS];
+    let mut matrix = ZERO;
     for (i, &fi) in free.iter().enumerate() {
         for (j, &fj) in free.iter().enumerate() {
             matrix[i][j] = local.hess[fi][fj] + damping * local.irls[fi][fj];
@@ -250,12 +268,12 @@ fn newton_step(local: &Local, free: &[usize], damping: f64) -> Option<([f64; MAX
         // A trace of the diagonal keeps a column that no row informs from ending the search.
         matrix[i][i] += 1e-13 * local.irls[fi][fi] * damping;
     }
-    let lower = cholesky(&matrix, p)?;
+    let factor = Cholesky::of(&matrix, p)?;
     let mut grad = [0.0; MAX_PARAMS];
     for (i, &fi) in free.iter().enumerate() {
         grad[i] = local.grad[fi];
     }
-    let solution = cholesky_solve(&lower, p, &grad);
+    let solution = factor.solve(&grad);
     let mut step = [0.0; MAX_PARAMS];
     let mut slope = 0.0;
     for (i, &fi) in free.iter().enumerate() {
@@ -263,44 +281,4 @@ fn newton_step(local: &Local, free: &[usize], damping: f64) -> Option<([f64; MAX
         slope += grad[i] * solution[i];
     }
     slope.is_finite().then_some((step, 0.5 * slope))
-}
-
-/// Lower Cholesky factor; `None` where a pivot is not clearly positive.
-pub fn cholesky(matrix: &Square, p: usize) -> Option<Square> {
-    let mut lower = [[0.0; MAX_PARAMS]; MAX_PARAMS];
-    for i in 0..p {
-        for j in 0..=i {
-            let mut sum = matrix[i][j];
-            for k in 0..j {
-                sum -= lower[i][k] * lower[j][k];
-            }
-            if i == j {
-                if sum.is_nan() || sum <= 1e-15 * matrix[i][i].abs() {
-                    return None;
-                }
-                lower[i][i] = sum.sqrt();
-            } else {
-                lower[i][j] = sum / lower[j][j];
-            }
-        }
-    }
-    Some(lower)
-}
-
-/// Solves `L Lᵀ x = b`.
-pub fn cholesky_solve(lower: &Square, p: usize, b: &[f64; MAX_PARAMS]) -> [f64; MAX_PARAMS] {
-    let mut x = *b;
-    for i in 0..p {
-        for k in 0..i {
-            x[i] -= lower[i][k] * x[k];
-        }
-        x[i] /= lower[i][i];
-    }
-    for i in (0..p).rev() {
-        for k in i + 1..p {
-            x[i] -= lower[k][i] * x[k];
-        }
-        x[i] /= lower[i][i];
-    }
-    x
 }

@@ -16,6 +16,11 @@ pub fn median(values: &[f64]) -> Option<f64> {
     of_sorted(&sorted, 0.5)
 }
 
+/// The quantiles of a sorted sample at `tail` and `1 − tail`; `None` when empty.
+pub fn between_tails(sorted: &[f64], tail: f64) -> Option<(f64, f64)> {
+    Some((of_sorted(sorted, tail)?, of_sorted(sorted, 1.0 - tail)?))
+}
+
 /// Distribution function of the standard normal, from the continued fraction and series of the
 /// incomplete gamma function; absolute error below 1e-14.
 pub fn normal_cdf(x: f64) -> f64 {
@@ -38,6 +43,11 @@ pub fn student_cdf(t: f64, df: f64) -> f64 {
 pub fn student(p: f64, df: f64) -> f64 {
     // |t| at p = 1e-6 and one degree of freedom is 3e5.
     invert(p, -1e7, 1e7, |t| student_cdf(t, df))
+}
+
+/// Half width of a two-sided interval at `level` in standard errors: Student's t with `df` degrees of freedom.
+pub fn student_at(level: f64, df: f64) -> f64 {
+    student(0.5 + 0.5 * level, df)
 }
 
 /// Quantile of Fisher's F with `df1` and `df2` degrees of freedom.

@@ -1,4 +1,4 @@
-//! A small reader of comma-separated tables, for tests and examples: no quotes, one header line.
+//! Reads published tables for tests and examples: comma-separated, no quotes, one header line.
 
 use scalelaw_schema::table::{LossRow, LossTable};
 

@@ -4,31 +4,28 @@ use std::collections::BTreeMap;
 
 use scalelaw_schema::table::LossTable;
 
-use crate::bootstrap::{self, Units};
-use crate::conclusion::{Fit, FitStatus, Frontier, Prediction, RowResidual};
-use crate::diagnose;
+use super::bootstrap;
+use super::diagnose;
+use super::evidence::{self, Evidence, Intervals};
+use super::identify;
+use super::predict::{self, Predictor};
+use super::profile::Profiler;
+use super::seed_noise::SeedNoise;
+use crate::conclusion::{Fit, FitStatus, Frontier, LOG10_N, Prediction, RowResidual};
+use crate::error::FitError;
 use crate::frontier::ComputeModel;
-use crate::identify;
-use crate::interval::{self, Evidence, Intervals};
-use crate::laws::{self, ScalingLaw};
-use crate::minimise::{Minimum, Problem};
-use crate::noise::SeedNoise;
-use crate::predict::{self, Predictor};
-use crate::profile::Profiler;
-use crate::quantile;
+use crate::laws::ScalingLaw;
 use crate::row::{Point, Rows};
-use crate::search;
-use crate::spec::{FitError, FitSpec, PredictAt};
+use crate::search::{self, Minimum, Problem};
+use crate::spec::{FitSpec, PredictAt};
+use crate::stats::Units;
 
 /// Fits `law`, or says why not.
-pub fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpec) -> Result<Fit, FitError> {
+pub(super) fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpec) -> Result<Fit, FitError> {
     let rows = Rows::of(table);
     identify::check(law, &rows)?;
-    let Some(minimum) = search::search(law, &rows, spec.objective) else {
-        return identify::refuse(
-            format!("no parameters of `{}` come near the losses", law.name()),
-            vec!["check the columns of N, D, C and loss".into()],
-        );
+    let Some(minimum) = search::minimum(law, &rows, spec.objective) else {
+        return Err(FitError::no_minimum(law.name()));
     };
     let params = law.params(&minimum.theta, &rows.centre);
     let problem = Problem::new(law, &rows, spec.objective);
@@ -48,10 +45,10 @@ pub fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpec) -> R
     };
     let profiler = Profiler::new(law, &weighted, &minimum.theta, &units.of_rows());
     let smallest_loss = table.rows.iter().map(|row| row.loss).fold(f64::INFINITY, f64::min);
-    let quantities = interval::quantities(law, &rows.centre, &compute, ln_c, smallest_loss);
+    let quantities = evidence::quantities(law, &rows.centre, &compute, ln_c, smallest_loss);
     let evidence = Evidence {
         level: spec.level,
-        n_units: units.len(),
+        n_units: units.count(),
         n_params: law.n_params(),
         what: units.what,
         theta: &minimum.theta,
@@ -60,22 +57,21 @@ pub fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpec) -> R
     };
     let mut intervals = evidence.intervals(&quantities);
     if let Some(why) = nothing_known(law, &intervals) {
-        return identify::refuse(
-            why,
-            vec![
-                "add budgets: a wider range of compute says most about exponents".into(),
-                "add seeds: less noise says the rest".into(),
-            ],
-        );
+        let settle = [
+            "add budgets: a wider range of compute says most about exponents",
+            "add seeds: less noise says the rest",
+        ];
+        return Err(FitError::refused(why, &settle));
     }
-    if !intervals.torn.is_empty() {
+    let has_frontier = trade_off.is_some();
+    if !intervals.disagrees_with_robust_fit.is_empty() {
         notes.push(format!(
-            "the least-squares fit puts {} outside of the robust fit's value by more than noise: outliers, or another form",
-            intervals.torn.join(", ")
+            "the robust fit and the least-squares fit of {} differ by more than noise: outliers, or another form",
+            in_words(&intervals.disagrees_with_robust_fit, has_frontier)
         ));
     }
-    for name in &intervals.unbounded {
-        notes.push(format!("{name} is not bounded by the rows: weakly identified"));
+    if !intervals.unbounded.is_empty() {
+        notes.push(format!("these runs do not determine {}", in_words(&intervals.unbounded, has_frontier)));
     }
     let optimum = frontier(&optimum_at, &compute, ln_c, &mut intervals);
 
@@ -86,10 +82,10 @@ pub fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpec) -> R
         .zip(params.iter().copied())
         .partition(|(_, value)| value.is_finite());
     if !dropped.is_empty() {
-        return identify::refuse(
+        return Err(FitError::refused(
             format!("{} of `{}` leaves the range of numbers", dropped[0].0, law.name()),
-            vec!["check the units of N, D and C".into(), "take a law with fewer parameters".into()],
-        );
+            &["check the units of N, D and C", "take a law with fewer parameters"],
+        ));
     }
     let residuals = residuals(law, &params, table);
     let square: f64 = residuals.iter().map(|row| row.residual * row.residual).sum();
@@ -171,13 +167,29 @@ fn nothing_known(law: &dyn ScalingLaw, intervals: &Intervals) -> Option<String> 
     all.then(|| format!("the losses allow any {} at all (`{name}`)", exponents.join(", ")))
 }
 
+/// Names of quantities as a person reads them; those of the frontier are letters that a law may use itself.
+fn in_words(names: &[&'static str], has_frontier: bool) -> String {
+    let word = |name: &'static str| match name {
+        "a" if has_frontier => "the exponent of N*",
+        "b" if has_frontier => "the exponent of D*",
+        LOG10_N => "N* at the largest budget",
+        name => name,
+    };
+    let words: Vec<&str> = names.iter().map(|name| word(name)).collect();
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => words.concat(),
+    }
+}
+
 /// The largest budget that the table names, else its largest C.
 pub fn largest_budget(table: &LossTable) -> f64 {
     let budget = table.rows.iter().filter_map(|row| row.budget).fold(0.0, f64::max);
     if budget > 0.0 { budget } else { table.rows.iter().map(|row| row.c).fold(0.0, f64::max) }
 }
 
-pub fn point_of(
+/// Where to predict: the run that was asked for, or the best one that a budget buys.
+pub(crate) fn point_of(
     at: PredictAt,
     compute: &ComputeModel,
     optimum_at: &dyn Fn(f64) -> Option<(f64, f64)>,
@@ -196,6 +208,7 @@ pub fn point_of(
     }
 }
 
+/// `ln(loss) − ln(law)` of each row, in the table's order.
 pub fn residuals(law: &dyn ScalingLaw, params: &[f64], table: &LossTable) -> Vec<RowResidual> {
     table
         .rows
@@ -216,6 +229,7 @@ pub fn residuals(law: &dyn ScalingLaw, params: &[f64], table: &LossTable) -> Vec
         .collect()
 }
 
+/// How a search ended, and which parameters are at a bound.
 pub fn status(problem: &Problem, minimum: &Minimum) -> (FitStatus, Vec<String>) {
     let law = problem.law;
     let mut notes = Vec::new();
@@ -246,7 +260,7 @@ fn frontier(
     ln_c: f64,
     intervals: &mut Intervals,
 ) -> Option<Frontier> {
-    let names = ["a", "b", interval::LOG10_N];
+    let names = ["a", "b", LOG10_N];
     // `b` is also a parameter of a law without frontier.
     let (a, ln_n) = optimum_at(ln_c)?;
     let taken: BTreeMap<_, _> =
@@ -261,28 +275,4 @@ fn frontier(
         intervals: taken,
     };
     frontier.is_finite().then_some(frontier)
-}
-
-impl Fit {
-    /// Interval of the law itself at (N, D), from the resamples and without the noise of a run: for
-    /// bands in plots. `None` without resamples.
-    pub fn band(&self, n: f64, d: f64, level: f64) -> Option<(f64, f64)> {
-        let law = laws::law(&self.law)?;
-        let diagnostics = self.diagnostics.as_ref();
-        let k = diagnostics.and_then(|found| found.compute_k).unwrap_or(6.0);
-        let kappa = diagnostics.and_then(|found| found.compute_kappa).unwrap_or(1.0);
-        let point = ComputeModel { ln_k: k.ln(), kappa }.point(n, d);
-        let place = |name: &&str| self.params.keys().position(|key| key == *name);
-        let order: Vec<usize> = law.param_names().iter().filter_map(place).collect();
-        let mut losses: Vec<f64> = self
-            .resamples
-            .iter()
-            .map(|params| order.iter().map(|&idx| params[idx]).collect::<Vec<f64>>())
-            .map(|params| law.loss(&params, &point))
-            .collect();
-        losses.retain(|loss| loss.is_finite());
-        losses.sort_by(f64::total_cmp);
-        let tail = 0.5 * (1.0 - level);
-        Some((quantile::of_sorted(&losses, tail)?, quantile::of_sorted(&losses, 1.0 - tail)?))
-    }
 }
