@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use scalelaw_findings::critical_batch::{BatchCurve, critical_batches};
+use scalelaw_findings::learning_rate::critical_batch::{BatchCurve, critical_batches};
 use scalelaw_findings::learning_rate::{LrConclusion, LrRow, best_learning_rates};
 use scalelaw_results::Collected;
 use scalelaw_schema::SCHEMA_VERSION;

@@ -42,7 +42,7 @@ struct Planned {
 
 /// What came of one draw.
 struct Drawn {
-    /// Relative error of the prediction from all runs; absent where they cannot tell.
+    /// Relative error of the prediction from all runs; absent where the fit is refused.
     miss: Option<f64>,
     /// `None` where the whole design does not reach the aim.
     cost: Option<Cost>,
@@ -211,7 +211,7 @@ fn row(run: &Planned, loss: f64) -> LossRow {
     }
 }
 
-/// The loss at the target by the law fitted to the rows; `None` where they cannot tell.
+/// The loss at the target by the law fitted to the rows; `None` where the fit is refused.
 fn predicted(rows: &[LossRow], [n, d]: [f64; 2]) -> Option<f64> {
     let table = LossTable {
         source: "design".to_string(),

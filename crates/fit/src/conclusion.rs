@@ -26,7 +26,7 @@ pub struct Conclusion {
     pub approach1: Option<Frontier>,
     /// IsoFLOP minima, where the table has budgets.
     pub approach2: Option<Approach2>,
-    /// How far the approaches differ, in words and numbers; empty where there is only one.
+    /// The approaches side by side; empty where there is only one.
     pub disagreement: Vec<Disagreement>,
     /// Caveats: what to know before using the numbers.
     pub warnings: Vec<String>,
@@ -66,9 +66,9 @@ pub struct Fit {
     pub residuals: Vec<RowResidual>,
     /// Held-out rows, where some were held out.
     pub holdout: Option<Holdout>,
-    /// Predictions asked for.
+    /// The predictions of `FitSpec::predict`.
     pub predictions: Vec<Prediction>,
-    /// What the fit rests on.
+    /// Leverage, correlations, lack of fit.
     #[serde(default)]
     pub diagnostics: Option<Diagnostics>,
     /// Parameters of each bootstrap resample, in the order of `params`' keys; for bands. Not printed.
@@ -107,7 +107,7 @@ pub struct Frontier {
 }
 
 impl Frontier {
-    /// Whether every number is one, and N* and D* can be computed from them.
+    /// Whether all numbers are finite, so that N* and D* can be computed.
     pub fn is_finite(&self) -> bool {
         self.a.is_finite()
             && self.b.is_finite()
@@ -145,7 +145,7 @@ pub struct IsoFlopMinimum {
     pub n: Option<f64>,
     /// Loss at the minimum.
     pub loss: Option<f64>,
-    /// Why there is none.
+    /// Why it is absent.
     pub why_none: Option<String>,
     /// The parabola `c0 + c1·x + c2·x²` of log loss in `x = ln N`.
     pub parabola: [f64; 3],
@@ -220,7 +220,7 @@ pub struct Prediction {
     pub decades_beyond: f64,
 }
 
-/// Inside or outside of what was measured.
+/// Inside or outside the measured range of compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PredictionKind {
@@ -253,12 +253,12 @@ pub struct LawBacktest {
     pub are: f64,
 }
 
-/// What a fit rests on, and what would change it.
+/// Diagnostics of a fit.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Diagnostics {
     /// Profile-likelihood intervals by parameter, beside the ones reported, as a check.
     pub profiles: BTreeMap<String, Interval>,
-    /// Correlation of parameter estimates, such as `E, alpha`; near ±1 they cannot be told apart.
+    /// Correlation of parameter estimates, such as `E, alpha`; near ±1 they cannot be separated.
     pub correlations: BTreeMap<String, f64>,
     /// Condition number of the scaled information matrix; absent where it is singular.
     pub condition: Option<f64>,
@@ -274,12 +274,12 @@ pub struct Diagnostics {
     pub findings: Vec<String>,
 }
 
-/// How much one row decides.
+/// Leverage and influence of one row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RowInfluence {
     /// The row's name in the table.
     pub name: String,
-    /// Share of its own fitted value that it decides, 0 to 1.
+    /// Leverage: the weight of the row's own loss in its fitted value, 0 to 1.
     pub leverage: f64,
     /// Change of the frontier's exponent (of the first exponent, for a law without frontier) when the
     /// row is left out.

@@ -3,7 +3,7 @@
 /// Why there is no fit.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum FitError {
-    /// The rows cannot tell: exit code 6.
+    /// The rows do not identify what is asked: exit code 6. An outcome of a fit, not a fault.
     #[error("the fit is refused: {why} (hint: {})", settle.join("; "))]
     Refused {
         /// The reason.
@@ -45,12 +45,12 @@ impl FitError {
     /// The search of a law found no minimum.
     pub fn no_minimum(law: &str) -> Self {
         Self::refused(
-            format!("no parameters of `{law}` come near the losses"),
+            format!("no parameters of `{law}` fit the losses"),
             &["check the columns of N, D, C and loss"],
         )
     }
 
-    /// The rows cannot tell, and which runs would settle it.
+    /// A refusal, with the runs that would settle it.
     pub fn refused(why: impl Into<String>, settle: &[&str]) -> Self {
         Self::Refused { why: why.into(), settle: settle.iter().map(|run| (*run).to_owned()).collect() }
     }

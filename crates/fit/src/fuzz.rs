@@ -1,4 +1,4 @@
-//! Tests: whatever comes in, there is no panic, and every number that goes out is finite.
+//! Tests with random and malformed tables: no panic, and every number in the result is finite.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -19,7 +19,7 @@ fn fifteen_noisy_runs_are_fitted_with_wide_intervals_or_refused() {
         match crate::fit(&table, &FitSpec { bootstrap: 200, ..FitSpec::new() }) {
             Ok(found) => {
                 n_fitted += 1;
-                // Noise may leave an exponent without an end; then this is said in place of an interval.
+                // Noise may leave an exponent unbounded; then a note says so in place of the interval.
                 match found.fits[0].intervals.get("alpha") {
                     Some(alpha) => assert!(alpha.high - alpha.low > 0.05, "{seed}: {alpha:?}"),
                     None => {
@@ -38,7 +38,7 @@ fn fifteen_noisy_runs_are_fitted_with_wide_intervals_or_refused() {
 }
 
 #[test]
-fn whatever_comes_in_there_is_no_panic_and_no_nan() {
+fn no_input_makes_a_panic_or_a_nan() {
     for case in 0..70 {
         let mut rng = stream(11, case);
         let table = wild_table(&mut rng);
@@ -103,7 +103,7 @@ fn wild_table(rng: &mut ChaCha8Rng) -> LossTable {
     table_of(rows)
 }
 
-/// A conclusion printed by `Debug` shows a number that is none as `NaN` or `inf`.
+/// `Debug` prints a number that is not finite as `NaN` or `inf`.
 fn check_numbers(debug: &str) {
     for word in ["NaN", "inf"] {
         for (at, _) in debug.match_indices(word) {

@@ -4,7 +4,7 @@
 //! [`fit`] is the main function. Reading order: what is asked ([`FitSpec`], [`Objective`]) and how it is refused
 //! ([`FitError`]); the rows as a law sees them ([`Rows`], [`Point`]); the [`laws`] and their frontier
 //! ([`ComputeModel`]); [`stats`]; the [`search`]; the fit of a law with its intervals, predictions and the choice among
-//! laws ([`law_fit`]); IsoFLOP minima ([`isoflop`]); what a design will tell ([`power`]); several ways of counting
+//! laws ([`law_fit`]); IsoFLOP minima ([`isoflop`]); the power of a design ([`power`]); several ways of counting
 //! ([`exponents_by_count`]); and what is concluded ([`conclusion`], [`text`]).
 //! How exact, fast and calibrated all this is: `README.md`.
 

@@ -6,7 +6,7 @@ use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable};
 /// it to four digits.
 pub(crate) const SAME_POINT: f64 = 1e-3;
 
-/// The table without rows that hold a number no logarithm takes; those are listed as excluded.
+/// The table without rows that hold a number without a logarithm; those are listed as excluded.
 pub fn finite_rows(table: &LossTable) -> LossTable {
     let is_good = |row: &LossRow| {
         let optional = [row.budget, row.unique_tokens].into_iter().flatten();
@@ -37,7 +37,7 @@ pub struct Point {
 impl Point {
     /// The point of a row.
     pub fn of(row: &LossRow) -> Self {
-        // Unique tokens above D would mean tokens never read; only those read count.
+        // Unique tokens above D would be tokens that were never read.
         let unique = row.unique_tokens.map_or(row.d, |unique| unique.min(row.d));
         Self { ln_n: row.n.ln(), ln_d: row.d.ln(), ln_c: row.c.ln(), ln_u: unique.ln() }
     }

@@ -4,7 +4,7 @@ use crate::error::FitError;
 use crate::objective::Objective;
 use crate::stats::LEVEL;
 
-/// What to fit and what to say about it.
+/// What to fit and what to report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitSpec {
     /// Which law.
@@ -86,7 +86,7 @@ pub enum LawChoice {
     Named(String),
     /// Chosen by back-tests inside the rows.
     Auto,
-    /// Every law that the table can carry, the one that back-tests choose first.
+    /// Every law that the table identifies, the one that back-tests choose first.
     All,
 }
 

@@ -141,7 +141,7 @@ fn olmos_13b_prediction_is_reproduced() {
 }
 
 #[test]
-fn muennighoffs_valley_is_found_and_said_to_be_flat() {
+fn muennighoffs_valley_is_found_and_reported_as_flat() {
     let Some(table) = table("datablations_c4.csv") else { return };
     let rows = Rows::of(&table);
     let law: &dyn ScalingLaw = &laws::Repeats;
@@ -165,7 +165,7 @@ fn muennighoffs_valley_is_found_and_said_to_be_flat() {
     assert!(found.value < 0.015_804_851_5 * (1.0 + 1e-6), "{}", found.value);
     // Flat: six times the published r_d loses nothing.
     assert!((published / found.value - 1.0) < 2e-3);
-    // Fitted freely, the worth of repeats is not bounded, and this is said.
+    // Fitted freely, the value of repeats is not bounded, and a note says so.
     let spec = FitSpec { law: LawChoice::Named("repeats".into()), bootstrap: 0, ..FitSpec::new() };
     let notes = fit(&table, &spec).unwrap().fits[0].notes.clone();
     println!("{notes:?}");

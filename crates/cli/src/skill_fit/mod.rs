@@ -26,7 +26,7 @@ use scalelaw_findings::mixture::fraction::FractionCurve;
 use scalelaw_findings::mixture::mixing_law::MixingConclusion;
 use scalelaw_findings::skills::SkillSpec;
 use scalelaw_findings::skills::conclusion::SkillConclusion;
-use scalelaw_findings::skills::validation::{ValidationConclusion, ValidationMix, validation};
+use scalelaw_findings::validation::{ValidationConclusion, ValidationMix, validation};
 use scalelaw_fit::FitError;
 use scalelaw_results::{Collected, LossColumn};
 use scalelaw_schema::SCHEMA_VERSION;
@@ -111,7 +111,7 @@ pub struct SkillViable {
     /// What it is to reach.
     pub goal: SkillTarget,
     /// How an accuracy was turned into a likelihood, where one was asked for.
-    pub link: Option<scalelaw_findings::skills::link::Link>,
+    pub link: Option<scalelaw_findings::target::link::Link>,
     /// What reaches it.
     pub found: Viable,
 }

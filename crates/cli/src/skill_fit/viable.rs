@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use scalelaw_findings::skills::link::{Link, LinkPoint, link};
+use scalelaw_findings::target::link::{Link, LinkPoint, link};
 use scalelaw_findings::{Rates, Surface, Target, Viable};
 use scalelaw_fit::conclusion::Fit;
 use scalelaw_fit::{FitError, FitSpec};

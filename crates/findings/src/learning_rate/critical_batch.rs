@@ -25,9 +25,9 @@ const SMOOTHED_ROWS: usize = 5;
 /// A learning curve of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchCurve {
-    /// Every parameter.
+    /// Parameters, all counted.
     pub n: f64,
-    /// What else sets runs apart; only runs that share it are compared.
+    /// Other settings: only runs that share them are compared.
     pub variant: String,
     /// Tokens of one step.
     pub batch_tokens: f64,
@@ -55,7 +55,7 @@ pub struct CriticalBatches {
 /// The critical batch at one loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CriticalBatchAt {
-    /// Every parameter of the models.
+    /// Parameters of the models, all counted.
     pub n: f64,
     /// The loss, nats per token.
     pub loss: f64,
@@ -67,7 +67,7 @@ pub struct CriticalBatchAt {
     pub interval: Option<Interval>,
     /// Fewest steps, those of an endless batch.
     pub steps_min: Option<f64>,
-    /// Why there is none.
+    /// Why it is absent.
     pub why_none: Option<String>,
 }
 
@@ -201,7 +201,7 @@ fn power(at: &[CriticalBatchAt], level: f64) -> Option<BatchPower> {
     let df = rows.len() as f64 - 2.0;
     let (ln_coefficient, exponent) = (fit.coefficients[0], fit.coefficients[1]);
     let interval = (df > 0.0).then(|| {
-        let half = quantile::student(0.5 + 0.5 * level, df) * (fit.inverse[1][1] * fit.squares / df).sqrt();
+        let half = quantile::student_at(level, df) * (fit.inverse[1][1] * fit.squares / df).sqrt();
         [exponent - half, exponent + half]
     });
     exponent.is_finite().then_some(BatchPower { coefficient: ln_coefficient.exp(), exponent, interval })

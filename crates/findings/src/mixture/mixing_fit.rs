@@ -1,9 +1,19 @@
 //! The search of a mixing law: over c, with the rest solved inside.
 
-use super::mixing_law::MixingParams;
 use scalelaw_fit::Objective;
 use scalelaw_fit::stats::linalg::{self, ZERO};
 use scalelaw_fit::stats::{NormalEquations, huber_delta};
+
+/// Parameters of a mixing law.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MixingParams {
+    /// Loss that no mixture lowers, nats per token.
+    pub c: f64,
+    /// Loss above `c` at the mean mixture.
+    pub k: f64,
+    /// Slope of each source.
+    pub t: Vec<f64>,
+}
 
 /// A one for ln k, then all shares but the last relative to their means.
 pub(crate) fn row(shares: &[f64], mean: &[f64]) -> Vec<f64> {
@@ -141,7 +151,7 @@ impl Design {
         Some(theta)
     }
 
-    /// Share of its own fitted value that each row decides.
+    /// Leverage of each row.
     pub fn leverages(&self, theta: &Theta) -> Option<Vec<f64>> {
         let p = self.n_inner() + 1;
         let slopes: Vec<Vec<f64>> = self
@@ -157,7 +167,7 @@ impl Design {
         for slope in &slopes {
             linalg::add_outer(&mut gram, slope, 1.0);
         }
-        // Where c cannot be told from k, the rest is still known.
+        // Where c cannot be separated from k, the rest is still known.
         let (inverse, first) = match linalg::inverse(&gram, p) {
             Some(whole) => (whole, 0),
             None => {

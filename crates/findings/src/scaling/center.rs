@@ -2,11 +2,11 @@
 
 use scalelaw_fit::conclusion::Approach2;
 
-/// Exponent of N* where the budgets so far cannot tell one: half of every factor of compute goes to the
+/// Exponent of N* where the budgets so far do not determine one: half of every factor of compute goes to the
 /// model (Hoffmann et al. 2022: 0.46 to 0.50 by three approaches).
 const DEFAULT_EXPONENT: f64 = 0.5;
 
-/// Exponents outside of these come from noise in two or three minima, not from any published law
+/// Exponents outside these come from noise in two or three minima, not from any published law
 /// (0.46 of Hoffmann et al. 2022 to 0.73 of Kaplan et al. 2020, with some room).
 const EXPONENT_RANGE: [f64; 2] = [0.35, 0.8];
 

@@ -3,7 +3,7 @@
 use scalelaw_fit::conclusion::Interval;
 use serde::{Deserialize, Serialize};
 
-use crate::surface::Surface;
+use super::surface::Surface;
 
 /// A value with its interval, where the fit was resampled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,7 +77,8 @@ impl Surface<'_> {
         }
     }
 
-    fn best(&self, params: &[f64], c: f64) -> Option<Point> {
+    /// The least loss along a budget of `c` FLOPs by the law with these parameters.
+    pub(crate) fn best(&self, params: &[f64], c: f64) -> Option<Point> {
         let compute = self.compute.as_ref()?;
         let (_, ln_n) = compute.optimum(&self.law.trade_off(params)?, c.ln())?;
         let (n, d) = (ln_n.exp(), compute.ln_d(ln_n, c.ln()).exp());
@@ -95,53 +96,17 @@ impl Surface<'_> {
     }
 }
 
-struct Point {
-    n: f64,
-    d: f64,
+/// A run with its loss.
+pub(crate) struct Point {
+    pub n: f64,
+    pub d: f64,
     loss: f64,
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::collections::BTreeMap;
-
-    use scalelaw_fit::conclusion::{Fit, FitStatus, Frontier};
-
+mod tests {
     use super::*;
-
-    /// Hoffmann et al. 2022 as refitted by Besiroglu et al. 2024, with `C = 6·N·D`.
-    pub(crate) fn fit(resamples: Vec<Vec<f64>>) -> Fit {
-        let params: BTreeMap<String, f64> =
-            [("E", 1.8172), ("A", 482.01), ("B", 2085.43), ("alpha", 0.3478), ("beta", 0.3658)]
-                .map(|(name, value)| (name.to_string(), value))
-                .into();
-        let (alpha, beta) = (0.3478, 0.3658);
-        let g = (alpha * 482.01_f64 / (beta * 2085.43)).powf(1.0 / (alpha + beta));
-        let (a, b) = (beta / (alpha + beta), alpha / (alpha + beta));
-        Fit {
-            law: "chinchilla".to_string(),
-            equation: String::new(),
-            status: FitStatus::Converged,
-            notes: Vec::new(),
-            params,
-            objective: 0.0,
-            objective_name: String::new(),
-            rms_log_residual: 0.0,
-            intervals: BTreeMap::new(),
-            optimum: Some(Frontier {
-                a,
-                b,
-                n_coefficient: g * 6f64.powf(-a),
-                d_coefficient: 6f64.powf(-b) / g,
-                intervals: BTreeMap::new(),
-            }),
-            residuals: Vec::new(),
-            holdout: None,
-            predictions: Vec::new(),
-            diagnostics: None,
-            resamples,
-        }
-    }
+    use crate::scaling::testing::fit;
 
     #[test]
     fn the_optimum_is_that_of_the_closed_form_and_spends_the_budget() {

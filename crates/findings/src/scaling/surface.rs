@@ -4,10 +4,7 @@ use scalelaw_fit::ComputeModel;
 use scalelaw_fit::Point;
 use scalelaw_fit::conclusion::Fit;
 use scalelaw_fit::laws::{ScalingLaw, Variable, law};
-use scalelaw_fit::stats::quantile;
-
-/// Below this number of usable resamples there is no interval: its ends would be single resamples.
-pub const LEAST_RESAMPLES: usize = 40;
+use scalelaw_fit::stats::{percentiles, tail_of};
 
 /// A fit with its law looked up, ready to be evaluated at many points.
 pub struct Surface<'a> {
@@ -59,14 +56,8 @@ impl<'a> Surface<'a> {
     }
 
     /// Ends of the middle `level` of `values`, one per resample; none for too few of them.
-    pub(crate) fn middle(&self, mut values: Vec<f64>, level: f64) -> Option<(f64, f64)> {
-        values.retain(|x| x.is_finite());
-        if values.len() < LEAST_RESAMPLES {
-            return None;
-        }
-        values.sort_by(f64::total_cmp);
-        let tail = self.tail(level);
-        Some((quantile::of_sorted(&values, tail)?, quantile::of_sorted(&values, 1.0 - tail)?))
+    pub(crate) fn middle(&self, values: Vec<f64>, level: f64) -> Option<(f64, f64)> {
+        percentiles(values, self.tail(level)).map(|found| (found.low, found.high))
     }
 
     /// Share of the resamples that the fit itself left below an interval of this level.
@@ -75,7 +66,7 @@ impl<'a> Surface<'a> {
     /// read off one of its intervals, so that bands and intervals of one report mean the same. Where the
     /// fit's intervals are not from resamples, the share is the plain one.
     fn tail(&self, level: f64) -> f64 {
-        let plain = 0.5 * (1.0 - level);
+        let plain = tail_of(level);
         let resampled = self.fit.intervals.iter().filter(|(_, interval)| interval.resamples > 0);
         let found = resampled.into_iter().find_map(|(name, interval)| {
             let place = self.fit.params.keys().position(|key| key == name)?;
@@ -117,7 +108,7 @@ fn compute_model(fit: &Fit) -> Option<ComputeModel> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimum::tests::fit;
+    use crate::scaling::testing::fit;
 
     #[test]
     fn the_surface_is_the_law() {

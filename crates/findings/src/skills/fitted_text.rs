@@ -2,24 +2,24 @@
 
 use scalelaw_schema::table::LossTable;
 
-use super::budget::{self, Budget, Curve};
-use super::conclusion::{Approach, Edge, JudgedText, SkillOptimum};
+use super::budget::{Budget, Curve};
+use super::conclusion::{Approach, Edge, SkillOptimum, TextFit};
 use super::draws::Draws;
 use super::noise::SharedNoise;
-use super::surface::Surface;
+use super::text_law::TextLaw;
 use scalelaw_fit::FitError;
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::isoflop::NoMinimum;
+use scalelaw_fit::isoflop::{NoMinimum, by_budget, parabola_at};
 use scalelaw_fit::laws::ScalingLaw;
 
 /// One text with its fits.
-pub(crate) struct Judge {
-    pub surface: Result<Surface, FitError>,
-    /// One for each budget; why there is none where there is none.
+pub(crate) struct FittedText {
+    pub law: Result<TextLaw, FitError>,
+    /// One for each budget, or why there is none.
     curves: Vec<Result<Curve, NoMinimum>>,
 }
 
-impl Judge {
+impl FittedText {
     pub fn of(
         table: &LossTable,
         law: &'static dyn ScalingLaw,
@@ -27,7 +27,7 @@ impl Judge {
         noise: &SharedNoise,
         level: f64,
     ) -> Self {
-        let rows = scalelaw_fit::isoflop::by_budget(table);
+        let rows = by_budget(table);
         let curves = budgets
             .iter()
             .map(|budget| {
@@ -35,10 +35,10 @@ impl Judge {
                 Curve::of(rows, budget, noise)
             })
             .collect();
-        Self { surface: Surface::of(table, law, noise, level), curves }
+        Self { law: TextLaw::of(table, law, noise, level), curves }
     }
 
-    /// ln N* at each budget by one approach, held inside of the sizes.
+    /// ln N* at each budget by one approach, held inside the sizes.
     pub fn best(&self, by: Approach, budgets: &[Budget]) -> Vec<Option<Draws>> {
         match by {
             Approach::Minima => {
@@ -47,23 +47,23 @@ impl Judge {
             Approach::Surface => budgets
                 .iter()
                 .map(|budget| {
-                    let surface = self.surface.as_ref().ok()?;
-                    let draws = surface.of_params(|params| surface.best(params, budget))?;
+                    let text_law = self.law.as_ref().ok()?;
+                    let draws = text_law.of_params(|params| text_law.best(params, budget))?;
                     Some(draws.within(budget.ln_n.0, budget.ln_n.1))
                 })
                 .collect(),
         }
     }
 
-    pub fn describe(&self, table: &LossTable, budgets: &[Budget], level: f64) -> JudgedText {
+    pub fn describe(&self, table: &LossTable, budgets: &[Budget], level: f64) -> TextFit {
         let by_minima = budgets
             .iter()
             .zip(&self.curves)
             .map(|(budget, curve)| optimum_of(budget, curve, level))
             .collect();
-        let by_surface = match &self.surface {
+        let by_surface = match &self.law {
             Err(_) => Vec::new(),
-            Ok(surface) => budgets
+            Ok(text_law) => budgets
                 .iter()
                 .zip(self.best(Approach::Surface, budgets))
                 .map(|(budget, draws)| match draws {
@@ -72,19 +72,19 @@ impl Judge {
                         ..absent(budget)
                     },
                     Some(draws) => {
-                        let loss = |ln_n: f64| surface.loss(&surface.params, ln_n, budget.ln_c);
+                        let loss = |ln_n: f64| text_law.loss(&text_law.params, ln_n, budget.ln_c);
                         optimum(budget, &draws, &loss, level)
                     }
                 })
                 .collect(),
         };
-        JudgedText {
+        TextFit {
             name: table.loss_name.clone(),
             n_rows: table.rows.len(),
             by_minima,
             by_surface,
-            fit: self.surface.as_ref().ok().map(|surface| surface.fit.clone()),
-            why_no_fit: self.surface.as_ref().err().map(ToString::to_string),
+            fit: self.law.as_ref().ok().map(|text_law| text_law.fit.clone()),
+            why_no_fit: self.law.as_ref().err().map(ToString::to_string),
             excluded: table.excluded.clone(),
         }
     }
@@ -95,7 +95,7 @@ pub(crate) fn optimum_of(budget: &Budget, curve: &Result<Curve, NoMinimum>, leve
     match curve {
         Err(why) => SkillOptimum { why_none: Some(why.to_string()), ..absent(budget) },
         Ok(curve) => {
-            let loss = |ln_n: f64| budget::value(&curve.parabola, ln_n).exp();
+            let loss = |ln_n: f64| parabola_at(&curve.parabola, ln_n).exp();
             let found = optimum(budget, &curve.best, &loss, level);
             SkillOptimum { parabola: Some(curve.parabola), ..found }
         }
@@ -118,7 +118,7 @@ fn absent(budget: &Budget) -> SkillOptimum {
 
 fn optimum(budget: &Budget, best: &Draws, loss: &dyn Fn(f64) -> f64, level: f64) -> SkillOptimum {
     let found = absent(budget);
-    let edge = edge(best.estimate, budget);
+    let edge = budget.edge(best.estimate);
     let at = |idx: usize| ["smallest", "largest"][idx];
     match edge {
         Some(edge) => SkillOptimum {
@@ -142,14 +142,5 @@ fn optimum(budget: &Budget, best: &Draws, loss: &dyn Fn(f64) -> f64, level: f64)
                 ..found
             }
         }
-    }
-}
-
-/// The edge of a budget's sizes at which ln N lies, if it does.
-pub(crate) fn edge(ln_n: f64, budget: &Budget) -> Option<Edge> {
-    if ln_n <= budget.ln_n.0 {
-        Some(Edge::Smallest)
-    } else {
-        (ln_n >= budget.ln_n.1).then_some(Edge::Largest)
     }
 }

@@ -23,24 +23,24 @@ use scalelaw_fit::stats::linalg::{self, MAX_PARAMS};
 const METHOD: &str = "wild bootstrap of the law, runs drawn jointly for all texts";
 
 /// The law of one text.
-pub(crate) struct Surface {
+pub(crate) struct TextLaw {
     pub law: &'static dyn ScalingLaw,
     pub params: Vec<f64>,
     /// Parameters of each draw; absent where its search failed.
     pub drawn: Vec<Option<Vec<f64>>>,
     pub compute: ComputeModel,
-    /// What the draws were made of.
+    /// The random numbers behind the draws.
     pub gaussians: Arc<Gaussians>,
     /// Runs less parameters.
     pub df: f64,
     pub fit: Fit,
 }
 
-impl Surface {
+impl TextLaw {
     /// Fits `law` by Huber's loss at 2.5 spreads of the residuals, as the fitter's profile does.
     ///
     /// # Errors
-    /// [`FitError::Refused`] where the rows cannot tell the law's parameters.
+    /// [`FitError::Refused`] where the rows do not identify the law's parameters.
     pub fn of(
         table: &LossTable,
         law: &'static dyn ScalingLaw,
@@ -59,7 +59,7 @@ impl Surface {
         };
         let places = noise.places(&table.rows);
         let drawn = drawn(&Problem::new(law, &rows, objective), &minimum.theta, &places, noise);
-        let mut surface = Self {
+        let mut text_law = Self {
             law,
             params: law.params(&minimum.theta, &rows.centre),
             drawn,
@@ -68,11 +68,11 @@ impl Surface {
             df: noise::n_units(&places) as f64 - law.n_params() as f64,
             fit: empty_fit(law, objective, &minimum),
         };
-        surface.describe(table, &Problem::new(law, &rows, objective), &minimum, level);
-        Ok(surface)
+        text_law.describe(table, &Problem::new(law, &rows, objective), &minimum, level);
+        Ok(text_law)
     }
 
-    /// ln N of the least loss along a budget, held inside of the sizes that were trained.
+    /// ln N of the least loss along a budget, held inside the sizes that were trained.
     pub fn best(&self, params: &[f64], budget: &Budget) -> Option<f64> {
         let trade_off = self.law.trade_off(params)?;
         let (low, high) = budget.ln_n;
@@ -91,14 +91,14 @@ impl Surface {
         self.law.loss(params, &self.compute.point(ln_n.exp(), ln_d.exp()))
     }
 
-    /// A number that the parameters decide, with its draws; absent where it has no value.
+    /// A function of the parameters with its draws; absent where it has no value.
     pub fn of_params(&self, of: impl Fn(&[f64]) -> Option<f64>) -> Option<Draws> {
         let drawn =
             self.drawn.iter().map(|params| params.as_ref().and_then(|params| of(params)).unwrap_or(f64::NAN));
         Some(Draws::new(of(&self.params)?, drawn, self.df, &self.gaussians, METHOD))
     }
 
-    /// Fills in what the fit says of itself.
+    /// Fills in status, intervals and residuals of the fit.
     fn describe(&mut self, table: &LossTable, problem: &Problem, minimum: &Minimum, level: f64) {
         let names = self.law.param_names();
         let mut intervals = BTreeMap::new();
@@ -175,19 +175,18 @@ fn drawn(problem: &Problem, theta: &[f64], places: &[usize], noise: &SharedNoise
         .draws()
         .par_iter()
         .map(|draw| {
-            let mut shaken = rows.clone();
-            for (row, ln_loss) in shaken.ln_loss.iter_mut().enumerate() {
+            let mut with_noise = rows.clone();
+            for (row, ln_loss) in with_noise.ln_loss.iter_mut().enumerate() {
                 *ln_loss = fitted[row] + draw[places[row]] * errors[row];
             }
-            let refit = problem.on(&shaken).minimise(theta);
+            let refit = problem.on(&with_noise).minimise(theta);
             let params = law.params(&refit.theta, &rows.centre);
             (refit.value.is_finite() && params.iter().all(|x| x.is_finite())).then_some(params)
         })
         .collect()
 }
 
-/// Share of its own fitted value that each row decides: the diagonal of `J (JᵀJ)⁻¹ Jᵀ` over the
-/// parameters inside of their bounds.
+/// Leverage of each row: the diagonal of `J (JᵀJ)⁻¹ Jᵀ` over the parameters inside their bounds.
 fn leverages(problem: &Problem, theta: &[f64]) -> Vec<f64> {
     let free: Vec<usize> =
         (0..theta.len()).filter(|&i| theta[i] > problem.low[i] && theta[i] < problem.high[i]).collect();
@@ -206,7 +205,7 @@ fn leverages(problem: &Problem, theta: &[f64]) -> Vec<f64> {
         linalg::add_outer(&mut information, slope, 1.0);
     }
     let Some(inverse) = linalg::inverse(&information, free.len()) else {
-        // Two parameters that cannot be told apart: the mean leverage is still known.
+        // Two parameters that cannot be separated: the mean leverage is still known.
         return vec![(free.len() as f64 / slopes.len().max(1) as f64).min(1.0); slopes.len()];
     };
     slopes.iter().map(|slope| linalg::quadratic_form(&inverse, slope)).collect()

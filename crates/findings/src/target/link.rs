@@ -1,24 +1,22 @@
 //! From likelihood to accuracy: over the runs of a sweep, accuracy as a falling function of nats per answer token.
 //!
 //! `accuracy = chance + (1 − chance)/(1 + exp(k·(nll − middle)))` by least squares: the second step of OLMo's ladder
-//! (Bhagia et al. 2024, arXiv:2412.04403) with its ends held at chance and at 1. Nothing beyond the accuracies that
-//! were seen is believed.
+//! (Bhagia et al. 2024, arXiv:2412.04403) with its ends held at chance and at 1. Nothing is extrapolated beyond the
+//! accuracies that were seen.
 
 use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::skills;
 use scalelaw_fit::FitError;
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::stats::quantile;
-use scalelaw_fit::stats::stream;
+use scalelaw_fit::stats::{quantile, stream, tail_of};
 
 /// Two parameters, and at least two runs to show that they are not a coincidence.
 const LEAST_RUNS: usize = 4;
 const RESAMPLES: usize = 500;
 
-/// One run of a sweep, judged by one skill.
+/// One run of a sweep, evaluated on one skill.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LinkPoint {
     /// Nats per answer token.
@@ -63,22 +61,25 @@ pub struct LinkedNll {
 /// rise as the loss falls.
 pub fn link(points: &[LinkPoint], chance: f64, seed: u64) -> Result<Link, FitError> {
     if !(0.0..1.0).contains(&chance) {
-        return skills::refuse(&format!("a chance of {chance} is not a share below 1"), "check the suite");
+        return Err(FitError::refused(
+            format!("a chance of {chance} is not a share below 1"),
+            &["check the suite"],
+        ));
     }
     let points: Vec<LinkPoint> =
         points.iter().filter(|point| point.nll.is_finite() && point.accuracy.is_finite()).copied().collect();
     if points.len() < LEAST_RUNS {
-        return skills::refuse(
-            &format!("{} runs do not tell how accuracy follows from likelihood", points.len()),
-            "judge four runs or more",
-        );
+        return Err(FitError::refused(
+            format!("{} runs do not determine how accuracy follows from likelihood", points.len()),
+            &["evaluate four runs or more"],
+        ));
     }
     let rises = |params: &[f64; 2]| explains(&points, chance, *params);
-    let Some([k, middle]) = least_squares(&points, chance, None).filter(rises) else {
-        return skills::refuse(
+    let Some([k, middle]) = fit_logistic(&points, chance, None).filter(rises) else {
+        return Err(FitError::refused(
             "accuracy does not rise as the loss falls",
-            "train until the skill leaves chance, or give a target in nats: `nll:0.5`",
-        );
+            &["train until the skill leaves chance, or give a target in nats: `nll:0.5`"],
+        ));
     };
     let square: f64 = points.iter().map(|p| (p.accuracy - value(chance, [k, middle], p.nll)).powi(2)).sum();
     let resamples = (0..RESAMPLES)
@@ -87,7 +88,7 @@ pub fn link(points: &[LinkPoint], chance: f64, seed: u64) -> Result<Link, FitErr
             let mut rng = stream(seed, draw as u64);
             let drawn: Vec<LinkPoint> =
                 points.iter().map(|_| points[rng.random_range(0..points.len())]).collect();
-            least_squares(&drawn, chance, Some([k, middle]))
+            fit_logistic(&drawn, chance, Some([k, middle]))
         })
         .collect();
     let accuracies = || points.iter().map(|point| point.accuracy);
@@ -115,31 +116,27 @@ impl Link {
     pub fn nll(&self, accuracy: f64, level: f64) -> Result<LinkedNll, FitError> {
         let [low, high] = self.seen;
         if !(accuracy > self.chance && accuracy >= low && accuracy <= high) {
-            return skills::refuse(
-                &format!(
-                    "accuracies from {low:.3} to {high:.3} were seen, with chance {:.3}: {accuracy} lies beyond",
+            return Err(FitError::refused(
+                format!(
+                    "accuracies from {low:.3} to {high:.3} were seen, with chance {:.3}: {accuracy} is outside",
                     self.chance
                 ),
-                "a target inside of them, or one in nats: `nll:0.5`",
-            );
+                &["a target inside this range, or one in nats: `nll:0.5`"],
+            ));
         }
         // Where every item was right the logistic has no finite place.
         let odds = ((1.0 - self.chance) / (accuracy - self.chance) - 1.0).max(1e-3);
         let at = |[k, middle]: [f64; 2]| middle + odds.ln() / k;
         let mut drawn: Vec<f64> = self.resamples.iter().map(|params| at(*params)).collect();
         drawn.sort_by(f64::total_cmp);
-        let tail = 0.5 * (1.0 - level);
-        let interval = (drawn.len() >= RESAMPLES / 2)
-            .then(|| {
-                Some(Interval {
-                    low: quantile::of_sorted(&drawn, tail)?,
-                    high: quantile::of_sorted(&drawn, 1.0 - tail)?,
-                    level,
-                    method: "bootstrap over the runs".to_owned(),
-                    resamples: drawn.len(),
-                })
-            })
-            .flatten();
+        let ends = (drawn.len() >= RESAMPLES / 2).then(|| quantile::between_tails(&drawn, tail_of(level)));
+        let interval = ends.flatten().map(|(low, high)| Interval {
+            low,
+            high,
+            level,
+            method: "bootstrap over the runs".to_owned(),
+            resamples: drawn.len(),
+        });
         Ok(LinkedNll { nll: at([self.k, self.middle]), interval })
     }
 }
@@ -161,7 +158,7 @@ fn explains(points: &[LinkPoint], chance: f64, params: [f64; 2]) -> bool {
 
 /// `k` and the middle, by Levenberg's method from `start` or from several; absent where accuracy does not rise as
 /// the loss falls.
-fn least_squares(points: &[LinkPoint], chance: f64, start: Option<[f64; 2]>) -> Option<[f64; 2]> {
+fn fit_logistic(points: &[LinkPoint], chance: f64, start: Option<[f64; 2]>) -> Option<[f64; 2]> {
     let mut nlls: Vec<f64> = points.iter().map(|point| point.nll).collect();
     nlls.sort_by(f64::total_cmp);
     let (low, high) = (*nlls.first()?, *nlls.last()?);
@@ -258,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_beyond_the_accuracies_that_were_seen_is_said() {
+    fn nothing_is_extrapolated_beyond_the_accuracies_that_were_seen() {
         let found = link(&known(0.0, 0), 0.25, 0).unwrap();
         for accuracy in [0.99, 0.25, 0.1] {
             assert!(matches!(found.nll(accuracy, 0.95), Err(FitError::Refused { .. })), "{accuracy}");

@@ -2,12 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::viable::{Investment, Viable};
-
 /// How fast runs trained, and what their time cost.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rates {
-    /// Parameters and FLOPs per second of runs that were trained; a size may stand more than once.
+    /// Parameters and FLOPs per second of runs that were trained; a size may be listed more than once.
     pub speeds: Vec<[f64; 2]>,
     /// Money for a second of one run, where a price was given.
     pub money_per_second: Option<f64>,
@@ -42,20 +40,6 @@ impl Rates {
         let money = self.money_per_second.map(|rate| rate * seconds);
         let currency = money.and_then(|_| self.currency.clone());
         Some(Price { seconds, money, currency, flops_per_second, at_n })
-    }
-}
-
-impl Viable {
-    /// The same with the price of every investment beside its FLOPs.
-    pub fn priced(self, rates: &Rates) -> Viable {
-        let priced = |one: Investment| Investment { price: rates.price(one.n, one.flops), ..one };
-        Viable {
-            cheapest: self.cheapest.map(priced),
-            on_path: self.on_path.map(priced),
-            least_n: self.least_n.map(priced),
-            least_d: self.least_d.map(priced),
-            ..self
-        }
     }
 }
 

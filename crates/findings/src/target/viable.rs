@@ -1,18 +1,19 @@
 //! Minimum viable investment: the least model, data and compute at which a skill's loss reaches a target with a given
-//! probability. Time and money follow from FLOPs, by whoever knows the machine.
+//! probability. Time and money follow from FLOPs at the rates of the machine ([`Rates`]).
 
-use scalelaw_fit::stats::quantile;
+use scalelaw_fit::conclusion::RowResidual;
+use scalelaw_fit::stats::{LEAST_RESAMPLES, quantile};
 use serde::{Deserialize, Serialize};
 
-use crate::price::Price;
-use crate::surface::{LEAST_RESAMPLES, Surface};
+use super::price::{Price, Rates};
+use crate::Surface;
 
-/// Nothing further than this factor beyond the largest measured N, and its square beyond D, is looked at.
+/// The search ends at this factor beyond the largest measured N, and at its square beyond the largest D.
 const BEYOND: f64 = 10.0;
-/// Sizes at which the least data is looked for.
+/// Sizes at which the least data is searched for.
 const N_SIZES: usize = 65;
 
-/// What is asked for.
+/// A loss to reach, and how surely.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Target {
     /// Loss to reach, nats per token.
@@ -32,19 +33,19 @@ pub struct Investment {
     pub flops: f64,
     /// Probability that one run of this size reaches the target.
     pub probability: f64,
-    /// Decades of compute beyond the largest run; 0 inside of what was measured.
+    /// Decades of compute beyond the largest run; 0 inside what was measured.
     pub decades_beyond: f64,
-    /// Whether N or D lies outside of what was measured.
+    /// Whether N or D lies outside what was measured.
     pub is_beyond_sizes: bool,
     /// Time and money, where the rates are known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub price: Option<Price>,
 }
 
-/// The least that reaches a target.
+/// The least investments that reach a target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Viable {
-    /// What was asked for.
+    /// The target.
     pub target: Target,
     /// Least FLOPs with N and D free.
     pub cheapest: Option<Investment>,
@@ -60,7 +61,7 @@ pub struct Viable {
     pub probability_now: f64,
     /// Standard deviation of log loss of a single run, part of every probability.
     pub noise: f64,
-    /// Why nothing was found.
+    /// Why there is no such investment.
     pub why_none: Option<String>,
 }
 
@@ -124,8 +125,8 @@ impl Surface<'_> {
             .filter_map(|n| least_d_at(n, measured.d[1] * BEYOND * BEYOND))
             .collect();
         let path = |c: f64| {
-            let optimum = self.optimum(c, 0.95)?;
-            Some((optimum.n.value, optimum.d.value))
+            let best = self.best(&self.params, c)?;
+            Some((best.n, best.d))
         };
         let is_enough = |c: f64| {
             path(c)
@@ -169,12 +170,26 @@ impl Surface<'_> {
     }
 
     fn measured(&self) -> Option<Measured> {
-        let range = |of: fn(&scalelaw_fit::conclusion::RowResidual) -> f64| {
+        let range = |of: fn(&RowResidual) -> f64| {
             let values = || self.fit.residuals.iter().map(of);
             [values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max)]
         };
         let found = Measured { n: range(|row| row.n), d: range(|row| row.d), c: range(|row| row.c)[1] };
         (found.c > 0.0 && found.n[0] > 0.0 && found.d[0] > 0.0).then_some(found)
+    }
+}
+
+impl Viable {
+    /// The same with the price of every investment beside its FLOPs.
+    pub fn priced(self, rates: &Rates) -> Viable {
+        let priced = |one: Investment| Investment { price: rates.price(one.n, one.flops), ..one };
+        Viable {
+            cheapest: self.cheapest.map(priced),
+            on_path: self.on_path.map(priced),
+            least_n: self.least_n.map(priced),
+            least_d: self.least_d.map(priced),
+            ..self
+        }
     }
 }
 
@@ -197,10 +212,10 @@ fn least(low: f64, high: f64, is_enough: impl Fn(f64) -> bool) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use scalelaw_fit::conclusion::{Fit, RowResidual};
+    use scalelaw_fit::conclusion::Fit;
 
     use super::*;
-    use crate::optimum::tests::fit;
+    use crate::scaling::testing::fit;
 
     const PARAMS: [f64; 5] = [482.01, 2085.43, 1.8172, 0.3478, 0.3658];
 
@@ -244,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_of_a_run_and_doubt_of_the_law_ask_for_more() {
+    fn noise_of_a_run_and_uncertainty_of_the_law_need_more_compute() {
         let exact = known(vec![PARAMS.to_vec(); 50]);
         let noisy = Fit { rms_log_residual: 0.01, ..known(vec![PARAMS.to_vec(); 50]) };
         let doubtful = known(
@@ -271,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_below_the_floor_is_not_reached_and_says_so() {
+    fn a_target_below_the_floor_is_not_reached_and_the_reason_is_given() {
         let fit = known(vec![PARAMS.to_vec(); 50]);
         let found = Surface::new(&fit).unwrap().viable(Target { loss: 1.8, probability: 0.9 }).unwrap();
         assert!(found.cheapest.is_none() && found.on_path.is_none() && found.why_none.is_some());

@@ -1,9 +1,16 @@
-//! What it costs to choose the size by the wrong text: how far N* moves when the aggregate is another mixture
+//! The cost of choosing the size by the wrong text: how far N* moves when the aggregate is a different mixture
 //! of the validation sets, and the regret of training that size (Roberts et al. 2025, arXiv:2503.10061,
 //! section 5).
 //!
 //! The theory has N* of a mixture between the optima of its sets, so the extremes are single sets; mixtures
 //! are fitted all the same, each as a text of its own.
+
+mod regret;
+
+#[cfg(test)]
+mod tests;
+
+pub use regret::Regret;
 
 use std::collections::BTreeMap;
 
@@ -11,14 +18,14 @@ use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable};
 use serde::{Deserialize, Serialize};
 
-use super::SkillSpec;
-use super::budget::Budget;
-use super::conclusion::{BudgetSizes, JudgedText};
-use super::draws::Draws;
-use super::judge::{Judge, edge};
-use super::noise::SharedNoise;
-use super::regret::regret;
-use super::surface::Surface;
+use crate::skills::budget::Budget;
+use crate::skills::conclusion::{BudgetSizes, TextFit};
+use crate::skills::draws::Draws;
+use crate::skills::fitted_text::FittedText;
+use crate::skills::noise::SharedNoise;
+use crate::skills::text_law::TextLaw;
+use crate::skills::{SkillSpec, check, refuse};
+use regret::regret;
 use scalelaw_fit::FitError;
 use scalelaw_fit::conclusion::Interval;
 
@@ -31,7 +38,7 @@ pub struct ValidationMix {
     pub weights: Vec<f64>,
 }
 
-/// How much the choice of validation text decides.
+/// The effect of the choice of validation text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ValidationConclusion {
     /// Version of this format.
@@ -47,8 +54,8 @@ pub struct ValidationConclusion {
     /// The mixtures tried: each set alone, each pair in halves, all alike, and those asked for.
     pub mixtures: Vec<ValidationMix>,
     /// Optima of each mixture, in the same order.
-    pub texts: Vec<JudgedText>,
-    /// How far N* moves, one for each budget where it can be said.
+    pub texts: Vec<TextFit>,
+    /// How far N* moves, one for each budget with two laws or more.
     pub spreads: Vec<Spread>,
     /// What each single set or mixture asked for loses by the size that another chooses.
     pub regrets: Vec<Regret>,
@@ -75,30 +82,10 @@ pub struct Spread {
     pub is_bound: bool,
 }
 
-/// Training at one budget the size that `chosen` finds best, where `target` is what counts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Regret {
-    /// FLOPs.
-    pub budget: f64,
-    /// The text that counts.
-    pub target: String,
-    /// The text by which the size was chosen.
-    pub chosen: String,
-    /// Loss of the target above its best at this budget, nats per token.
-    pub nats: f64,
-    /// Its interval.
-    pub nats_interval: Option<Interval>,
-    /// Share of the budget that the right size would have spared; absent where the target's own optimum lies
-    /// at the edge of the sizes.
-    pub flops_share: Option<f64>,
-    /// Its interval.
-    pub flops_interval: Option<Interval>,
-}
-
 /// The table of the weighted mean of several losses, over the runs that have them all.
 ///
 /// `parts` pairs each table with its weight; those of weight zero are not read. A run that lacks one of the
-/// losses is listed as left out.
+/// losses is listed as excluded.
 pub fn mixed(parts: &[(&LossTable, f64)], name: &str) -> Option<LossTable> {
     let parts: Vec<&(&LossTable, f64)> = parts.iter().filter(|(_, weight)| *weight > 0.0).collect();
     let (first, others) = parts.split_first()?;
@@ -139,9 +126,9 @@ pub fn validation(
     asked: &[ValidationMix],
     spec: &SkillSpec,
 ) -> Result<ValidationConclusion, FitError> {
-    let law = super::check(spec)?;
+    let law = check(spec)?;
     if sets.len() < 2 {
-        return super::refuse("one validation set cannot be mis-specified", "name two or more");
+        return refuse("with one validation set there is no choice to compare", "name two or more");
     }
     for mix in asked {
         let sum: f64 = mix.weights.iter().sum();
@@ -149,8 +136,12 @@ pub fn validation(
             || (sum - 1.0).abs() > 1e-6
             || mix.weights.iter().any(|weight| weight.is_nan() || *weight < 0.0)
         {
-            return super::refuse(
-                &format!("the weights of mixture `{}` are not {} shares that sum to 1", mix.name, sets.len()),
+            return refuse(
+                &format!(
+                    "the weights of mixture `{}` are not {} numbers that sum to 1",
+                    mix.name,
+                    sets.len()
+                ),
                 "give one weight for each validation set",
             );
         }
@@ -158,7 +149,7 @@ pub fn validation(
     let sets: Vec<LossTable> = sets.iter().map(scalelaw_fit::finite_rows).collect();
     let budgets = Budget::all(&sets[0]);
     if budgets.is_empty() {
-        return super::refuse("no run names a budget", "train a grid of kind `isoflop`");
+        return refuse("no run names a budget", "train a grid of kind `isoflop`");
     }
     let names: Vec<String> = sets.iter().map(|set| set.loss_name.clone()).collect();
     let mixtures = mixtures(&names, asked);
@@ -168,15 +159,15 @@ pub fn validation(
         .collect();
     let all: Vec<&LossTable> = tables.iter().collect();
     let noise = SharedNoise::of(&all, spec.draws, spec.seed);
-    let judges: Vec<Judge> =
-        tables.iter().map(|table| Judge::of(table, law, &budgets, &noise, spec.level)).collect();
-    let surfaces: Vec<(&str, &Surface)> = mixtures
+    let fitted: Vec<FittedText> =
+        tables.iter().map(|table| FittedText::of(table, law, &budgets, &noise, spec.level)).collect();
+    let laws: Vec<(&str, &TextLaw)> = mixtures
         .iter()
-        .zip(&judges)
-        .filter_map(|(mix, judge)| Some((mix.name.as_str(), judge.surface.as_ref().ok()?)))
+        .zip(&fitted)
+        .filter_map(|(mix, text)| Some((mix.name.as_str(), text.law.as_ref().ok()?)))
         .collect();
-    // Pairs in halves say how N* moves in between; what is chosen in earnest is a set or a mixture asked for.
-    let earnest: Vec<(&str, &Surface)> = surfaces
+    // Pairs in halves show how N* moves in between; candidates for the choice are the sets and the mixtures asked for.
+    let candidates: Vec<(&str, &TextLaw)> = laws
         .iter()
         .filter(|(name, _)| names.iter().chain(asked.iter().map(|mix| &mix.name)).any(|known| known == name))
         .copied()
@@ -184,29 +175,30 @@ pub fn validation(
     let regrets = budgets
         .iter()
         .flat_map(|budget| {
-            earnest.iter().flat_map(|target| earnest.iter().map(move |chosen| (*target, *chosen))).filter_map(
-                |(target, chosen)| {
+            candidates
+                .iter()
+                .flat_map(|target| candidates.iter().map(move |chosen| (*target, *chosen)))
+                .filter_map(|(target, chosen)| {
                     (target.0 != chosen.0).then(|| regret(budget, target, chosen, spec.level))?
-                },
-            )
+                })
         })
         .collect();
     Ok(ValidationConclusion {
         schema_version: SCHEMA_VERSION,
         source: sets[0].source.clone(),
         count_rule: sets[0].count_rule.clone(),
-        budgets: budgets.iter().map(super::sizes).collect(),
-        spreads: budgets.iter().filter_map(|budget| spread(budget, &surfaces, spec.level)).collect(),
+        budgets: budgets.iter().map(Budget::sizes).collect(),
+        spreads: budgets.iter().filter_map(|budget| spread(budget, &laws, spec.level)).collect(),
         texts: tables
             .iter()
-            .zip(&judges)
-            .map(|(table, judge)| judge.describe(table, &budgets, spec.level))
+            .zip(&fitted)
+            .map(|(table, text)| text.describe(table, &budgets, spec.level))
             .collect(),
         sets: names,
         mixtures: mixtures.clone(),
         regrets,
         level: spec.level,
-        notes: notes(surfaces.len()),
+        notes: notes(laws.len()),
     })
 }
 
@@ -216,10 +208,9 @@ fn notes(n_texts: usize) -> Vec<String> {
         format!(
             "the interval of max N*/min N* - 1 is taken at Bonferroni's level for {n_pairs} pairs, since the extremes were chosen by looking"
         ),
-        "a regret cannot be negative, so where two optima nearly agree noise alone makes it positive"
+        "a regret cannot be negative, so noise alone makes it positive where two optima nearly agree"
             .to_owned(),
-        "optima are held inside of the sizes that were trained: beyond them nothing is extrapolated"
-            .to_owned(),
+        "optima are held inside the sizes that were trained: nothing is extrapolated".to_owned(),
     ]
 }
 
@@ -244,12 +235,10 @@ fn mixtures(names: &[String], asked: &[ValidationMix]) -> Vec<ValidationMix> {
     all
 }
 
-fn spread(budget: &Budget, surfaces: &[(&str, &Surface)], level: f64) -> Option<Spread> {
-    let found: Vec<(&str, Draws)> = surfaces
+fn spread(budget: &Budget, laws: &[(&str, &TextLaw)], level: f64) -> Option<Spread> {
+    let found: Vec<(&str, Draws)> = laws
         .iter()
-        .filter_map(|(name, surface)| {
-            Some((*name, surface.of_params(|params| surface.best(params, budget))?))
-        })
+        .filter_map(|(name, law)| Some((*name, law.of_params(|params| law.best(params, budget))?)))
         .collect();
     let order = |x: &&(&str, Draws), y: &&(&str, Draws)| x.1.estimate.total_cmp(&y.1.estimate);
     let (largest, smallest) = (found.iter().max_by(order)?, found.iter().min_by(order)?);
@@ -266,7 +255,7 @@ fn spread(budget: &Budget, surfaces: &[(&str, &Surface)], level: f64) -> Option<
         method: format!("{}, Bonferroni's level for {n_pairs} pairs", interval.method),
         ..interval
     });
-    let is_at_edge = |draws: &Draws| edge(draws.estimate, budget).is_some();
+    let is_at_edge = |draws: &Draws| budget.edge(draws.estimate).is_some();
     Some(Spread {
         budget: budget.flops,
         largest: largest.0.to_owned(),

@@ -1,19 +1,40 @@
 //! The regret of one text for the size that another one chooses, in nats and in compute.
 
-use super::budget::Budget;
-use super::draws::Draws;
-use super::judge::edge;
-use super::surface::Surface;
-use super::validation::Regret;
+use scalelaw_fit::conclusion::Interval;
+use serde::{Deserialize, Serialize};
 
-/// A number that the parameters of the target's and of the chosen text's law decide.
+use crate::skills::budget::Budget;
+use crate::skills::draws::Draws;
+use crate::skills::text_law::TextLaw;
+
+/// Training at one budget the size that `chosen` finds best, where `target` is what counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Regret {
+    /// FLOPs.
+    pub budget: f64,
+    /// The text that counts.
+    pub target: String,
+    /// The text by which the size was chosen.
+    pub chosen: String,
+    /// Loss of the target above its best at this budget, nats per token.
+    pub nats: f64,
+    /// Its interval.
+    pub nats_interval: Option<Interval>,
+    /// Share of the budget that the right size would have spared; absent where the target's own optimum lies
+    /// at the edge of the sizes.
+    pub flops_share: Option<f64>,
+    /// Its interval.
+    pub flops_interval: Option<Interval>,
+}
+
+/// A function of the parameters of the target's and of the chosen text's law.
 type OfBoth<'a> = &'a dyn Fn(&[f64], &[f64]) -> Option<f64>;
 
 /// Of training, at one budget, the size that `chosen` finds best where `target` counts.
 pub(crate) fn regret(
     budget: &Budget,
-    (target_name, target): (&str, &Surface),
-    (chosen_name, chosen): (&str, &Surface),
+    (target_name, target): (&str, &TextLaw),
+    (chosen_name, chosen): (&str, &TextLaw),
     level: f64,
 ) -> Option<Regret> {
     let nats = |of_target: &[f64], of_chosen: &[f64]| -> Option<f64> {
@@ -28,7 +49,7 @@ pub(crate) fn regret(
         let loss = target.loss(of_target, wrong, budget.ln_c);
         spared(target, of_target, loss, budget.ln_c)
     };
-    let is_inside = edge(target.best(&target.params, budget)?, budget).is_none();
+    let is_inside = budget.edge(target.best(&target.params, budget)?).is_none();
     let draws = |of: OfBoth, high: f64| {
         let drawn: Vec<f64> = target
             .drawn
@@ -55,16 +76,16 @@ pub(crate) fn regret(
 }
 
 /// Share of `C` that the best size would have spared: `1 − C'/C` with the least loss at C' equal to `loss`.
-fn spared(surface: &Surface, params: &[f64], loss: f64, ln_c: f64) -> Option<f64> {
-    let trade_off = surface.law.trade_off(params)?;
+fn spared(law: &TextLaw, params: &[f64], loss: f64, ln_c: f64) -> Option<f64> {
+    let trade_off = law.law.trade_off(params)?;
     let least = |ln_c: f64| {
-        let (_, ln_n) = surface.compute.optimum(&trade_off, ln_c)?;
-        Some(surface.loss(params, ln_n, ln_c)).filter(|loss| loss.is_finite())
+        let (_, ln_n) = law.compute.optimum(&trade_off, ln_c)?;
+        Some(law.loss(params, ln_n, ln_c)).filter(|loss| loss.is_finite())
     };
     if loss <= least(ln_c)? {
         return Some(0.0);
     }
-    // No one trains with a millionth of a budget instead.
+    // A millionth of the budget is the least that is compared.
     let (mut low, mut high) = (ln_c - 1e6_f64.ln(), ln_c);
     if least(low)? < loss {
         return None;

@@ -1,4 +1,4 @@
-//! Designs of experiments: laws whose parameters are known, and what a planned sweep will tell of them.
+//! Designs of experiments: laws whose parameters are known, and the power of a planned sweep.
 
 mod power;
 mod simulate;

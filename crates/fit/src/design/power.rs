@@ -1,5 +1,5 @@
-//! What a planned sweep will be able to tell: its losses drawn from a known law, each draw fitted by the real
-//! fitter.
+//! The power of a planned sweep: its losses are drawn from a known law, and each draw is fitted as the real one will
+//! be.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub struct Power {
     pub refused: f64,
     /// The most frequent refusal.
     pub why_refused: Option<String>,
-    /// What to expect of each parameter, of the frontier's `a`, of `log10_n_at_largest_budget`, and of the
+    /// The interval to expect of each parameter, of the frontier's `a`, of `log10_n_at_largest_budget`, and of the
     /// loss at each run to predict.
     pub expected: BTreeMap<String, Expected>,
 }
@@ -55,8 +55,7 @@ pub struct Expected {
 
 /// Draws the losses of the runs in `design` from `truth` and fits each draw as `spec` says.
 ///
-/// Losses in `design` are not read. A bootstrap in `spec` is left out where the profile is what the fitter
-/// reports.
+/// Losses in `design` are not read. The bootstrap of `spec` is skipped where the fitter reports the profile.
 ///
 /// # Errors
 /// What is wrong with `spec`; a refusal of every draw is no error but `refused = 1`.
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_design_that_cannot_tell_is_refused_in_every_draw() {
+    fn a_design_that_does_not_identify_the_law_is_refused_in_every_draw() {
         let design = isoflop_sweep(LAW, &[1e18], 7, 1, 0);
         let truth = crate::parse_law_with_params(LAW).unwrap();
         let found = power(&design, &truth, 5, &FitSpec { bootstrap: 0, ..FitSpec::new() }).unwrap();

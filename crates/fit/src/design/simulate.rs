@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_law_is_said() {
+    fn errors_in_a_law_are_reported() {
         for (text, says) in [
             ("chinchilla", "no parameters"),
             ("chinchila:A=1", "not known"),

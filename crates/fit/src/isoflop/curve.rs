@@ -65,7 +65,7 @@ impl Curve {
         self.d0 + self.d1 * ln_n
     }
 
-    /// ln N of the minimum, strictly inside of the sizes.
+    /// ln N of the minimum, strictly inside the sizes.
     pub(super) fn best(&self, by: By) -> Option<f64> {
         match by {
             By::Akima => akima::minimum(&self.ln_n, &self.ln_loss),

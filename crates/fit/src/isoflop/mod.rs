@@ -35,7 +35,7 @@ pub fn approach2(table: &LossTable, draws: Draws) -> Option<Approach2> {
 /// The same by a named kind of minimum, with `noise(ln loss)` the standard deviation of ln loss.
 ///
 /// Each budget weighs in the power law by 1/variance of its minimum over the draws, as in Porian et al.
-/// 2024 (arXiv:2406.19146); one whose minimum lies at an edge in half of the draws is left out.
+/// 2024 (arXiv:2406.19146); one whose minimum lies at an edge in half of the draws is dropped.
 pub fn approach2_by(
     table: &LossTable,
     by: By,

@@ -43,7 +43,7 @@ pub fn parabola(pairs: &[(f64, f64)], n_sizes: usize) -> Result<[f64; 3], NoMini
     Ok([c[0] - c[1] * mean + c[2] * mean * mean, c[1] - 2.0 * c[2] * mean, c[2]])
 }
 
-/// Where the parabola is least, strictly inside of the sizes.
+/// Where the parabola is least, strictly inside the sizes.
 ///
 /// # Errors
 /// Why there is no such place.

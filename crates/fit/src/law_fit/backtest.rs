@@ -1,5 +1,5 @@
 //! Rolling back-tests: the rows of small compute predict those of larger compute, all inside the rows
-//! given. Their errors say how wide a prediction must be and which law predicts best.
+//! given. Their errors decide the width of a prediction and which law predicts best.
 
 use super::identify;
 use crate::laws::ScalingLaw;

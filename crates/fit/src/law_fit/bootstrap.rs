@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::search::Problem;
 use crate::stats::{Units, stream};
 
-/// Theta of every resample, each refitted to its own minimum; resamples without one are left out.
+/// Theta of every resample, each refitted to its own minimum; resamples without one are dropped.
 ///
 /// Starts from the whole table's minimum: that the refits arrive where a search from nothing does is a
 /// test (`refits_from_the_minimum_equal_searches_from_nothing`).

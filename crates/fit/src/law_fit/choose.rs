@@ -1,5 +1,5 @@
 //! Chooses among laws by rolling back-tests inside the rows given: which one predicted larger compute best
-//! from smaller. Rows that a choice is judged on take no part in it.
+//! from smaller. Rows that evaluate a choice take no part in it.
 
 use rayon::prelude::*;
 use scalelaw_schema::table::LossTable;
@@ -12,10 +12,10 @@ use crate::objective::Objective;
 use crate::row::Rows;
 use crate::stats::quantile;
 
-/// Origins below which laws are not averaged: weights would be of chance.
+/// Origins below which laws are not averaged: the weights would be noise.
 const LEAST_ORIGINS: usize = 3;
 
-/// Laws that the rows can carry, the best first, with how they did, and how to average them.
+/// Laws that the rows identify, the best first, with how they did, and how to average them.
 pub(crate) struct Ranking {
     pub laws: Vec<&'static dyn ScalingLaw>,
     pub choice: Choice,
@@ -52,7 +52,7 @@ pub(crate) fn rank(table: &LossTable, objective: Objective) -> Ranking {
     let (average, average_tests) = average(&tested);
     let method = match (scores.iter().any(Option::is_some), average.len() > 1) {
         (true, true) => {
-            "rolling back-tests: rows of less compute predict those of more; the law is the one of least error, \
+            "rolling back-tests, rows of less compute predict those of more; the law is the one of least error, \
              predictions and held-out errors are of the average with these weights"
         }
         (true, false) => "rolling back-tests: rows of less compute predict those of more",
@@ -78,7 +78,7 @@ fn average(
     let Some((best, best_tests)) = tested.first() else { return (Vec::new(), Vec::new()) };
     let alone = (vec![(*best, 1.0)], best_tests.clone());
     let key = |test: &Test| (test.origin, test.row);
-    // Laws that could predict all that the best law did; one of two that say the same.
+    // Laws that predicted all that the best law did; one of two with equal predictions.
     let mut laws: Vec<(&'static dyn ScalingLaw, Vec<Test>)> = Vec::new();
     for (law, tests) in tested {
         let found: Vec<Test> = best_tests

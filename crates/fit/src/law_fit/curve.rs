@@ -14,7 +14,7 @@ use crate::row::{Point, Rows};
 use crate::search;
 use crate::stats::{line, quantile};
 
-/// Rows of one size in one cluster from which on they are a curve, in a table of someone else's.
+/// Rows of one size in one cluster that make a learning curve, in a user's table.
 const LEAST_CHECKPOINTS: usize = 10;
 
 /// Share of a run's tokens that is dropped at its start (Choshen et al. 2024, arXiv:2410.11840).
@@ -23,7 +23,7 @@ const START: f64 = 0.1;
 /// Steps of the envelope along ln C.
 const N_STEPS: usize = 200;
 
-/// The rows of each curve in rising order of D, by cluster and size. A table that is counted by a rule of this program
+/// The rows of each curve in rising order of D, by cluster and size. A table counted by a rule of this program
 /// has none: each of its rows is the end of a run, however many branches a trunk has.
 fn curves(table: &LossTable) -> Vec<Vec<usize>> {
     if table.count_rule.parse::<CountRule>().is_ok() {
@@ -43,7 +43,7 @@ fn curves(table: &LossTable) -> Vec<Vec<usize>> {
     curves
 }
 
-/// The table with as much of its curves as helps to predict their ends, and what was done in words.
+/// The table with as many checkpoints as help to predict final losses, and a note on what was done.
 /// A table without curves is returned as it is.
 pub(crate) fn choose_rows(table: LossTable, objective: Objective) -> (LossTable, Option<String>) {
     let curves = curves(&table);
@@ -65,28 +65,28 @@ pub(crate) fn choose_rows(table: LossTable, objective: Objective) -> (LossTable,
         table.rows.iter().zip(&is_start).filter(|(_, is)| !**is).map(|(row, _)| row).collect();
     let by_ends = error_of_ends(&ends, &ends, objective);
     let by_all = error_of_ends(&late, &ends, objective);
-    let (keep, why, said): (Vec<bool>, &str, String) = match (by_ends, by_all) {
+    let (keep, why, note): (Vec<bool>, &str, String) = match (by_ends, by_all) {
         (Some(by_ends), by_all) if by_all.is_none_or(|by_all| by_ends <= by_all) => {
             let error = by_all.map_or("cannot".into(), |by_all| format!("{:.2} %", 100.0 * by_all));
             (
                 is_end,
-                "an intermediate checkpoint: the ends of runs predict larger ones better without",
+                "an intermediate checkpoint: final losses alone predict larger runs better",
                 format!(
-                    "intermediate checkpoints are left out: in back-tests the ends alone miss by {:.2} %, with checkpoints {error}",
+                    "intermediate checkpoints are excluded: in back-tests the final losses alone err by {:.2} %, with checkpoints {error}",
                     100.0 * by_ends
                 ),
             )
         }
         (by_ends, _) => {
             let error =
-                by_ends.map_or("cannot be fitted".into(), |error| format!("miss by {:.2} %", 100.0 * error));
+                by_ends.map_or("cannot be fitted".into(), |error| format!("err by {:.2} %", 100.0 * error));
             let by_all =
-                by_all.map_or("are all there is".into(), |error| format!("miss by {:.2} %", 100.0 * error));
+                by_all.map_or("are all there is".into(), |error| format!("err by {:.2} %", 100.0 * error));
             (
                 is_start.iter().map(|is| !is).collect(),
                 "the first tenth of a run",
                 format!(
-                    "intermediate checkpoints are used but for the first tenth of each run: in back-tests they {by_all}, the ends alone {error}"
+                    "intermediate checkpoints are used, except for the first tenth of each run: in back-tests they {by_all}, the final losses alone {error}"
                 ),
             )
         }
@@ -99,7 +99,7 @@ pub(crate) fn choose_rows(table: LossTable, objective: Objective) -> (LossTable,
             excluded.push(ExcludedRow { name: row.name.clone(), why: why.into() });
         }
     }
-    (LossTable { rows, excluded, ..table }, Some(said))
+    (LossTable { rows, excluded, ..table }, Some(note))
 }
 
 /// Mean absolute error of ln loss of `ends`, each predicted by those of `rows` with less compute; over three
@@ -157,7 +157,7 @@ pub(crate) fn envelope(table: &LossTable) -> Option<Frontier> {
         let lowest =
             curves.iter().filter_map(|curve| interpolate(curve, at)).min_by(|x, y| x.0.total_cmp(&y.0));
         let Some((_, n, d)) = lowest else { continue };
-        // The envelope of the smallest or largest size says only that a better one may lie beyond.
+        // Where the smallest or largest size is lowest, a better one may lie outside the sizes.
         if n > smallest + 1e-9 && n < largest - 1e-9 {
             ln_c.push(at);
             ln_n.push(n);
@@ -210,8 +210,8 @@ mod tests {
     fn the_branches_of_a_trunk_are_ends_however_many_there_are() {
         let table = LossTable { count_rule: "exact".to_string(), ..sweep() };
         let n_rows = table.rows.len();
-        let (table, said) = choose_rows(table, Objective::LogHuber(1e-3));
-        assert_eq!((table.rows.len(), said), (n_rows, None));
+        let (table, note) = choose_rows(table, Objective::LogHuber(1e-3));
+        assert_eq!((table.rows.len(), note), (n_rows, None));
         assert!(envelope(&table).is_none());
     }
 
@@ -223,9 +223,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_with_checkpoints_is_said_and_the_start_is_dropped() {
-        let (table, said) = choose_rows(sweep(), Objective::LogHuber(1e-3));
-        assert!(said.unwrap().contains("checkpoints"));
+    fn the_use_of_checkpoints_is_reported_and_the_start_is_dropped() {
+        let (table, note) = choose_rows(sweep(), Objective::LogHuber(1e-3));
+        assert!(note.unwrap().contains("checkpoints"));
         assert!(!table.excluded.is_empty() && table.rows.len() + table.excluded.len() == 540);
     }
 
@@ -234,7 +234,7 @@ mod tests {
         let mut table = sweep();
         table.rows.retain(|row| row.d > 150.0 * row.n && row.d < 170.0 * row.n);
         let n_rows = table.rows.len();
-        let (table, said) = choose_rows(table, Objective::LogHuber(1e-3));
-        assert!(said.is_none() && table.rows.len() == n_rows && envelope(&table).is_none());
+        let (table, note) = choose_rows(table, Objective::LogHuber(1e-3));
+        assert!(note.is_none() && table.rows.len() == n_rows && envelope(&table).is_none());
     }
 }

@@ -1,5 +1,5 @@
-//! What a fit rests on: leverage and influence of each row, correlations, condition, lack of fit, and
-//! in words what would change the conclusion.
+//! Diagnostics: leverage and influence of each row, correlations, condition, lack of fit, and in words what
+//! would change the conclusion.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(crate) struct Subject<'a> {
     pub intervals: &'a Intervals,
 }
 
-/// Leverage above which a row nearly decides its own fitted value.
+/// Leverage above which the law nearly passes through the row.
 const HIGH_LEVERAGE: f64 = 0.8;
 
 /// Correlation beyond which two parameters are one.
@@ -97,7 +97,7 @@ fn correlations(law: &dyn ScalingLaw, covariance: &Square) -> BTreeMap<String, f
 }
 
 /// Leverage of each row, and the change of the frontier's exponent (else of the first outer parameter)
-/// when the fit is made again without it.
+/// when the fit is repeated without it.
 fn influences(subject: &Subject, inverse: Option<&Square>) -> Vec<RowInfluence> {
     let Subject { law, rows, table, minimum, .. } = *subject;
     let p = minimum.theta.len();
@@ -128,11 +128,11 @@ fn influences(subject: &Subject, inverse: Option<&Square>) -> Vec<RowInfluence> 
 }
 
 fn findings(subject: &Subject, sum: f64, found: &mut Diagnostics) {
-    let mut say = Vec::new();
+    let mut sentences = Vec::new();
     if let Some(correlation) = found.correlations.get("E, alpha")
         && correlation.abs() > ONE_PARAMETER
     {
-        say.push(format!(
+        sentences.push(format!(
             "E and alpha are correlated by {correlation:.3}: a larger model, or a wider range of sizes, would separate them"
         ));
     }
@@ -150,7 +150,7 @@ fn findings(subject: &Subject, sum: f64, found: &mut Diagnostics) {
             _ => ("runs", "have", "them", "other seeds"),
         };
         let such_as = if n_high > names.len() { "such as " } else { "" };
-        say.push(format!(
+        sentences.push(format!(
             "{n_high} {runs} {verb} so much leverage (> {HIGH_LEVERAGE}) that the law passes through {them}: {such_as}{}; repeat {them} with {seed}",
             names.join(", ")
         ));
@@ -164,7 +164,7 @@ fn findings(subject: &Subject, sum: f64, found: &mut Diagnostics) {
     if let (Some(interval), Some((row, change))) = (interval, most)
         && change.abs() > 0.5 * (interval.high - interval.low)
     {
-        say.push(format!(
+        sentences.push(format!(
             "without {} the frontier's exponent changes by {change:+.3}, more than half of its interval",
             row.name
         ));
@@ -173,15 +173,15 @@ fn findings(subject: &Subject, sum: f64, found: &mut Diagnostics) {
         subject.seed_noise.and_then(|noise| noise.lack_of_fit(sum, subject.law.n_params()))
         && f > critical
     {
-        say.push(format!(
+        sentences.push(format!(
             "the law does not fit: residuals exceed the seed noise (F = {f:.1}, 1 % limit {critical:.1}); try `--law auto`"
         ));
     }
     if (subject.compute.kappa - 1.0).abs() > 0.02 {
-        say.push(format!(
+        sentences.push(format!(
             "C grows as N^{:.3} at a fixed D, not as N: the frontier counts this",
             subject.compute.kappa
         ));
     }
-    found.findings = say;
+    found.findings = sentences;
 }

@@ -18,10 +18,10 @@ use crate::stats::{Interval, LEAST_RESAMPLES, percentiles, quantile, tail_of};
 /// Independent runs for each parameter above which the bootstrap's percentiles are reported.
 const PLENTY: usize = 40;
 
-/// A number that theta decides.
+/// A function of theta.
 type OfTheta<'a> = Box<dyn Fn(&[f64]) -> f64 + Sync + 'a>;
 
-/// Something that theta decides and an interval is wanted of.
+/// A function of theta whose interval is wanted.
 pub(super) struct Quantity<'a> {
     pub name: &'static str,
     /// Where its range ends.
@@ -88,7 +88,7 @@ pub(super) fn quantities<'a>(
     all
 }
 
-/// What intervals rest on.
+/// What intervals are computed from.
 pub(super) struct Evidence<'a> {
     pub level: f64,
     pub n_units: usize,
@@ -109,9 +109,9 @@ pub(super) struct Intervals {
     pub profiles: BTreeMap<String, Interval>,
     /// Names of quantities whose profile does not end, or ends at a bound of the search.
     pub unbounded: Vec<&'static str>,
-    /// Quantities of which nothing is known: the profile reaches from bound to bound.
+    /// Quantities that the rows do not constrain: the profile reaches from bound to bound.
     pub unknown: Vec<&'static str>,
-    /// Quantities whose reported value lies outside of the profile: the robust fit and the least-squares
+    /// Quantities whose reported value lies outside the profile: the robust fit and the least-squares
     /// fit differ by more than noise.
     pub disagrees_with_robust_fit: Vec<&'static str>,
 }
@@ -161,7 +161,7 @@ impl Evidence<'_> {
         let (mut low, mut high) = (quantity.value(low.min(point)), quantity.value(high.max(point)));
         if disagrees {
             found.disagrees_with_robust_fit.push(quantity.name);
-            // Outliers, or another form: then the reported fit's own spread counts as well.
+            // Outliers, or another form: the reported fit's own spread counts as well.
             if let Some(own) = self.percentiles(quantity) {
                 (low, high) = (low.min(own.low), high.max(own.high));
                 method += ", and the bootstrap of the reported fit";

@@ -1,4 +1,4 @@
-//! Whether the rows can tell a law's parameters at all; if not, why, and which runs would settle it.
+//! Whether the rows identify a law's parameters; if not, why, and which runs would settle it.
 
 use scalelaw_schema::table::LossTable;
 
@@ -14,7 +14,7 @@ const SAME: f64 = 0.05;
 /// or rounded table wobbles by a few per cent; a design has at least a factor of two.
 const COLLINEAR: f64 = 0.15;
 
-/// Refuses where no fit of this law could be believed, before any search.
+/// Refuses, before any search, a law that these rows cannot identify.
 ///
 /// # Errors
 /// [`FitError::Refused`].
@@ -25,7 +25,7 @@ pub fn check(law: &dyn ScalingLaw, rows: &Rows) -> Result<(), FitError> {
     if n_points < p + 2 {
         let settle = format!("add runs at {} or more other sizes or token counts", p + 2 - n_points);
         return Err(FitError::refused(
-            format!("{n_points} distinct runs cannot tell the {p} parameters of `{name}`"),
+            format!("{n_points} distinct runs cannot identify the {p} parameters of `{name}`"),
             &[&settle],
         ));
     }
@@ -41,18 +41,18 @@ pub fn check(law: &dyn ScalingLaw, rows: &Rows) -> Result<(), FitError> {
             );
             return Err(FitError::refused(
                 format!(
-                    "{n_distinct} distinct values of {label} cannot tell how the loss falls with it (`{name}` needs {least})"
+                    "{n_distinct} distinct values of {label} do not determine how the loss falls with it (`{name}` needs {least})"
                 ),
                 &[&settle],
             ));
         }
     }
     let uses = |variable| law.variables().contains(&variable);
-    // ln 1.5: a second reading of half of the tokens.
+    // ln 1.5: a second epoch on half of the tokens.
     let n_repeated = rows.points.iter().filter(|p| p.ln_d - p.ln_u > 0.4).count();
     if uses(Variable::U) && n_repeated < 3 {
         return Err(FitError::refused(
-            format!("{n_repeated} runs read tokens again: `{name}` is about what repeats are worth"),
+            format!("{n_repeated} runs repeat tokens: `{name}` models the value of repeated tokens"),
             &["add runs of 2 to 64 epochs on a part of the data, and name their unique tokens"],
         ));
     }
@@ -70,10 +70,7 @@ pub fn check(law: &dyn ScalingLaw, rows: &Rows) -> Result<(), FitError> {
                     "add runs with 4 times more and 4 times fewer tokens at two or more sizes",
                 )
             };
-            return Err(FitError::refused(
-                format!("{why}, so their effects cannot be told apart"),
-                &[settle],
-            ));
+            return Err(FitError::refused(format!("{why}, so their effects cannot be separated"), &[settle]));
         }
     }
     Ok(())
@@ -180,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_that_cannot_tell_are_refused_with_the_reason_and_the_mend() {
+    fn tables_that_do_not_identify_the_law_are_refused_with_the_reason_and_a_hint() {
         let sizes = |n: i32| (0..n).map(|i| 1e6 * 2f64.powi(i));
         let few_sizes: Vec<(f64, f64)> =
             sizes(2).flat_map(|n| (0..8).map(move |j| (n, 1e8 * 2f64.powi(j)))).collect();
@@ -201,9 +198,9 @@ mod tests {
             (grid(&[]), "0 distinct runs", "add runs"),
         ] {
             match crate::fit(&table, &FitSpec { bootstrap: 0, ..FitSpec::new() }) {
-                Err(FitError::Refused { why: said, settle: mends }) => {
+                Err(FitError::Refused { why: said, settle: hints }) => {
                     assert!(said.contains(why), "{said}");
-                    assert!(mends.join("; ").contains(settle), "{mends:?}");
+                    assert!(hints.join("; ").contains(settle), "{hints:?}");
                 }
                 other => panic!("{why}: {other:?}"),
             }

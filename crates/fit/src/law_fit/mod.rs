@@ -1,4 +1,4 @@
-//! Fits laws to a table: one law with all that is said of it, several, or the one that back-tests choose, with the
+//! Fits laws to a table: one law with its intervals and diagnostics, several, or the one that back-tests choose, with the
 //! other approaches beside.
 //!
 //! Reading order: what is refused ([`check`]); one law with its intervals (`one_law`; `bootstrap`, `seed_noise`,
@@ -42,13 +42,13 @@ use predict::Predictor;
 /// Fits what `spec` asks for to the rows of `table`. `seconds` is left to the caller, who has a clock.
 ///
 /// # Errors
-/// [`FitError::Refused`] where the rows cannot tell, with the runs that would settle it;
+/// [`FitError::Refused`] where the rows do not identify the law, with the runs that would settle it;
 /// otherwise what is wrong with `spec`.
 pub fn fit(table: &LossTable, spec: &FitSpec) -> Result<Conclusion, FitError> {
     spec.check()?;
     let whole = finite_rows(table);
     let approach1 = curve::envelope(&whole);
-    let (table, said) = curve::choose_rows(whole, spec.objective);
+    let (table, note) = curve::choose_rows(whole, spec.objective);
     let (fits, choice) = match &spec.law {
         LawChoice::Named(name) => (vec![one_law::fit(laws::find(name)?, &table, spec)?], None),
         LawChoice::Auto => {
@@ -70,7 +70,7 @@ pub fn fit(table: &LossTable, spec: &FitSpec) -> Result<Conclusion, FitError> {
         &table,
         isoflop::Draws { n: spec.bootstrap.min(NOISE_DRAWS), seed: spec.seed, level: spec.level },
     );
-    let warnings = said.into_iter().chain(contradiction(&fits[0], approach2.as_ref())).collect();
+    let warnings = note.into_iter().chain(contradiction(&fits[0], approach2.as_ref())).collect();
     let disagreement = disagreements(&table, &fits[0], approach1.as_ref(), approach2.as_ref());
     Ok(Conclusion {
         schema_version: SCHEMA_VERSION,
@@ -90,7 +90,7 @@ pub fn fit(table: &LossTable, spec: &FitSpec) -> Result<Conclusion, FitError> {
 }
 
 /// The law that back-tests choose, fitted; its predictions and held-out errors are of the average that
-/// they choose. Rows held out take no part in the choice that they judge.
+/// they choose. Held-out rows take no part in the choice that they evaluate.
 fn chosen(table: &LossTable, spec: &FitSpec) -> Result<(Fit, Choice), FitError> {
     let ranking = choose::rank(table, spec.objective);
     let mut errors = Vec::new();

@@ -20,7 +20,7 @@ use crate::search::{self, Minimum, Problem};
 use crate::spec::{FitSpec, PredictAt};
 use crate::stats::Units;
 
-/// Fits `law`, or says why not.
+/// Fits `law`.
 pub(super) fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpec) -> Result<Fit, FitError> {
     let rows = Rows::of(table);
     identify::check(law, &rows)?;
@@ -56,10 +56,10 @@ pub(super) fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpe
         profiler: profiler.as_ref(),
     };
     let mut intervals = evidence.intervals(&quantities);
-    if let Some(why) = nothing_known(law, &intervals) {
+    if let Some(why) = unconstrained(law, &intervals) {
         let settle = [
-            "add budgets: a wider range of compute says most about exponents",
-            "add seeds: less noise says the rest",
+            "add budgets: a wider range of compute narrows the exponents most",
+            "add seeds: they average out noise",
         ];
         return Err(FitError::refused(why, &settle));
     }
@@ -83,7 +83,7 @@ pub(super) fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpe
         .partition(|(_, value)| value.is_finite());
     if !dropped.is_empty() {
         return Err(FitError::refused(
-            format!("{} of `{}` leaves the range of numbers", dropped[0].0, law.name()),
+            format!("{} of `{}` overflows", dropped[0].0, law.name()),
             &["check the units of N, D and C", "take a law with fewer parameters"],
         ));
     }
@@ -138,7 +138,7 @@ pub(super) fn fit(law: &'static dyn ScalingLaw, table: &LossTable, spec: &FitSpe
     Ok(fit)
 }
 
-/// What `predictor` says of each run asked for; a budget is spent on the frontier of `fit`.
+/// The prediction of each run in `asked`; a budget is spent on the frontier of `fit`.
 pub(crate) fn predictions(
     predictor: &Predictor,
     law: &dyn ScalingLaw,
@@ -154,17 +154,16 @@ pub(crate) fn predictions(
     asked.iter().filter_map(|at| predictor.at(&point_of(*at, &compute, &optimum_at))).collect()
 }
 
-/// Why nothing follows from the fit: the frontier's exponent, or without a frontier every exponent, may be
-/// anything.
-fn nothing_known(law: &dyn ScalingLaw, intervals: &Intervals) -> Option<String> {
+/// Why the fit is useless: the rows do not constrain the frontier's exponent or, without a frontier, any exponent.
+fn unconstrained(law: &dyn ScalingLaw, intervals: &Intervals) -> Option<String> {
     let name = law.name();
     if intervals.unknown.contains(&"a") && law.variables().len() > 1 {
-        return Some(format!("the losses allow any exponent of the frontier (`{name}`)"));
+        return Some(format!("the losses are compatible with any exponent of the frontier (`{name}`)"));
     }
     let exponents: Vec<&str> =
         law.axes().iter().filter(|axis| !axis.in_losses).map(|axis| axis.name).collect();
     let all = !exponents.is_empty() && exponents.iter().all(|exponent| intervals.unknown.contains(exponent));
-    all.then(|| format!("the losses allow any {} at all (`{name}`)", exponents.join(", ")))
+    all.then(|| format!("the losses are compatible with any {} (`{name}`)", exponents.join(", ")))
 }
 
 /// Names of quantities as a person reads them; those of the frontier are letters that a law may use itself.

@@ -15,7 +15,7 @@ use crate::stats::{Interval, quantile};
 /// Level of the intervals of held-out rows: `coverage90` and `interval_score90` are named by it.
 const HOLDOUT_LEVEL: f64 = 0.9;
 
-/// Fitted laws, averaged in the logarithm, with what their back-tests say of their errors.
+/// Fitted laws, averaged in the logarithm, with the errors of their back-tests.
 pub(crate) struct Predictor<'a> {
     fitted: Vec<(Fitted<'a>, f64)>,
     level: f64,

@@ -81,11 +81,11 @@ impl<'a> Profiler<'a> {
         }
         let scale = 2.0 * (curvatures / rows.len() as f64) / noise;
         let covariance = problem.inverse_hessian(&best.theta);
-        let what = if between.is_some() { "clusters that err together" } else { "independent rows" };
+        let what = if between.is_some() { "clusters with correlated errors" } else { "independent rows" };
         Some(Self { problem, best, scale, df, covariance, what })
     }
 
-    /// What is taken as independent, in words.
+    /// What is treated as independent, in words.
     pub fn what(&self) -> &'static str {
         self.what
     }
@@ -167,7 +167,7 @@ impl<'a> Profiler<'a> {
             let distance = (inside.0 + step).min(limit);
             let found = walk.to(distance, inside.0, &inside.2);
             let Some((reached, t, theta)) = found.filter(|found| found.0 > inside.0) else {
-                // The search for the profile failed, or nothing of the law lies there: a shorter step.
+                // The search for the profile failed, or the law has no value there: a shorter step.
                 step *= 0.4;
                 if step < 1e-4 * sd.max(1e-3 * inside.0) {
                     break;
@@ -201,7 +201,7 @@ impl<'a> Profiler<'a> {
                 break;
             }
         }
-        // Without anything found outside, the quantity may be all that its range allows.
+        // With no point found outside, the interval extends to the end of the quantity's range.
         match outside {
             Some(_) => Some(best + side * inside.0),
             None => Some(bound).filter(|bound| bound.is_finite()),
@@ -250,11 +250,11 @@ impl Walk<'_, '_> {
     }
 }
 
-/// How much the means of clusters vary: what counts where the rows of a cluster err together.
+/// Variance of the means of clusters: the relevant one where the errors within a cluster are correlated.
 struct Between {
-    /// Variance of a cluster's mean residual times its size: that of a row, did rows err by themselves.
+    /// Variance of a cluster's mean residual times its size: that of a row, if rows were independent.
     variance: f64,
-    /// Clusters less the parameters that their means are spent on.
+    /// Clusters less the parameters that their means determine.
     df: f64,
 }
 

@@ -1,12 +1,12 @@
-//! The noise of a run, from repeated seeds: its size, whether it changes with the loss, and whether a law
-//! misses by more than it.
+//! The noise of a run, from repeated seeds: its size, whether it changes with the loss, and whether a law's residuals
+//! exceed it.
 
 use std::collections::BTreeMap;
 
 use crate::row::{Point, Rows};
 use crate::stats::{Centred, quantile};
 
-/// Degrees of freedom below which repeats say too little about noise.
+/// Degrees of freedom below which repeats do not estimate the noise.
 const LEAST_DF: usize = 6;
 
 /// Degrees of freedom below which a change of noise with the loss is not looked for.

@@ -6,7 +6,7 @@ use crate::row::Point;
 use crate::stats::linalg::Square;
 
 /// `S = S_min·(1 + B_crit/B)`: with `E = B·S` tokens this is `(S/S_min − 1)(E/E_min − 1) = 1`,
-/// `E_min = B_crit·S_min`. The batch size B stands in place of D, the steps S in place of the loss.
+/// `E_min = B_crit·S_min`. The batch size B takes the place of D, the steps S that of the loss.
 pub struct CriticalBatch;
 
 impl CriticalBatch {

@@ -28,7 +28,7 @@ pub trait ScalingLaw: Sync {
     fn axes(&self) -> &'static [Axis];
     /// `φ_k` at a centred point.
     fn basis(&self, outer: &[f64], point: &Point, out: &mut [f64]);
-    /// The floor and the power outside of the sum.
+    /// The floor and the power outside the sum.
     fn link(&self, _outer: &[f64]) -> Link {
         Link { floor: 0.0, power: 1.0 }
     }
@@ -109,7 +109,7 @@ pub struct TradeOff {
     pub beta: f64,
 }
 
-/// Exponents below this cannot be told from a logarithm over any range that is measured; above
+/// Exponents below this cannot be distinguished from a logarithm over any measured range; above
 /// [`STEEPEST`] a term is gone after the smallest value.
 pub(crate) const FLATTEST: f64 = 0.005;
 /// See [`FLATTEST`].

@@ -8,7 +8,7 @@ use crate::stats::linalg::Square;
 /// `L = E + (A/N^alpha + B/D^beta)^gamma`.
 pub struct Six;
 
-// gamma multiplies the exponents: inside of it they are tried up to larger values than elsewhere.
+// gamma multiplies the exponents: inside it they are tried up to larger values than elsewhere.
 const INNER: &[f64] = &[0.1, 0.25, 0.5, 0.9, 1.6];
 
 const fn inner(name: &'static str) -> Axis {

@@ -173,7 +173,7 @@ impl<'a> Problem<'a> {
         (2.0 * local.value, local.irls)
     }
 
-    /// Inverse of the objective's Hessian over the parameters inside of their bounds; zero elsewhere.
+    /// Inverse of the objective's Hessian over the parameters inside their bounds; zero elsewhere.
     pub fn inverse_hessian(&self, theta: &[f64]) -> Option<Square> {
         let local = self.local(theta);
         let inside: Vec<usize> =
