@@ -5,9 +5,9 @@
 
 use rayon::prelude::*;
 use scalelaw_findings::skills::conclusion::{Label, ResidualBy};
-use scalelaw_findings::skills::simulate::{SkillGrid, judged};
-use scalelaw_findings::skills::validation::mixed;
+use scalelaw_findings::skills::simulate::{SkillGrid, draw_losses};
 use scalelaw_findings::skills::{SkillSpec, skills};
+use scalelaw_findings::validation::mixed;
 use scalelaw_fit::{KnownLaw, parse_law_with_params};
 use scalelaw_schema::table::LossTable;
 
@@ -103,7 +103,7 @@ fn study(
     let exact = |noise: f64, correlation: f64, seed: u64| -> (LossTable, Vec<LossTable>) {
         let mut truths = vec![("aggregate", KnownLaw { noise, ..law(world.aggregate) })];
         truths.extend(world.skills.iter().map(|text| (*text, KnownLaw { noise, ..law(text) })));
-        let mut tables = judged(&runs, &truths, correlation, seed);
+        let mut tables = draw_losses(&runs, &truths, correlation, seed);
         let mut aggregate = tables.remove(0);
         if world.is_mean {
             let parts: Vec<(&LossTable, f64)> = tables.iter().map(|table| (table, 1.0)).collect();
@@ -118,7 +118,7 @@ fn study(
             let (aggregate, tables) = exact(noise, correlation, sweep as u64);
             let spec = SkillSpec { draws, seed: sweep as u64, ..SkillSpec::new() };
             let found = skills(&aggregate, &tables, &spec).expect("the runs have budgets");
-            let judge = |by: &ResidualBy, truth: f64| {
+            let held = |by: &ResidualBy, truth: f64| {
                 let interval = by.pooled.as_ref()?.interval.clone()?;
                 Some((interval.low <= truth && truth <= interval.high, interval.high - interval.low))
             };
@@ -129,8 +129,8 @@ fn study(
                 Label::DataHungry => truth > -1e-3,
             };
             Seen {
-                surface: pairs().map(|(residual, truth)| judge(&residual.by_surface, *truth)).collect(),
-                minima: pairs().map(|(residual, truth)| judge(&residual.by_minima, *truth)).collect(),
+                surface: pairs().map(|(residual, truth)| held(&residual.by_surface, *truth)).collect(),
+                minima: pairs().map(|(residual, truth)| held(&residual.by_minima, *truth)).collect(),
                 n_right: pairs()
                     .filter(|(residual, truth)| {
                         residual.label != Label::Undecided && !is_wrong(residual.label, **truth)

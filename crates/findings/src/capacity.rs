@@ -1,10 +1,10 @@
-//! Knowledge capacity: bits that a model has stored, per parameter, from the loss on what it was to remember.
+//! Knowledge capacity: bits that a model has stored, per parameter, from the loss on the facts it was trained on.
 //!
 //! Allen-Zhu and Li 2024 (arXiv:2404.05405), definition 2.2: `R(F) = [N·log2(N0/e^p1) + N·log2(S0/e^p2)]/P` for N
 //! people, N0 possible names, S0 possible sets of attributes, p1 and p2 the mean summed loss (nats) of name and
 //! attribute tokens. Each term is `facts · (entropy − loss)` in bits, so one formula serves every task: for a lookup
 //! of keys to 8-bit values, `facts · (8 − loss/ln 2)`. A lower bound of what is stored, and below zero for a model
-//! that is surer of wrong answers than a guess.
+//! that is confidently wrong.
 
 use std::collections::BTreeMap;
 use std::f64::consts::LN_2;
@@ -13,7 +13,7 @@ use scalelaw_schema::SCHEMA_VERSION;
 use serde::{Deserialize, Serialize};
 
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::quantile;
+use scalelaw_fit::stats::quantile;
 
 /// Bits of one person's attributes in the published biographies: gender 2, birth date 12·28·200, city 200,
 /// university 300, major 100, employer 263; the employer's city follows from the employer.
@@ -26,7 +26,7 @@ pub fn biography_name_bits() -> f64 {
     (400.0 * 400.0 * 1000.0_f64).log2()
 }
 
-/// Share of known facts above which a model is held back by the facts and not by its capacity.
+/// Share of known facts above which the number of facts, not the model's capacity, is the limit.
 const NEARLY_ALL: f64 = 0.95;
 
 /// Facts of one kind, and how well a model knows them.
@@ -48,13 +48,13 @@ impl FactLoss {
         self.n_facts * (self.entropy_bits - self.nll_nats / LN_2)
     }
 
-    /// Bits that there are.
+    /// Total bits: `n_facts · entropy`.
     pub fn total_bits(&self) -> f64 {
         self.n_facts * self.entropy_bits
     }
 }
 
-/// One trained model with what it was to remember.
+/// One trained model with the facts it was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CapacityRun {
     /// Its name.
@@ -129,14 +129,14 @@ pub struct CapacityAt {
 }
 
 /// Bits per parameter of every run, and the most at each number of exposures. Runs without parameters, exposures
-/// or facts are left out and named in the notes.
+/// or facts are excluded and named in the notes.
 pub fn capacity(source: &str, count_rule: &str, runs: &[CapacityRun], level: f64) -> CapacityConclusion {
     let mut notes = Vec::new();
     let mut cells: BTreeMap<(u64, u64, u64), Vec<RunCapacity>> = BTreeMap::new();
     let mut all = Vec::new();
     for run in runs {
         let Some(found) = of_run(run) else {
-            notes.push(format!("run `{}` is left out: a number of it is not finite and positive", run.name));
+            notes.push(format!("run `{}` is excluded: a number of it is not finite and positive", run.name));
             continue;
         };
         // Positive floats are ordered as their bits are.
@@ -192,7 +192,7 @@ fn at(runs: &[RunCapacity], level: f64) -> CapacityAt {
     let share = mean(|run| run.share_known);
     let interval = (runs.len() > 1).then(|| {
         let square: f64 = runs.iter().map(|run| (run.bits_per_param - bits).powi(2)).sum();
-        let half = quantile::student(0.5 + 0.5 * level, n - 1.0) * (square / (n - 1.0) / n).sqrt();
+        let half = quantile::student_at(level, n - 1.0) * (square / (n - 1.0) / n).sqrt();
         let method = format!("Student's t over {} seeds", runs.len());
         Interval { low: bits - half, high: bits + half, level, method, resamples: 0 }
     });
@@ -269,6 +269,6 @@ mod tests {
         // 1.6 and 2.4 bits: t of 12.706 at one degree of freedom times 0.4.
         let interval = hundred.interval.as_ref().unwrap();
         assert!((interval.high - 2.0 - 12.706_204_7 * 0.4).abs() < 1e-5, "{interval:?}");
-        assert!(found.notes.iter().any(|note| note.contains("left out")));
+        assert!(found.notes.iter().any(|note| note.contains("excluded")));
     }
 }

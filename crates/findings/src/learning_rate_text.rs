@@ -5,7 +5,7 @@ use std::fmt::Write;
 use scalelaw_schema::lr_rule::RuleExponent;
 use scalelaw_schema::text::si;
 
-use crate::critical_batch::CriticalBatches;
+use crate::learning_rate::critical_batch::CriticalBatches;
 use crate::learning_rate::{LrConclusion, LrLaw};
 
 /// The conclusion, without colour; at most 100 columns but for reasons and warnings.

@@ -5,8 +5,13 @@
 use std::path::Path;
 use std::time::Instant;
 
-use scalelaw_fit::{FitSpec, LawChoice, csv_table};
+use scalelaw_fit::search::{self, Problem};
+use scalelaw_fit::stats::{Units, quantile};
+use scalelaw_fit::{FitSpec, LawChoice, Rows, finite_rows, law_fit, laws};
 use scalelaw_schema::table::LossTable;
+
+#[path = "../tests/testing/csv_table.rs"]
+mod csv_table;
 
 const LAWS: [&str; 6] = ["six", "chinchilla", "chinchilla-tied", "kaplan-floor", "power-c-floor", "kaplan"];
 
@@ -24,15 +29,21 @@ fn main() {
         let times: Vec<f64> = (0..9)
             .map(|_| {
                 let start = Instant::now();
-                bare = scalelaw_fit::minimum(table, "chinchilla", spec.objective);
+                let rows = Rows::of(&finite_rows(table));
+                bare = search::minimum(&laws::Chinchilla, &rows, spec.objective);
                 1e3 * start.elapsed().as_secs_f64()
             })
             .collect();
-        let fit_ms = scalelaw_fit::quantile::median(&times).unwrap_or_default();
+        let fit_ms = quantile::median(&times).unwrap_or_default();
         let start = Instant::now();
-        let n_refits = scalelaw_fit::refits(table, "chinchilla", spec.objective, 4000, 0).len();
+        let n_refits = bare.as_ref().map_or(0, |minimum| {
+            let table = finite_rows(table);
+            let rows = Rows::of(&table);
+            let problem = Problem::new(&laws::Chinchilla, &rows, spec.objective);
+            law_fit::refits(&problem, &minimum.theta, &Units::of(&table), 4000, 0).len()
+        });
         let refit_s = start.elapsed().as_secs_f64();
-        let objective = bare.map_or("refused".into(), |value| format!("{value:.14}"));
+        let objective = bare.map_or("refused".into(), |minimum| format!("{:.14}", minimum.value));
         println!("| {name} | {} | {objective} | {fit_ms:.2} | {refit_s:.2} ({n_refits}) |", table.rows.len());
     }
     println!();
@@ -73,7 +84,7 @@ fn main() {
         chinchillas.extend(each[1]);
         coverages.extend(coverage);
     }
-    let median = |values: Vec<f64>| scalelaw_fit::quantile::median(&values);
+    let median = |values: Vec<f64>| quantile::median(&values);
     println!();
     for (idx, law) in LAWS.iter().enumerate() {
         let column: Vec<f64> = bests.iter().filter_map(|each| each[idx]).collect();

@@ -6,8 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::frontier::ComputeModel;
-use scalelaw_fit::{FitError, FitSpec, KnownLaw, parse_law_with_params};
+use scalelaw_fit::{ComputeModel, FitError, FitSpec, KnownLaw, parse_law_with_params};
 use scalelaw_schema::table::{LossRow, LossTable};
 
 const NAMES: [&str; 4] = ["alpha", "beta", "a", "log10_n_at_largest_budget"];
@@ -90,8 +89,8 @@ fn study(
     let (a, ln_n) = compute.optimum(&trade_off, largest.ln()).expect("it has an optimum");
     let truths = [trade_off.alpha, trade_off.beta, a, ln_n / std::f64::consts::LN_10];
     let spec = FitSpec { bootstrap: n_resamples, ..FitSpec::new() };
-    type Judged = Option<[[Option<(bool, f64)>; 4]; 2]>;
-    let draws: Vec<Judged> = (0..n_draws)
+    type Covered = Option<[[Option<(bool, f64)>; 4]; 2]>;
+    let draws: Vec<Covered> = (0..n_draws)
         .into_par_iter()
         .map(|draw| match scalelaw_fit::fit(&table(&known, draw), &spec) {
             Err(FitError::Refused { .. }) => None,
@@ -100,15 +99,15 @@ fn study(
                 let fit = &found.fits[0];
                 let frontier = fit.optimum.as_ref().map(|found| &found.intervals);
                 let profiles = fit.diagnostics.as_ref().map(|found| &found.profiles);
-                let judge = |idx: usize, interval: Option<&Interval>| {
+                let cover = |idx: usize, interval: Option<&Interval>| {
                     interval.map(|i| (i.low <= truths[idx] && truths[idx] <= i.high, i.high - i.low))
                 };
                 let reported = std::array::from_fn(|idx| {
                     let name = NAMES[idx];
-                    judge(idx, fit.intervals.get(name).or(frontier.and_then(|found| found.get(name))))
+                    cover(idx, fit.intervals.get(name).or(frontier.and_then(|found| found.get(name))))
                 });
                 let profiled =
-                    std::array::from_fn(|idx| judge(idx, profiles.and_then(|found| found.get(NAMES[idx]))));
+                    std::array::from_fn(|idx| cover(idx, profiles.and_then(|found| found.get(NAMES[idx]))));
                 Some([reported, profiled])
             }
         })
@@ -119,14 +118,14 @@ fn study(
         print!("{label:<8} {design:<6} {noise:<5} {name:<8} {:>6.1}% |", 100.0 * refused);
         let mut widths = Vec::new();
         for idx in 0..4 {
-            let judged: Vec<(bool, f64)> = kept.iter().filter_map(|draw| draw[method][idx]).collect();
-            let covered = judged.iter().filter(|found| found.0).count();
-            print!(" {:>6.3}", covered as f64 / judged.len().max(1) as f64);
-            let missing = kept.len() - judged.len();
+            let found: Vec<(bool, f64)> = kept.iter().filter_map(|draw| draw[method][idx]).collect();
+            let covered = found.iter().filter(|found| found.0).count();
+            print!(" {:>6.3}", covered as f64 / found.len().max(1) as f64);
+            let missing = kept.len() - found.len();
             if missing > 0 {
                 print!("({missing})");
             }
-            let mut all: Vec<f64> = judged.iter().map(|found| found.1).collect();
+            let mut all: Vec<f64> = found.iter().map(|found| found.1).collect();
             all.sort_by(f64::total_cmp);
             widths.push(all.get(all.len() / 2).copied().unwrap_or(f64::NAN));
         }

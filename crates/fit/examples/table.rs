@@ -1,7 +1,10 @@
 //! Fits a CSV with columns N, D, C, loss and prints the conclusion: `cargo run --release -p scalelaw-fit
 //! --example table -- FILE [LAW] [RESAMPLES]`.
 
-use scalelaw_fit::{FitSpec, LawChoice, csv_table};
+use scalelaw_fit::{FitSpec, LawChoice};
+
+#[path = "../tests/testing/csv_table.rs"]
+mod csv_table;
 
 fn main() {
     let mut args = std::env::args().skip(1);

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use scalelaw_schema::table::ExcludedRow;
 use serde::{Deserialize, Serialize};
 
+pub use crate::stats::Interval;
+
 /// Everything concluded from one loss table. `fits[0]` is the chosen law.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Conclusion {
@@ -24,11 +26,11 @@ pub struct Conclusion {
     pub approach1: Option<Frontier>,
     /// IsoFLOP minima, where the table has budgets.
     pub approach2: Option<Approach2>,
-    /// How far the approaches differ, in words and numbers; empty where there is only one.
+    /// The approaches side by side; empty where there is only one.
     pub disagreement: Vec<Disagreement>,
-    /// Things a person must know before using the numbers.
+    /// Caveats: what to know before using the numbers.
     pub warnings: Vec<String>,
-    /// Rows left out.
+    /// Excluded rows.
     pub excluded: Vec<ExcludedRow>,
     /// How the first law was chosen, with `--law auto` or `all`.
     #[serde(default)]
@@ -64,9 +66,9 @@ pub struct Fit {
     pub residuals: Vec<RowResidual>,
     /// Held-out rows, where some were held out.
     pub holdout: Option<Holdout>,
-    /// Predictions asked for.
+    /// The predictions of `FitSpec::predict`.
     pub predictions: Vec<Prediction>,
-    /// What the fit rests on.
+    /// Leverage, correlations, lack of fit.
     #[serde(default)]
     pub diagnostics: Option<Diagnostics>,
     /// Parameters of each bootstrap resample, in the order of `params`' keys; for bands. Not printed.
@@ -86,20 +88,8 @@ pub enum FitStatus {
     Stopped,
 }
 
-/// An interval with all that is needed to judge it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-    /// Level, such as 0.95.
-    pub level: f64,
-    /// Method in words: what was resampled and how the ends were taken.
-    pub method: String,
-    /// Resamples used.
-    pub resamples: usize,
-}
+/// Name of the interval of log10 N* at the largest budget, among those of a [`Frontier`].
+pub const LOG10_N: &str = "log10_n_at_largest_budget";
 
 /// `N*(C) = n_coefficient · C^a`, `D*(C) = d_coefficient · C^b`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,12 +102,12 @@ pub struct Frontier {
     pub n_coefficient: f64,
     /// D* at C = 1.
     pub d_coefficient: f64,
-    /// Intervals of `a`, `b` and of `log10_n_at_largest_budget`, by name.
+    /// Intervals of `a`, `b` and [`LOG10_N`], by name.
     pub intervals: BTreeMap<String, Interval>,
 }
 
 impl Frontier {
-    /// Whether every number is one, and N* and D* can be computed from them.
+    /// Whether all numbers are finite, so that N* and D* can be computed.
     pub fn is_finite(&self) -> bool {
         self.a.is_finite()
             && self.b.is_finite()
@@ -155,7 +145,7 @@ pub struct IsoFlopMinimum {
     pub n: Option<f64>,
     /// Loss at the minimum.
     pub loss: Option<f64>,
-    /// Why there is none.
+    /// Why it is absent.
     pub why_none: Option<String>,
     /// The parabola `c0 + c1·x + c2·x²` of log loss in `x = ln N`.
     pub parabola: [f64; 3],
@@ -230,7 +220,7 @@ pub struct Prediction {
     pub decades_beyond: f64,
 }
 
-/// Inside or outside of what was measured.
+/// Inside or outside the measured range of compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PredictionKind {
@@ -263,12 +253,12 @@ pub struct LawBacktest {
     pub are: f64,
 }
 
-/// What a fit rests on, and what would change it.
+/// Diagnostics of a fit.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Diagnostics {
     /// Profile-likelihood intervals by parameter, beside the ones reported, as a check.
     pub profiles: BTreeMap<String, Interval>,
-    /// Correlation of parameter estimates, such as `E, alpha`; near ±1 they cannot be told apart.
+    /// Correlation of parameter estimates, such as `E, alpha`; near ±1 they cannot be separated.
     pub correlations: BTreeMap<String, f64>,
     /// Condition number of the scaled information matrix; absent where it is singular.
     pub condition: Option<f64>,
@@ -284,12 +274,12 @@ pub struct Diagnostics {
     pub findings: Vec<String>,
 }
 
-/// How much one row decides.
+/// Leverage and influence of one row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RowInfluence {
     /// The row's name in the table.
     pub name: String,
-    /// Share of its own fitted value that it decides, 0 to 1.
+    /// Leverage: the weight of the row's own loss in its fitted value, 0 to 1.
     pub leverage: f64,
     /// Change of the frontier's exponent (of the first exponent, for a law without frontier) when the
     /// row is left out.

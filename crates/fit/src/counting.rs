@@ -6,7 +6,9 @@ use scalelaw_schema::table::LossTable;
 use serde::{Deserialize, Serialize};
 
 use crate::conclusion::Interval;
-use crate::spec::{FitError, FitSpec};
+use crate::error::FitError;
+use crate::law_fit;
+use crate::spec::FitSpec;
 
 /// The frontier's exponent under one way of counting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,7 +41,7 @@ pub fn exponents_by_count(tables: &[LossTable], spec: &FitSpec) -> Result<Vec<Co
             interval_isoflop: None,
             refused: None,
         };
-        match crate::fit(table, spec) {
+        match law_fit::fit(table, spec) {
             Err(FitError::Refused { why, .. }) => Ok(CountedExponent { refused: Some(why), ..none }),
             Err(other) => Err(other),
             Ok(found) => {
@@ -61,7 +63,7 @@ pub fn exponents_by_count(tables: &[LossTable], spec: &FitSpec) -> Result<Vec<Co
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::whatever::isoflop_sweep;
+    use crate::testing::isoflop_sweep;
 
     #[test]
     fn leaving_embeddings_out_of_n_raises_the_exponent() {

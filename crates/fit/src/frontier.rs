@@ -2,6 +2,7 @@
 
 use crate::laws::TradeOff;
 use crate::row::{Point, Rows};
+use crate::stats::Centred;
 
 /// How C follows from N and D in a table: `ln C = ln_k + kappa·ln N + ln D`.
 ///
@@ -18,22 +19,15 @@ pub struct ComputeModel {
 impl ComputeModel {
     /// By least squares over the rows.
     pub fn of(rows: &Rows) -> Self {
+        let ln_n: Vec<f64> = rows.points.iter().map(|p| p.ln_n).collect();
         let ratio: Vec<f64> = rows.points.iter().map(|p| p.ln_c - p.ln_d).collect();
-        let n = rows.len().max(1) as f64;
-        let mean_ratio = ratio.iter().sum::<f64>() / n;
-        let mean_n = rows.points.iter().map(|p| p.ln_n).sum::<f64>() / n;
-        let (mut sxx, mut sxy) = (0.0, 0.0);
-        for (point, ratio) in rows.points.iter().zip(&ratio) {
-            let x = point.ln_n - mean_n;
-            sxx += x * x;
-            sxy += x * (ratio - mean_ratio);
-        }
-        let slope = if sxx > 1e-6 { sxy / sxx } else { 1.0 };
+        let centred = Centred::of(&ln_n, &ratio);
+        let slope = centred.slope(1e-6).unwrap_or(1.0);
         // Digitised tables have C = 6ND to four digits: a slope that near to one is one. A slope far
         // off says that C has little to do with N.
         let kappa = if (slope - 1.0).abs() < 1e-3 || !(0.1..=3.0).contains(&slope) { 1.0 } else { slope };
         let centre = &rows.centre;
-        let ln_k = mean_ratio + centre.ln_c - centre.ln_d - kappa * (mean_n + centre.ln_n);
+        let ln_k = centred.mean_y + centre.ln_c - centre.ln_d - kappa * (centred.mean_x + centre.ln_n);
         Self { ln_k, kappa }
     }
 

@@ -26,21 +26,20 @@ impl Objective {
     ///
     /// # Errors
     /// What is wrong with the text, and what may be given.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let hint = "hint: `log-huber:1e-3`, `log-mse` or `huber:1e-3`";
+    pub fn parse(text: &str) -> Result<Self, UnknownObjective> {
         let (name, delta) = text.split_once(':').map_or((text, None), |(name, delta)| (name, Some(delta)));
         let delta = match delta {
             None => 1e-3,
             Some(delta) => match delta.parse::<f64>() {
                 Ok(delta) if delta.is_finite() && delta > 0.0 => delta,
-                _ => return Err(format!("objective `{text}`: `{delta}` is not a positive number ({hint})")),
+                _ => return Err(UnknownObjective::Delta { text: text.into(), delta: delta.into() }),
             },
         };
         match name {
             "log-huber" => Ok(Self::LogHuber(delta)),
             "huber" => Ok(Self::Huber(delta)),
             "log-mse" if !text.contains(':') => Ok(Self::LogMse),
-            _ => Err(format!("objective `{text}` is not known ({hint})")),
+            _ => Err(UnknownObjective::Name { text: text.into() }),
         }
     }
 
@@ -75,10 +74,35 @@ impl Objective {
 /// A loss function at one residual.
 #[derive(Debug, Clone, Copy)]
 pub struct Rho {
+    /// The loss.
     pub value: f64,
+    /// Its first derivative.
     pub slope: f64,
+    /// Its second derivative.
     pub curvature: f64,
+    /// Weight of the residual in iteratively reweighted least squares.
     pub weight: f64,
+}
+
+/// What is wrong with the name of an objective.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownObjective {
+    /// There is none of that name.
+    #[error("objective `{text}` is not known (hint: `log-huber:1e-3`, `log-mse` or `huber:1e-3`)")]
+    Name {
+        /// As given.
+        text: String,
+    },
+    /// What stands after the colon.
+    #[error(
+        "objective `{text}`: `{delta}` is not a positive number (hint: `log-huber:1e-3`, `log-mse` or `huber:1e-3`)"
+    )]
+    Delta {
+        /// As given.
+        text: String,
+        /// Its delta.
+        delta: String,
+    },
 }
 
 #[cfg(test)]

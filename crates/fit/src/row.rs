@@ -1,6 +1,25 @@
 //! Rows as a fit sees them: logarithms, centred, with a weight. Knows nothing of laws.
 
-use scalelaw_schema::table::{LossRow, LossTable};
+use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable};
+
+/// Values nearer than this in the logarithm are one value: seeds of one size have the same N, a digitised figure has
+/// it to four digits.
+pub(crate) const SAME_POINT: f64 = 1e-3;
+
+/// The table without rows that hold a number without a logarithm; those are listed as excluded.
+pub fn finite_rows(table: &LossTable) -> LossTable {
+    let is_good = |row: &LossRow| {
+        let optional = [row.budget, row.unique_tokens].into_iter().flatten();
+        [row.n, row.d, row.c, row.loss].into_iter().chain(optional).all(|x| x > 0.0 && x.is_finite())
+    };
+    let mut clean = table.clone();
+    clean.rows.retain(is_good);
+    clean.excluded.extend(table.rows.iter().filter(|row| !is_good(row)).map(|row| ExcludedRow {
+        name: row.name.clone(),
+        why: "a number of it is not finite and positive".into(),
+    }));
+    clean
+}
 
 /// Where a loss is measured, in natural logarithms.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -18,7 +37,7 @@ pub struct Point {
 impl Point {
     /// The point of a row.
     pub fn of(row: &LossRow) -> Self {
-        // Unique tokens above D would mean tokens never read; only those read count.
+        // Unique tokens above D would be tokens that were never read.
         let unique = row.unique_tokens.map_or(row.d, |unique| unique.min(row.d));
         Self { ln_n: row.n.ln(), ln_d: row.d.ln(), ln_c: row.c.ln(), ln_u: unique.ln() }
     }
@@ -37,6 +56,21 @@ impl Point {
             ln_c: self.ln_c - centre.ln_c,
             ln_u: self.ln_u - centre.ln_d,
         }
+    }
+
+    /// The same point with the centre that it was relative to.
+    pub fn about(&self, centre: &Self) -> Self {
+        Self {
+            ln_n: self.ln_n + centre.ln_n,
+            ln_d: self.ln_d + centre.ln_d,
+            ln_c: self.ln_c + centre.ln_c,
+            ln_u: self.ln_u + centre.ln_d,
+        }
+    }
+
+    /// A key that points less than a thousandth apart share.
+    pub(crate) fn cell(&self) -> [i64; 4] {
+        [self.ln_n, self.ln_d, self.ln_u, self.ln_c].map(|x| (x / SAME_POINT).round() as i64)
     }
 
     fn is_finite(&self) -> bool {
@@ -86,6 +120,11 @@ impl Rows {
             weights: vec![1.0; rows.len()],
             centre,
         }
+    }
+
+    /// The least measured loss; infinite without rows.
+    pub fn smallest_loss(&self) -> f64 {
+        self.ln_loss.iter().copied().fold(f64::INFINITY, f64::min).exp()
     }
 
     /// Number of rows.

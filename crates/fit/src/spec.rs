@@ -1,8 +1,10 @@
-//! What a fit is asked for, and how it can be refused.
+//! What a fit is asked for.
 
+use crate::error::FitError;
 use crate::objective::Objective;
+use scalelaw_schema::LEVEL;
 
-/// What to fit and what to say about it.
+/// What to fit and what to report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitSpec {
     /// Which law.
@@ -29,10 +31,45 @@ impl FitSpec {
             objective: Objective::LogHuber(1e-3),
             bootstrap: 1000,
             seed: 0,
-            level: scalelaw_schema::LEVEL,
+            level: LEVEL,
             holdout_compute: None,
             predict: Vec::new(),
         }
+    }
+
+    /// What is wrong with the settings.
+    ///
+    /// # Errors
+    /// [`FitError::BadSetting`].
+    pub(crate) fn check(&self) -> Result<(), FitError> {
+        let bad = |what, value, why| Err(FitError::BadSetting { what, value, why });
+        if !(self.level > 0.0 && self.level < 1.0) {
+            return bad("the level", self.level, "it must lie between 0 and 1 (hint: 0.95)");
+        }
+        if let Some(share) = self.holdout_compute
+            && !(share > 0.0 && share < 1.0)
+        {
+            return bad(
+                "the quantile of compute to hold out above",
+                share,
+                "it must lie between 0 and 1 (hint: 0.8)",
+            );
+        }
+        if let Objective::LogHuber(delta) | Objective::Huber(delta) = self.objective
+            && !(delta > 0.0 && delta.is_finite())
+        {
+            return bad("the objective's delta", delta, "it must be positive (hint: 1e-3)");
+        }
+        for at in &self.predict {
+            let numbers = match *at {
+                PredictAt::ND(n, d) => vec![n, d],
+                PredictAt::C(c) => vec![c],
+            };
+            if let Some(&number) = numbers.iter().find(|number| !(**number > 0.0 && number.is_finite())) {
+                return bad("a number to predict at", number, "it must be positive");
+            }
+        }
+        Ok(())
     }
 }
 
@@ -49,7 +86,7 @@ pub enum LawChoice {
     Named(String),
     /// Chosen by back-tests inside the rows.
     Auto,
-    /// Every law that the table can carry, the one that back-tests choose first.
+    /// Every law that the table identifies, the one that back-tests choose first.
     All,
 }
 
@@ -71,45 +108,4 @@ pub enum PredictAt {
     ND(f64, f64),
     /// C, with N and D on the frontier.
     C(f64),
-}
-
-/// Why there is no fit.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum FitError {
-    /// The rows cannot tell: exit code 6.
-    #[error("the fit is refused: {why} (hint: {})", settle.join("; "))]
-    Refused {
-        /// The reason.
-        why: String,
-        /// Which runs would settle it.
-        settle: Vec<String>,
-    },
-    /// No such law.
-    #[error("law `{name}` is not known (hint: one of {known}, `auto` or `all`)")]
-    UnknownLaw {
-        /// As given.
-        name: String,
-        /// The names.
-        known: String,
-    },
-    /// A law with parameters, as for a simulation, that cannot be read.
-    #[error(
-        "law `{text}`: {why} (hint: such as `chinchilla:E=1.8,A=480,B=2100,alpha=0.35,beta=0.37,noise=0.01`)"
-    )]
-    BadLaw {
-        /// As given.
-        text: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// A setting out of its range.
-    #[error("{what} is {value}: {why}")]
-    BadSetting {
-        /// Which.
-        what: &'static str,
-        /// Its value.
-        value: f64,
-        /// What it must be.
-        why: &'static str,
-    },
 }

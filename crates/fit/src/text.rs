@@ -210,7 +210,7 @@ pub fn wrap(out: &mut String, text: &str, indent: usize, width: usize) {
 #[cfg(test)]
 mod tests {
     use crate::spec::{FitSpec, LawChoice, PredictAt};
-    use crate::whatever::isoflop_sweep;
+    use crate::testing::isoflop_sweep;
 
     #[test]
     fn no_line_is_longer_than_the_terminal_and_all_that_matters_is_there() {

@@ -156,7 +156,7 @@ fn best_mixture(out: &mut String, best: &UseMixture) {
         mixture.weights.iter().map(|(text, weight)| format!("{text} {weight:.2}")).collect();
     head(out, &format!("best mixture for `{name}` ({})", weights.join(", ")));
     for share in &mixture.shares {
-        let place = if share.is_at_bound { ", at the end of what was tried" } else { "" };
+        let place = if share.on_boundary { ", at the end of what was tried" } else { "" };
         line(out, format!("  {}: {:.3}{}{place}", share.source, share.share, ends(share.interval.as_ref())));
     }
     line(

@@ -60,7 +60,7 @@ pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
 fn spec_of(args: &FitArgs) -> Result<FitSpec> {
     Ok(FitSpec {
         law: LawChoice::parse(&args.law),
-        objective: Objective::parse(&args.objective).map_err(UsageError)?,
+        objective: Objective::parse(&args.objective).map_err(|error| UsageError(error.to_string()))?,
         bootstrap: args.bootstrap.unwrap_or(FitSpec::new().bootstrap),
         seed: args.seed,
         level: scalelaw_schema::LEVEL,

@@ -12,8 +12,8 @@ use scalelaw_schema::table::ResultRow;
 use scalelaw_schema::{BYTE_VOCAB_SIZE, LEVEL, SCHEMA_VERSION};
 
 use super::scaling::LR;
-use crate::critical_batch::{BatchCurve, critical_batches};
 use crate::evidence::Evidence;
+use crate::learning_rate::critical_batch::{BatchCurve, critical_batches};
 use crate::learning_rate::{LrConclusion, LrRow, best_learning_rates};
 
 /// What the runs of an `lr` sweep show; `None` for a sweep of another kind.

@@ -20,9 +20,9 @@ use crate::mixture::fraction::FractionCurve;
 use crate::mixture::mixing_law::MixingConclusion;
 use crate::skills::SkillSpec;
 use crate::skills::conclusion::SkillConclusion;
-use crate::skills::link::Link;
-use crate::skills::validation::{ValidationConclusion, ValidationMix, validation};
-use crate::viable::Viable;
+use crate::target::Viable;
+use crate::target::link::Link;
+use crate::validation::{ValidationConclusion, ValidationMix, validation};
 
 /// What a person asks beside what the sweep's own file asks.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -12,10 +12,9 @@ use scalelaw_schema::table::LossRow;
 use super::skills::{SkillAsk, SkillFindings, SkillViable};
 use super::texts::Texts;
 use crate::error::FindingsError;
-use crate::price::Rates;
-use crate::skills::link::{Link, LinkPoint, link};
-use crate::surface::Surface;
-use crate::viable::{Target, Viable};
+use crate::scaling::Surface;
+use crate::target::link::{Link, LinkPoint, link};
+use crate::target::{Rates, Target, Viable};
 
 /// Probability with which a target is to be reached.
 const PROBABILITY: f64 = 0.9;

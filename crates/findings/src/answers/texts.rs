@@ -92,7 +92,7 @@ impl<'a> Texts<'a> {
 fn at_chance(evidence: &Evidence, skill: &str) -> Option<String> {
     let scores = || evidence.finished().filter_map(|row| row.skills.get(skill));
     let n_runs = scores().count();
-    let z = scalelaw_fit::quantile::normal(1.0 - 0.05 / n_runs.max(1) as f64);
+    let z = scalelaw_fit::stats::quantile::normal(1.0 - 0.05 / n_runs.max(1) as f64);
     let mut best: Option<f64> = None;
     for score in scores() {
         let (accuracy, chance) = (score.accuracy?, score.chance?);

@@ -2,7 +2,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use scalelaw_fit::simulate::standard_normal;
+use scalelaw_fit::stats::standard_normal;
 
 /// A known world: `ln loss = ln(2·(N/1e5)^−0.1) + 0.03·(ln lr − ln lr*)²`, `lr* = 0.004·(N/1e5)^a·(D/2e6)^b·(B/1e3)^g`.
 struct World {

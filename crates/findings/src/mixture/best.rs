@@ -1,8 +1,8 @@
 //! The mixture that is best for a weighted set of texts, by their mixing laws.
 //!
 //! Each law is convex in the shares, so their weighted sum has one least value on the simplex; it is found by
-//! moving share between pairs of sources. Two answers are given: inside of the shares that were tried, which is the
-//! one to use, and without that bound, which says where to try next.
+//! moving share between pairs of sources. Two answers are given: inside the tested range, which is the one to
+//! use, and without that bound, which says where to try next.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::mixing_law::{MixingConclusion, MixingLaw, MixingParams};
 use crate::skills;
 use crate::skills::draws::Draws;
+use scalelaw_fit::FitError;
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::spec::FitError;
 
 const METHOD: &str = "residual bootstrap of the mixing laws";
 
@@ -22,7 +22,7 @@ const METHOD: &str = "residual bootstrap of the mixing laws";
 pub struct BestMixture {
     /// Weight of each text in the use; they sum to one.
     pub weights: Vec<(String, f64)>,
-    /// Best share of each source inside of what was tried.
+    /// Best share of each source inside the tested range.
     pub shares: Vec<BestShare>,
     /// Weighted loss there, nats per token.
     pub loss: f64,
@@ -34,8 +34,9 @@ pub struct BestMixture {
     pub gain: f64,
     /// Its interval.
     pub gain_interval: Option<Interval>,
-    /// The least of the laws anywhere, where that lies outside of what was tried: an extrapolation.
-    pub beyond: Option<Beyond>,
+    /// The least of the laws anywhere, where that lies outside the tested range.
+    #[serde(rename = "beyond")]
+    pub extrapolated: Option<Extrapolated>,
 }
 
 /// The best share of one source.
@@ -47,20 +48,21 @@ pub struct BestShare {
     pub share: f64,
     /// Its interval.
     pub interval: Option<Interval>,
-    /// Smallest and largest share that was tried.
+    /// The tested range.
     pub tried: [f64; 2],
-    /// Whether the share is one of them: then the best may lie beyond.
-    pub is_at_bound: bool,
+    /// Whether the share is an end of it: then the best may lie beyond.
+    #[serde(rename = "is_at_bound")]
+    pub on_boundary: bool,
 }
 
-/// Where the laws are least without regard to what was tried.
+/// Where the laws are least without regard to the tested range.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Beyond {
+pub struct Extrapolated {
     /// Share of each source.
     pub shares: Vec<f64>,
     /// Weighted loss there, nats per token.
     pub loss: f64,
-    /// The sources whose share was not tried.
+    /// The sources whose share lies outside their tested range.
     pub outside: Vec<String>,
 }
 
@@ -89,7 +91,7 @@ pub fn best_mixture(
     let mut parts: Vec<(&MixingLaw, f64)> = Vec::new();
     for (text, weight) in weights {
         match found.laws.iter().find(|law| law.text == *text) {
-            // Where the mean of the others predicts a mixture as well, there is nothing to choose by.
+            // Where the mean of the others predicts a mixture as well, the law is no basis for a choice.
             Some(law) if law.held_out_mae >= law.baseline_mae => {
                 return skills::refuse(
                     &format!(
@@ -116,7 +118,7 @@ pub fn best_mixture(
         (texts.least(start, bounds), start.clone())
     };
     let (shares, nearest) = solve(&fitted, &found.tried);
-    // Loss and gain of each draw are taken where the choice was made: a draw's own optimum flatters it.
+    // Loss and gain of each draw are taken at the reported choice: at a draw's own optimum they would be biased low.
     let drawn: Vec<Drawn> = (0..n_draws)
         .into_par_iter()
         .map(|draw| {
@@ -156,7 +158,7 @@ pub fn best_mixture(
                     share: shares[idx],
                     interval: interval(shares[idx], &|draw| draw.shares[idx], tried[0], tried[1]),
                     tried,
-                    is_at_bound: shares[idx] <= tried[0] + 1e-6 || shares[idx] >= tried[1] - 1e-6,
+                    on_boundary: shares[idx] <= tried[0] + 1e-6 || shares[idx] >= tried[1] - 1e-6,
                 }
             })
             .collect(),
@@ -165,11 +167,15 @@ pub fn best_mixture(
         gain,
         gain_interval: interval(gain, &|draw| draw.gain, f64::NEG_INFINITY, f64::INFINITY),
         trained: nearest,
-        beyond: (!outside.is_empty()).then(|| Beyond { loss: fitted.loss(&free), shares: free, outside }),
+        extrapolated: (!outside.is_empty()).then(|| Extrapolated {
+            loss: fitted.loss(&free),
+            shares: free,
+            outside,
+        }),
     })
 }
 
-/// What one draw of the laws says.
+/// Best shares, loss and gain in one draw of the laws.
 struct Drawn {
     shares: Vec<f64>,
     loss: f64,
@@ -196,7 +202,7 @@ impl Use<'_> {
             .sum()
     }
 
-    /// The least loss between bounds on every share, from a start inside of them.
+    /// The least loss between bounds on every share, from a start inside them.
     fn least(&self, start: &[f64], bounds: &[[f64; 2]]) -> Vec<f64> {
         let mut shares = start.to_vec();
         for _ in 0..500 {

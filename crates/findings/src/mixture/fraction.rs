@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use crate::skills::budget::{Budget, Curve};
 use crate::skills::conclusion::SkillOptimum;
 use crate::skills::draws::Draws;
+use crate::skills::fitted_text::optimum_of;
 use crate::skills::noise::SharedNoise;
-use crate::skills::surface::Surface;
+use crate::skills::text_law::TextLaw;
 use crate::skills::{self, SkillSpec};
+use scalelaw_fit::ComputeModel;
+use scalelaw_fit::FitError;
+use scalelaw_fit::Rows;
 use scalelaw_fit::conclusion::{Frontier, Interval};
-use scalelaw_fit::frontier::ComputeModel;
-use scalelaw_fit::row::Rows;
-use scalelaw_fit::spec::FitError;
 
 /// N* of one skill against its fraction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ pub struct FractionCurve {
     pub skill: String,
     /// The optimum at each fraction and budget, fractions rising.
     pub points: Vec<FractionPoint>,
-    /// `d ln N* / d ln f` through the minima; absent with fewer than two fractions inside of their sizes.
+    /// `d ln N* / d ln f` through the minima; absent with fewer than two fractions inside their sizes.
     pub slope: Option<f64>,
     /// Its interval.
     pub slope_interval: Option<Interval>,
@@ -34,7 +35,7 @@ pub struct FractionCurve {
     pub slope_by_law: Option<f64>,
     /// Its interval.
     pub slope_by_law_interval: Option<Interval>,
-    /// Why there is none.
+    /// Why it is absent.
     pub why_no_law: Option<String>,
     /// `beta/(alpha + kappa·beta)` of the skill's surface in an IsoFLOP sweep, where one was given.
     pub theory: Option<f64>,
@@ -42,7 +43,7 @@ pub struct FractionCurve {
     pub theory_interval: Option<Interval>,
     /// Level of the intervals.
     pub level: f64,
-    /// Things a person must know before using the numbers.
+    /// Caveats: what to know before using the numbers.
     pub warnings: Vec<String>,
 }
 
@@ -55,12 +56,12 @@ pub struct FractionPoint {
     pub optimum: SkillOptimum,
 }
 
-/// Runs trained with one fraction, judged by the skill.
+/// Runs trained with one fraction, evaluated on the skill.
 #[derive(Debug, Clone, Copy)]
 pub struct AtFraction<'a> {
     /// Share of the skill's data, above 0 and at most 1.
     pub fraction: f64,
-    /// Losses of the skill; every run of the sweep has a name of its own.
+    /// Losses of the skill; names of runs are distinct.
     pub table: &'a LossTable,
 }
 
@@ -96,7 +97,7 @@ pub fn against_fraction(
         for budget in Budget::all(table) {
             let rows = rows.get(&budget.flops.to_bits()).map_or(&[][..], Vec::as_slice);
             let curve = Curve::of(rows, &budget, &noise);
-            let optimum = skills::optimum_of(&budget, &curve, spec.level);
+            let optimum = optimum_of(&budget, &curve, spec.level);
             if let Ok(curve) = curve
                 && optimum.n.is_some()
             {
@@ -127,7 +128,7 @@ pub fn against_fraction(
         slope_interval: slope.and_then(|draws| draws.interval(spec.level)),
         slope_by_law: by_law.as_ref().ok().map(|draws| draws.estimate),
         slope_by_law_interval: by_law.as_ref().ok().and_then(|draws| draws.interval(spec.level)),
-        why_no_law: by_law.err(),
+        why_no_law: by_law.err().map(|why| why.to_string()),
         theory: surface.map(|frontier| frontier.a),
         theory_interval: surface.and_then(|frontier| frontier.intervals.get("a").cloned()),
         level: spec.level,
@@ -135,7 +136,7 @@ pub fn against_fraction(
     })
 }
 
-/// A minimum inside of its sizes.
+/// A minimum inside its sizes.
 struct Point {
     ln_f: f64,
     budget: f64,
@@ -144,7 +145,7 @@ struct Point {
 
 /// Slope of ln N* in ln f by least squares, one intercept for each budget.
 ///
-/// All points weigh alike. Weighed by the variance of their own draws, those with small residuals by luck would
+/// All points have the same weight. Weighted by the variance of their own draws, those with small residuals by chance would
 /// count most: 95 % intervals then held the truth in 82 % of simulated sweeps of 5 fractions by 7 runs.
 fn slope(points: &[Point]) -> Option<Draws> {
     let centred: Vec<f64> = points
@@ -165,14 +166,25 @@ fn slope(points: &[Point]) -> Option<Draws> {
     Draws::weighted(&draws, &factors, draws.iter().map(|draws| draws.df().max(0.0)).sum())
 }
 
+/// Why the law of `f·D` has no slope.
+#[derive(Debug, thiserror::Error)]
+enum NoSlope {
+    #[error("there are no runs")]
+    NoRuns,
+    #[error(transparent)]
+    Refused(#[from] FitError),
+    #[error("the fitted law does not trade N against D")]
+    NoTradeOff,
+}
+
 /// The slope by the law of `f·D`.
 fn by_law(
     tables: &[(f64, LossTable)],
     law: &'static dyn scalelaw_fit::laws::ScalingLaw,
     noise: &SharedNoise,
     level: f64,
-) -> Result<Draws, String> {
-    let Some((_, first)) = tables.first() else { return Err("there are no runs".to_owned()) };
+) -> Result<Draws, NoSlope> {
+    let Some((_, first)) = tables.first() else { return Err(NoSlope::NoRuns) };
     let rows = |share: &dyn Fn(f64) -> f64| {
         let rows = tables.iter().flat_map(|(fraction, table)| {
             let share = share(*fraction);
@@ -185,15 +197,12 @@ fn by_law(
         LossTable { rows: rows.collect(), ..first.clone() }
     };
     let kappa = ComputeModel::of(&Rows::of(&rows(&|_| 1.0))).kappa;
-    let surface =
-        Surface::of(&rows(&|fraction| fraction), law, noise, level).map_err(|error| error.to_string())?;
+    let text_law = TextLaw::of(&rows(&|fraction| fraction), law, noise, level)?;
     let slope = |params: &[f64]| {
         let trade_off = law.trade_off(params)?;
         let slope = trade_off.beta / (trade_off.alpha + kappa * trade_off.beta);
         slope.is_finite().then_some(slope)
     };
-    surface
-        .of_params(slope)
-        .map(|draws| draws.within(0.0, 1.0 / kappa))
-        .ok_or_else(|| "the fitted law does not trade N against D".to_owned())
+    let draws = text_law.of_params(slope).ok_or(NoSlope::NoTradeOff)?;
+    Ok(draws.within(0.0, 1.0 / kappa))
 }

@@ -1,10 +1,19 @@
 //! The search of a mixing law: over c, with the rest solved inside.
 
-use super::mixing_law::MixingParams;
-use scalelaw_fit::laws::{MAX_PARAMS, Square};
-use scalelaw_fit::objective::Objective;
-use scalelaw_fit::profile::inverse;
-use scalelaw_fit::quantile;
+use scalelaw_fit::Objective;
+use scalelaw_fit::stats::linalg::{self, ZERO};
+use scalelaw_fit::stats::{NormalEquations, huber_delta};
+
+/// Parameters of a mixing law.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MixingParams {
+    /// Loss that no mixture lowers, nats per token.
+    pub c: f64,
+    /// Loss above `c` at the mean mixture.
+    pub k: f64,
+    /// Slope of each source.
+    pub t: Vec<f64>,
+}
 
 /// A one for ln k, then all shares but the last relative to their means.
 pub(crate) fn row(shares: &[f64], mean: &[f64]) -> Vec<f64> {
@@ -53,12 +62,8 @@ impl Design {
     /// By least squares, then by Huber's loss at 2.5 of the residuals' spreads.
     pub fn fit(&self, ln_loss: &[f64]) -> Option<(Objective, Theta)> {
         let squares = self.fit_by(ln_loss, Objective::LogMse)?;
-        let mut sizes: Vec<f64> =
-            self.x.iter().zip(ln_loss).map(|(x, y)| (squares.ln_loss(x) - y).abs()).collect();
-        sizes.sort_by(f64::total_cmp);
-        let df = (self.x.len() as f64 - self.n_inner() as f64 - 1.0).max(1.0);
-        let spread = 1.4826 * quantile::of_sorted(&sizes, 0.5)? * (self.x.len() as f64 / df).sqrt();
-        let objective = Objective::LogHuber((2.5 * spread).max(1e-9));
+        let sizes = self.x.iter().zip(ln_loss).map(|(x, y)| (squares.ln_loss(x) - y).abs()).collect();
+        let objective = Objective::LogHuber(huber_delta(sizes, self.n_inner() + 1)?);
         Some((objective, self.fit_by(ln_loss, objective)?))
     }
 
@@ -146,7 +151,7 @@ impl Design {
         Some(theta)
     }
 
-    /// Share of its own fitted value that each row decides.
+    /// Leverage of each row.
     pub fn leverages(&self, theta: &Theta) -> Option<Vec<f64>> {
         let p = self.n_inner() + 1;
         let slopes: Vec<Vec<f64>> = self
@@ -158,19 +163,19 @@ impl Design {
                 std::iter::once(1.0 / loss).chain(x.iter().map(|x| x * reducible / loss)).collect()
             })
             .collect();
-        let mut gram = [[0.0; MAX_PARAMS]; MAX_PARAMS];
+        let mut gram = ZERO;
         for slope in &slopes {
-            add_outer(&mut gram, slope, 1.0);
+            linalg::add_outer(&mut gram, slope, 1.0);
         }
-        // Where c cannot be told from k, the rest is still known.
-        let (inverse, first) = match inverse(&gram, p) {
+        // Where c cannot be separated from k, the rest is still known.
+        let (inverse, first) = match linalg::inverse(&gram, p) {
             Some(whole) => (whole, 0),
             None => {
-                let mut rest = [[0.0; MAX_PARAMS]; MAX_PARAMS];
+                let mut rest = ZERO;
                 for slope in &slopes {
-                    add_outer(&mut rest, &slope[1..], 1.0);
+                    linalg::add_outer(&mut rest, &slope[1..], 1.0);
                 }
-                (inverse(&rest, p - 1)?, 1)
+                (linalg::inverse(&rest, p - 1)?, 1)
             }
         };
         let leverage = |slope: &Vec<f64>| {
@@ -182,25 +187,12 @@ impl Design {
     }
 }
 
-fn add_outer(matrix: &mut Square, x: &[f64], weight: f64) {
-    for i in 0..x.len() {
-        for j in 0..x.len() {
-            matrix[i][j] += weight * x[i] * x[j];
-        }
-    }
-}
-
 /// Weighted least squares over `(x, y, weight)`; `None` where x does not vary in all directions.
 fn solve<'r>(rows: impl Iterator<Item = (&'r [f64], f64, f64)>, p: usize) -> Option<Vec<f64>> {
-    let mut gram = [[0.0; MAX_PARAMS]; MAX_PARAMS];
-    let mut moment = [0.0; MAX_PARAMS];
+    let mut equations = NormalEquations::new(p);
     for (x, y, weight) in rows {
-        add_outer(&mut gram, x, weight);
-        for i in 0..p {
-            moment[i] += weight * x[i] * y;
-        }
+        equations.add(x, y, weight);
     }
-    let lower = scalelaw_fit::minimise::cholesky(&gram, p)?;
-    let solution = scalelaw_fit::minimise::cholesky_solve(&lower, p, &moment);
+    let solution = equations.solve()?;
     solution[..p].iter().all(|x| x.is_finite()).then(|| solution[..p].to_vec())
 }

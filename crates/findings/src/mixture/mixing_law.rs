@@ -10,14 +10,15 @@ use std::sync::Arc;
 use scalelaw_schema::SCHEMA_VERSION;
 use serde::{Deserialize, Serialize};
 
+pub use super::mixing_fit::MixingParams;
 use super::mixing_fit::{Design, Theta, row};
 use crate::skills::draws::Draws;
 use crate::skills::noise::{self, SharedNoise};
 use crate::skills::{self, SkillSpec};
+use scalelaw_fit::FitError;
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::laws::MAX_PARAMS;
-use scalelaw_fit::quantile;
-use scalelaw_fit::spec::FitError;
+use scalelaw_fit::stats::linalg::MAX_PARAMS;
+use scalelaw_fit::stats::quantile;
 
 /// Most sources: c, k and a slope for all but one of them are the parameters that a fit can have.
 const MOST_SOURCES: usize = MAX_PARAMS - 1;
@@ -31,7 +32,7 @@ pub struct MixtureRuns {
     pub source: String,
     /// Names of the sources of training data.
     pub sources: Vec<String>,
-    /// Names of the texts that the runs are judged by.
+    /// Names of the texts that the runs are evaluated on.
     pub texts: Vec<String>,
     /// The runs.
     pub runs: Vec<MixtureRun>,
@@ -57,7 +58,7 @@ pub struct MixingConclusion {
     pub source: String,
     /// The sources of training data.
     pub sources: Vec<String>,
-    /// Smallest and largest share of each source that was tried.
+    /// Tested range of each source's share.
     pub tried: Vec<[f64; 2]>,
     /// Distinct mixtures.
     pub n_mixtures: usize,
@@ -101,17 +102,6 @@ pub struct MixingLaw {
     pub drawn: Vec<MixingParams>,
 }
 
-/// Parameters of a mixing law.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct MixingParams {
-    /// See [`MixingLaw::c`].
-    pub c: f64,
-    /// See [`MixingLaw::k`].
-    pub k: f64,
-    /// See [`MixingLaw::t`].
-    pub t: Vec<f64>,
-}
-
 impl MixingLaw {
     /// Parameters as fitted.
     pub fn params(&self) -> MixingParams {
@@ -133,14 +123,14 @@ impl MixingLaw {
 ///
 /// # Errors
 /// [`FitError::Refused`] where shares do not fit the sources, or there are too few or too many of either; a
-/// single text's failure stands in [`MixingConclusion::refused`].
+/// single text's failure is in [`MixingConclusion::refused`].
 pub fn mixing_laws(runs: &MixtureRuns, spec: &SkillSpec) -> Result<MixingConclusion, FitError> {
     skills::check(spec)?;
     let n_sources = runs.sources.len();
     if !(2..=MOST_SOURCES).contains(&n_sources) {
         return skills::refuse(
             &format!("the mixing law takes 2 to {MOST_SOURCES} sources, not {n_sources}"),
-            "join sources that are always mixed alike",
+            "join sources that are always mixed in the same ratio",
         );
     }
     for run in &runs.runs {
@@ -148,7 +138,7 @@ pub fn mixing_laws(runs: &MixtureRuns, spec: &SkillSpec) -> Result<MixingConclus
         let is_share = |share: &f64| (0.0..=1.0 + 1e-9).contains(share);
         if run.shares.len() != n_sources || (sum - 1.0).abs() > 1e-6 || !run.shares.iter().all(is_share) {
             return skills::refuse(
-                &format!("the shares of run `{}` are not {n_sources} shares that sum to 1", run.name),
+                &format!("the shares of run `{}` are not {n_sources} numbers that sum to 1", run.name),
                 "divide the weights by their sum",
             );
         }
@@ -158,7 +148,7 @@ pub fn mixing_laws(runs: &MixtureRuns, spec: &SkillSpec) -> Result<MixingConclus
     for (idx, text) in runs.texts.iter().enumerate() {
         match one_text(runs, idx, &noise, spec) {
             Ok(law) => laws.push(law),
-            Err(why) => refused.push((text.clone(), why)),
+            Err(why) => refused.push((text.clone(), why.to_string())),
         }
     }
     let tried = (0..n_sources)
@@ -181,6 +171,15 @@ pub fn mixing_laws(runs: &MixtureRuns, spec: &SkillSpec) -> Result<MixingConclus
     })
 }
 
+/// Why a text has no mixing law.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum NoMixingLaw {
+    #[error("{n_mixtures} mixtures cannot identify {n_params} parameters (hint: {least} or more)")]
+    TooFewMixtures { n_mixtures: usize, n_params: usize, least: usize },
+    #[error("the mixtures vary in fewer directions than there are sources")]
+    Alike,
+}
+
 /// Place of each run's mixture among the distinct ones.
 fn mixtures(shares: &[&[f64]]) -> Vec<usize> {
     let mut distinct: Vec<&[f64]> = Vec::new();
@@ -201,7 +200,7 @@ fn one_text(
     text: usize,
     noise: &SharedNoise,
     spec: &SkillSpec,
-) -> Result<MixingLaw, String> {
+) -> Result<MixingLaw, NoMixingLaw> {
     let known: Vec<(&MixtureRun, f64)> = runs
         .runs
         .iter()
@@ -213,10 +212,7 @@ fn one_text(
     let n_mixtures = place.iter().max().map_or(0, |last| last + 1);
     let n_params = runs.sources.len() + 1;
     if n_mixtures < n_params + 1 {
-        return Err(format!(
-            "{n_mixtures} mixtures cannot tell {n_params} parameters (hint: {} or more)",
-            n_params + 1
-        ));
+        return Err(NoMixingLaw::TooFewMixtures { n_mixtures, n_params, least: n_params + 1 });
     }
     let n = known.len() as f64;
     let mean: Vec<f64> = (0..runs.sources.len())
@@ -227,25 +223,24 @@ fn one_text(
         n_slopes: runs.sources.len() - 1,
     };
     let ln_loss: Vec<f64> = known.iter().map(|(_, loss)| loss.ln()).collect();
-    let alike = || "the mixtures do not vary in as many directions as there are sources".to_owned();
-    let (objective, theta) = design.fit(&ln_loss).ok_or_else(alike)?;
+    let (objective, theta) = design.fit(&ln_loss).ok_or(NoMixingLaw::Alike)?;
     let fitted: Vec<f64> = design.x.iter().map(|x| theta.ln_loss(x)).collect();
-    let leverages = design.leverages(&theta).ok_or_else(alike)?;
+    let leverages = design.leverages(&theta).ok_or(NoMixingLaw::Alike)?;
     let errors: Vec<f64> =
         (0..known.len()).map(|i| noise::held_out(ln_loss[i] - fitted[i], leverages[i])).collect();
     let places = noise.places_named(known.iter().map(|(run, _)| run.name.as_str()));
-    // Some mixtures decide a parameter nearly alone, and one residual says little of their noise: each run is
-    // given the residual of any run, not its own. (Measured, the wild bootstrap covers alike: README.)
+    // Some mixtures determine a parameter nearly alone, and one residual says little about their noise: each run gets
+    // the residual of any run, not its own. (Measured coverage is that of the wild bootstrap: README.)
     let drawn: Vec<Option<Theta>> = {
         use rayon::prelude::*;
         noise
             .draws()
             .par_iter()
             .map(|draw| {
-                let shaken: Vec<f64> = (0..fitted.len())
+                let with_noise: Vec<f64> = (0..fitted.len())
                     .map(|i| fitted[i] + errors[pick(draw[places[i]], errors.len())])
                     .collect();
-                design.fit_by(&shaken, objective)
+                design.fit_by(&with_noise, objective)
             })
             .collect()
     };
@@ -255,7 +250,7 @@ fn one_text(
         let draws = Draws::new(of(&theta.params()), draws, df, &Arc::default(), METHOD);
         draws.within(low, f64::INFINITY).interval(spec.level)
     };
-    let (held_out_mae, baseline_mae) = held_out(&design, &ln_loss, &place).ok_or_else(alike)?;
+    let (held_out_mae, baseline_mae) = held_out(&design, &ln_loss, &place).ok_or(NoMixingLaw::Alike)?;
     let params = theta.params();
     let square: f64 = fitted.iter().zip(&ln_loss).map(|(x, y)| (x - y) * (x - y)).sum();
     Ok(MixingLaw {

@@ -6,9 +6,10 @@ use super::best::best_mixture;
 use super::fraction::{AtFraction, against_fraction};
 use super::mixing_law::{MixtureRun, MixtureRuns, mixing_laws};
 use crate::skills::SkillSpec;
-use crate::skills::simulate::{SkillGrid, judged};
-use scalelaw_fit::bootstrap::stream;
-use scalelaw_fit::simulate::{KnownLaw, parse_law_with_params, standard_normal};
+use crate::skills::simulate::{SkillGrid, draw_losses};
+use scalelaw_fit::stats::standard_normal;
+use scalelaw_fit::stats::stream;
+use scalelaw_fit::{KnownLaw, parse_law_with_params};
 
 const FRACTIONS: [f64; 5] = [0.05, 0.1, 0.2, 0.4, 0.8];
 
@@ -22,7 +23,8 @@ fn fraction_runs(fraction: f64, noise: f64) -> LossTable {
     let law = KnownLaw { params, noise, ..base };
     // Sizes about each fraction's own optimum, as a planner that knows them would take.
     let grid = SkillGrid { budgets: vec![1e13], n_sizes: 7, span_decades: 0.7, n_seeds: 2 };
-    let mut table = judged(&grid.runs(&law), &[("skill", law)], 0.0, (1000.0 * fraction) as u64).remove(0);
+    let mut table =
+        draw_losses(&grid.runs(&law), &[("skill", law)], 0.0, (1000.0 * fraction) as u64).remove(0);
     for row in &mut table.rows {
         row.name = format!("{fraction} {}", row.name);
     }
@@ -124,20 +126,23 @@ fn the_best_mixture_is_that_of_the_laws_and_nothing_is_extrapolated_silently() {
     // By symmetry a third of each.
     let best = best_mixture(&found, &trained, &alike).unwrap();
     for share in &best.shares {
-        assert!((share.share - 1.0 / 3.0).abs() < 2e-3 && !share.is_at_bound, "{share:?}");
+        assert!((share.share - 1.0 / 3.0).abs() < 2e-3 && !share.on_boundary, "{share:?}");
         let interval = share.interval.as_ref().unwrap();
         assert!(interval.low <= share.share && share.share <= interval.high);
     }
-    assert!(best.gain >= 0.0 && best.beyond.is_none());
+    assert!(best.gain >= 0.0 && best.extrapolated.is_none());
     // With weights 4 : 1 and a third text that counts nothing: r_a − r_b = ln 4/3 with r_a + r_b = 1 − r_c.
     let two = [(runs.texts[0].clone(), 4.0), (runs.texts[1].clone(), 1.0)];
     let best = best_mixture(&found, &trained, &two).unwrap();
     let difference = best.shares[0].share - best.shares[1].share;
     assert!((difference - 4f64.ln() / 3.0).abs() < 5e-3, "{difference}");
     // Source c would be given nothing, but 0.05 was the least that was tried.
-    assert!((best.shares[2].share - 0.05).abs() < 1e-6 && best.shares[2].is_at_bound);
-    let beyond = best.beyond.unwrap();
-    assert!(beyond.outside.contains(&"c".to_owned()) && beyond.shares[2] < 1e-6, "{beyond:?}");
+    assert!((best.shares[2].share - 0.05).abs() < 1e-6 && best.shares[2].on_boundary);
+    let extrapolated = best.extrapolated.unwrap();
+    assert!(
+        extrapolated.outside.contains(&"c".to_owned()) && extrapolated.shares[2] < 1e-6,
+        "{extrapolated:?}"
+    );
     assert!(best_mixture(&found, &trained, &[("unknown".to_owned(), 1.0)]).is_err());
 }
 
@@ -146,7 +151,7 @@ fn shares_that_do_not_sum_and_mixtures_too_few_are_refused() {
     let mut runs = mixture_runs(0.01);
     runs.runs.truncate(4);
     let found = mixing_laws(&runs, &spec()).unwrap();
-    assert!(found.laws.is_empty() && found.refused[0].1.contains("cannot tell"), "{:?}", found.refused);
+    assert!(found.laws.is_empty() && found.refused[0].1.contains("cannot identify"), "{:?}", found.refused);
     runs.runs[2].shares[0] += 0.2;
     assert!(mixing_laws(&runs, &spec()).unwrap_err().to_string().contains("mixture 2"));
 }

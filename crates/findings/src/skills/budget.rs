@@ -2,13 +2,14 @@
 
 use scalelaw_schema::table::{LossRow, LossTable};
 
+use super::conclusion::{BudgetSizes, Edge};
 use super::draws::Draws;
 use super::noise::{self, SharedNoise};
-use scalelaw_fit::isoflop;
+use scalelaw_fit::isoflop::{self, NoMinimum, parabola_at};
 
 const METHOD: &str = "wild bootstrap of the parabola, runs drawn jointly for all texts";
 
-/// What the runs of one budget have in common.
+/// One budget: its compute and sizes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
     pub flops: f64,
@@ -38,6 +39,21 @@ impl Budget {
     pub fn ln_d(&self, ln_n: f64) -> f64 {
         self.d.0 + self.d.1 * ln_n
     }
+
+    /// The edge of the sizes at or beyond which ln N lies, if it does.
+    pub fn edge(&self, ln_n: f64) -> Option<Edge> {
+        if ln_n <= self.ln_n.0 {
+            Some(Edge::Smallest)
+        } else {
+            (ln_n >= self.ln_n.1).then_some(Edge::Largest)
+        }
+    }
+
+    /// The sizes that were trained.
+    pub fn sizes(&self) -> BudgetSizes {
+        let (low, high) = self.ln_n;
+        BudgetSizes { budget: self.flops, smallest: low.exp(), largest: high.exp() }
+    }
 }
 
 /// The parabola of one text at one budget.
@@ -51,12 +67,12 @@ pub(crate) struct Curve {
 impl Curve {
     /// # Errors
     /// Why there is no parabola.
-    pub fn of(rows: &[&LossRow], budget: &Budget, noise: &SharedNoise) -> Result<Self, String> {
+    pub fn of(rows: &[&LossRow], budget: &Budget, noise: &SharedNoise) -> Result<Self, NoMinimum> {
         let pairs: Vec<(f64, f64)> = rows.iter().map(|row| (row.n.ln(), row.loss.ln())).collect();
         let n_sizes = isoflop::size_means(&pairs).0.len();
         let parabola = isoflop::parabola(&pairs, n_sizes)?;
         let places = noise.places(rows.iter().copied());
-        let fitted: Vec<f64> = pairs.iter().map(|pair| value(&parabola, pair.0)).collect();
+        let fitted: Vec<f64> = pairs.iter().map(|pair| parabola_at(&parabola, pair.0)).collect();
         let leverages = leverages(&pairs, n_sizes);
         let errors: Vec<f64> =
             (0..pairs.len()).map(|i| noise::restored(pairs[i].1 - fitted[i], leverages[i])).collect();
@@ -64,39 +80,34 @@ impl Curve {
         // Without residuals nothing is drawn: a parabola through three runs knows no noise.
         let n_draws = if df < 1.0 { 0 } else { noise.draws().len() };
         let drawn = noise.draws()[..n_draws].iter().map(|draw| {
-            let shaken: Vec<(f64, f64)> =
+            let with_noise: Vec<(f64, f64)> =
                 (0..pairs.len()).map(|i| (pairs[i].0, fitted[i] + draw[places[i]] * errors[i])).collect();
-            isoflop::parabola(&shaken, n_sizes).map_or(f64::NAN, |parabola| least(&parabola, budget.ln_n))
+            isoflop::parabola(&with_noise, n_sizes).map_or(f64::NAN, |parabola| least(&parabola, budget.ln_n))
         });
         let best = Draws::new(least(&parabola, budget.ln_n), drawn, df, noise.draws(), METHOD);
         Ok(Self { parabola, best: best.within(budget.ln_n.0, budget.ln_n.1) })
     }
 }
 
-/// Value of a parabola.
-pub(crate) fn value(c: &[f64; 3], x: f64) -> f64 {
-    c[0] + x * (c[1] + x * c[2])
-}
-
 /// Where a parabola is least between two ends, ends included.
 fn least(c: &[f64; 3], (low, high): (f64, f64)) -> f64 {
     if c[2] > 0.0 {
         (-c[1] / (2.0 * c[2])).clamp(low, high)
-    } else if value(c, low) <= value(c, high) {
+    } else if parabola_at(c, low) <= parabola_at(c, high) {
         low
     } else {
         high
     }
 }
 
-/// What each row decides of its own fitted value: the parabola is linear, so this is the value at the row
-/// of the parabola through a one at the row and zeros elsewhere.
+/// Leverage of each row: the parabola is linear, so this is the value at the row of the parabola through a one at
+/// the row and zeros elsewhere.
 fn leverages(pairs: &[(f64, f64)], n_sizes: usize) -> Vec<f64> {
     (0..pairs.len())
         .map(|row| {
             let unit: Vec<(f64, f64)> =
                 pairs.iter().enumerate().map(|(i, pair)| (pair.0, f64::from(i == row))).collect();
-            isoflop::parabola(&unit, n_sizes).map_or(1.0, |c| value(&c, pairs[row].0))
+            isoflop::parabola(&unit, n_sizes).map_or(1.0, |c| parabola_at(&c, pairs[row].0))
         })
         .collect()
 }

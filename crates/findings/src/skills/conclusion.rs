@@ -1,4 +1,4 @@
-//! What the same runs, judged skill by skill, conclude. These types are the JSON of `scalelaw fit --skill`.
+//! What the same runs, evaluated skill by skill, conclude. These types are the JSON of `scalelaw fit --skill`.
 
 use scalelaw_schema::table::ExcludedRow;
 use serde::{Deserialize, Serialize};
@@ -17,9 +17,9 @@ pub struct SkillConclusion {
     /// The budgets, rising.
     pub budgets: Vec<BudgetSizes>,
     /// The text that every skill is compared with.
-    pub aggregate: JudgedText,
+    pub aggregate: TextFit,
     /// The skills, in the order given.
-    pub skills: Vec<JudgedText>,
+    pub skills: Vec<TextFit>,
     /// One for each skill, in the same order.
     pub residuals: Vec<SkillResidual>,
     /// The rule of the labels, in words.
@@ -28,7 +28,7 @@ pub struct SkillConclusion {
     pub level: f64,
     /// Draws of the noise.
     pub draws: usize,
-    /// Things a person must know before using the numbers.
+    /// Caveats: what to know before using the numbers.
     pub warnings: Vec<String>,
 }
 
@@ -43,9 +43,9 @@ pub struct BudgetSizes {
     pub largest: f64,
 }
 
-/// One text by which the runs are judged: a skill's, or the aggregate.
+/// One text that the runs are evaluated on, a skill's or the aggregate, with its optima.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct JudgedText {
+pub struct TextFit {
     /// Its name.
     pub name: String,
     /// Runs used.
@@ -56,9 +56,9 @@ pub struct JudgedText {
     pub by_surface: Vec<SkillOptimum>,
     /// The fitted law.
     pub fit: Option<Fit>,
-    /// Why there is none.
+    /// Why it is absent.
     pub why_no_fit: Option<String>,
-    /// Runs left out.
+    /// Excluded runs.
     pub excluded: Vec<ExcludedRow>,
 }
 

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::quantile;
+use scalelaw_fit::stats::{quantile, tail_of};
 
-/// Fewer draws do not show the ends of an interval.
+/// Fewer draws do not resolve the ends of an interval.
 pub(crate) const LEAST_DRAWS: usize = 100;
 
 /// The normal number of each draw and run.
 pub(crate) type Gaussians = Vec<Vec<f64>>;
 
-/// A number that the runs' noise moves.
+/// An estimate with its draws under the runs' noise.
 #[derive(Debug, Clone)]
 pub(crate) struct Draws {
     /// From the losses as measured.
@@ -25,9 +25,9 @@ pub(crate) struct Draws {
     df: f64,
     /// Degrees of freedom of the draws' variance; at most `df`.
     effective: f64,
-    /// What the draws were made of.
+    /// The random numbers behind the draws.
     gaussians: Arc<Gaussians>,
-    /// Ends of the numbers that are possible.
+    /// Range of possible values.
     range: (f64, f64),
     /// What was drawn, in words.
     method: &'static str,
@@ -55,7 +55,7 @@ impl Draws {
         self.df
     }
 
-    /// The same, no interval of which reaches beyond `low` and `high`.
+    /// The same with intervals clipped to `low` and `high`.
     pub fn within(self, low: f64, high: f64) -> Self {
         Self { range: (low, high), ..self }
     }
@@ -83,19 +83,18 @@ impl Draws {
 
     /// Percentiles of the draws, their distances from the estimate stretched from the normal's quantile to
     /// that of Student's t: the noise is known from the residuals alone, and mostly from those of the runs
-    /// that decide the estimate.
+    /// with the most influence.
     pub fn interval(&self, level: f64) -> Option<Interval> {
         if self.df < 1.0 || self.sorted.len() < LEAST_DRAWS || !self.estimate.is_finite() {
             return None;
         }
-        let tail = 0.5 * (1.0 - level);
+        let tail = tail_of(level);
         let stretch = quantile::student(1.0 - tail, self.effective) / quantile::normal(1.0 - tail);
-        let end = |p: f64| {
-            let drawn = quantile::of_sorted(&self.sorted, p)?;
-            let end = self.estimate + stretch * (drawn - self.estimate);
-            Some(end.clamp(self.range.0, self.range.1))
+        let (low, high) = quantile::between_tails(&self.sorted, tail)?;
+        let end = |drawn: f64| {
+            (self.estimate + stretch * (drawn - self.estimate)).clamp(self.range.0, self.range.1)
         };
-        let (low, high) = (end(tail)?.min(self.estimate), end(1.0 - tail)?.max(self.estimate));
+        let (low, high) = (end(low).min(self.estimate), end(high).max(self.estimate));
         let method = format!("{}, percentiles with Student's tails", self.method);
         (low.is_finite() && high.is_finite()).then_some(Interval {
             low,
@@ -106,7 +105,7 @@ impl Draws {
         })
     }
 
-    /// One less the level of the narrowest interval that holds zero; not below what the draws can show.
+    /// One less the level of the narrowest interval that holds zero; not below one over the draws.
     pub fn p_value(&self) -> Option<f64> {
         self.interval(0.5)?;
         let holds_zero = |p: f64| self.interval(1.0 - p).is_none_or(|i| i.low <= 0.0 && 0.0 <= i.high);
@@ -124,8 +123,8 @@ impl Draws {
 
 /// Degrees of freedom of the variance `Σ u_i²`, u_i the share of run i in the draws, by Satterthwaite's rule
 /// (1946, Biometrics Bulletin 2(6)): twice its square over its own variance, which is `⅔ Σ u_i⁴` for normal
-/// noise. A wild bootstrap takes each run's variance from its own residual, so where few runs decide an
-/// estimate its variance is known less well than runs less parameters would say (Bell and McCaffrey 2002,
+/// noise. A wild bootstrap takes each run's variance from its own residual, so where few runs dominate an
+/// estimate its variance is known less well than runs less parameters would suggest (Bell and McCaffrey 2002,
 /// Survey Methodology 28(2)). `None` without draws.
 fn satterthwaite(drawn: &[f64], gaussians: &Gaussians) -> Option<f64> {
     let kept: Vec<(f64, &Vec<f64>)> =
@@ -147,8 +146,8 @@ fn satterthwaite(drawn: &[f64], gaussians: &Gaussians) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scalelaw_fit::bootstrap::stream;
-    use scalelaw_fit::simulate::standard_normal;
+    use scalelaw_fit::stats::standard_normal;
+    use scalelaw_fit::stats::stream;
 
     fn normal(mean: f64, sd: f64, df: f64) -> Draws {
         let mut rng = stream(3, 0);

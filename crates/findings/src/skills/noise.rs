@@ -1,8 +1,9 @@
-//! The runs' noise, drawn once for every text that the same runs are judged by.
+//! The runs' noise, drawn once for every text that the same runs are evaluated on.
 //!
-//! A run whose seed was lucky is good at every skill: losses of one run err together. So each draw gives
+//! A run whose seed was lucky is good at every skill: the losses of one run are correlated. So each draw gives
 //! every run one number g of the standard normal, and each loss of that run moves by g times its own
-//! residual, corrected for what the fit took of it (the wild bootstrap: Wu 1986, Annals of Statistics 14(4)). What two texts have in common cancels in the difference of their optima, whatever the
+//! residual, corrected for leverage (the wild bootstrap: Wu 1986, Annals
+//! of Statistics 14(4)). What two texts have in common cancels in the difference of their optima, whatever the
 //! correlation is; noise may differ from run to run; and no draw loses a size or a budget, as resampling
 //! rows would.
 
@@ -13,8 +14,8 @@ use rayon::prelude::*;
 use scalelaw_schema::table::{LossRow, LossTable};
 
 use super::draws::Gaussians;
-use scalelaw_fit::bootstrap::stream;
-use scalelaw_fit::simulate::standard_normal;
+use scalelaw_fit::stats::standard_normal;
+use scalelaw_fit::stats::stream;
 
 /// Numbers of the standard normal, one for each draw and run.
 pub(crate) struct SharedNoise {
@@ -69,10 +70,9 @@ pub(crate) fn n_units(places: &[usize]) -> usize {
     places.iter().collect::<BTreeSet<_>>().len()
 }
 
-/// What a fit took of a residual is given back: for a linear fit, what makes its square as large as the noise
-/// on average.
+/// A residual corrected for leverage: for a linear fit its square then equals the noise's variance on average.
 pub(crate) fn restored(residual: f64, leverage: f64) -> f64 {
-    // A row that decides its own fitted value has no residual to speak of.
+    // A row of leverage 1 has no residual.
     residual / (1.0 - leverage).max(0.05).sqrt()
 }
 

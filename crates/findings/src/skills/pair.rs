@@ -3,7 +3,7 @@
 use super::budget::Budget;
 use super::conclusion::{Approach, Bound, Edge, Residual, ResidualBy};
 use super::draws::Draws;
-use super::judge::{Judge, edge};
+use super::fitted_text::FittedText;
 
 /// Residuals of one skill by both approaches.
 pub(crate) struct Pair {
@@ -20,7 +20,7 @@ pub(crate) struct PairBy {
 }
 
 impl Pair {
-    pub fn of(skill: &Judge, aggregate: &Judge, budgets: &[Budget]) -> Self {
+    pub fn of(skill: &FittedText, aggregate: &FittedText, budgets: &[Budget]) -> Self {
         let by = |by| PairBy::of(&skill.best(by, budgets), &aggregate.best(by, budgets), budgets, by);
         Self { surface: by(Approach::Surface), minima: by(Approach::Minima) }
     }
@@ -33,10 +33,10 @@ impl PairBy {
             .zip(skill.iter().zip(aggregate))
             .map(|(budget, (skill, aggregate))| {
                 let (skill, aggregate) = (skill.as_ref()?, aggregate.as_ref()?);
-                if edge(aggregate.estimate, budget).is_some() {
+                if budget.edge(aggregate.estimate).is_some() {
                     return None;
                 }
-                let bound = edge(skill.estimate, budget).map(|edge| match edge {
+                let bound = budget.edge(skill.estimate).map(|edge| match edge {
                     Edge::Smallest => Bound::AtMost,
                     Edge::Largest => Bound::AtLeast,
                 });

@@ -1,20 +1,20 @@
-//! What a planned grid will tell of a skill: the interval of its residual and the label to expect.
+//! The power of a planned grid for a skill: the interval of its residual and the label to expect.
 
 use rayon::prelude::*;
 use scalelaw_schema::table::LossTable;
 use serde::{Deserialize, Serialize};
 
-use super::SkillSpec;
 use super::budget::Budget;
-use super::judge::Judge;
+use super::fitted_text::FittedText;
 use super::noise::SharedNoise;
 use super::pair::Pair;
-use super::simulate::judged;
+use super::simulate::draw_losses;
+use super::spec::{SkillSpec, check, refuse};
+use scalelaw_fit::FitError;
+use scalelaw_fit::KnownLaw;
+use scalelaw_fit::Point;
 use scalelaw_fit::conclusion::Interval;
-use scalelaw_fit::quantile;
-use scalelaw_fit::row::Point;
-use scalelaw_fit::simulate::KnownLaw;
-use scalelaw_fit::spec::FitError;
+use scalelaw_fit::stats::quantile;
 
 /// A skill and an aggregate whose laws are assumed.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ pub struct AssumedSkill {
     pub n_skills: usize,
 }
 
-/// What to expect of a residual.
+/// The residual to expect.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelPower {
     /// Runs in the grid.
@@ -56,7 +56,7 @@ pub struct LabelPower {
     pub missing: f64,
 }
 
-/// What to expect of the labels of a whole sweep.
+/// The labels to expect of a whole sweep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SweepLabels {
     /// Skills that will be labelled together.
@@ -67,10 +67,10 @@ pub struct SweepLabels {
     pub skill: Option<LabelPower>,
 }
 
-/// What `runs` will tell of `n_skills` skills: of one that is a tie, and of one with the law `skill`.
+/// The power of `runs` for `n_skills` skills: for one that is a tie, and for one with the law `skill`.
 ///
-/// The errors of a run in skill and aggregate are drawn apart. That is cautious: luck that a run has in both cancels
-/// in the residual.
+/// The errors of a run in skill and aggregate are drawn independently. That is conservative: noise that both share
+/// cancels in the residual.
 ///
 /// # Errors
 /// Those of [`label_power`].
@@ -90,7 +90,7 @@ pub fn sweep_labels(
     Ok(SweepLabels { n_skills, tie: of(aggregate)?, skill: skill.map(of).transpose()? })
 }
 
-/// Draws the losses of `runs` (their own losses are not read) by the assumed laws and judges each draw as the
+/// Draws the losses of `runs` (their own losses are not read) by the assumed laws and evaluates each draw as the
 /// real one will be.
 ///
 /// # Errors
@@ -101,10 +101,10 @@ pub fn label_power(
     draws: usize,
     spec: &SkillSpec,
 ) -> Result<LabelPower, FitError> {
-    let law = super::check(spec)?;
+    let law = check(spec)?;
     let budgets = Budget::all(runs);
     if budgets.is_empty() {
-        return super::refuse("no run names a budget", "plan a grid of kind `isoflop`");
+        return refuse("no run names a budget", "plan a grid of kind `isoflop`");
     }
     let strictest = 1.0 - (1.0 - spec.level) / assumed.n_skills.max(1) as f64;
     let found: Vec<Option<(Interval, Interval)>> = (0..draws)
@@ -112,10 +112,10 @@ pub fn label_power(
         .map(|draw| {
             let truths = [("aggregate", assumed.aggregate.clone()), ("skill", assumed.skill.clone())];
             let seed = spec.seed.wrapping_add(draw as u64);
-            let tables = judged(runs, &truths, assumed.correlation, seed);
+            let tables = draw_losses(runs, &truths, assumed.correlation, seed);
             let noise = SharedNoise::of(&[&tables[0], &tables[1]], spec.draws, seed);
-            let judge = |table| Judge::of(table, law, &budgets, &noise, spec.level);
-            let pair = Pair::of(&judge(&tables[1]), &judge(&tables[0]), &budgets);
+            let fitted = |table| FittedText::of(table, law, &budgets, &noise, spec.level);
+            let pair = Pair::of(&fitted(&tables[1]), &fitted(&tables[0]), &budgets);
             let (pooled, ..) = pair.surface.pooled.as_ref().or(pair.minima.pooled.as_ref())?;
             Some((pooled.interval(spec.level)?, pooled.interval(strictest)?))
         })
@@ -125,7 +125,7 @@ pub fn label_power(
     widths.sort_by(f64::total_cmp);
     let (Some(width), Some(width90)) = (quantile::of_sorted(&widths, 0.5), quantile::of_sorted(&widths, 0.9))
     else {
-        return super::refuse("no draw of this grid has an interval", "add seeds or sizes");
+        return refuse("no draw of this grid has an interval", "add seeds or sizes");
     };
     let truth = truth(&budgets, runs, assumed);
     let share =
@@ -155,7 +155,7 @@ pub fn label_power(
     })
 }
 
-/// Mean over the budgets of the difference of optima, held inside of the sizes as the fit does.
+/// Mean over the budgets of the difference of optima, held inside the sizes as the fit does.
 fn truth(budgets: &[Budget], runs: &LossTable, assumed: &AssumedSkill) -> f64 {
     let rows = scalelaw_fit::isoflop::by_budget(runs);
     let best = |law: &KnownLaw, budget: &Budget| {

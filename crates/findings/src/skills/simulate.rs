@@ -1,12 +1,13 @@
-//! Sweeps whose skills are known laws: for tests, for what a plan will tell, and for the report's preview.
+//! Sweeps whose skills are known laws: for tests, for the power of a plan, and for the report's preview.
 
 use rand_chacha::ChaCha8Rng;
 use scalelaw_schema::table::{LossRow, LossTable};
 
-use scalelaw_fit::bootstrap::stream;
-use scalelaw_fit::frontier::ComputeModel;
-use scalelaw_fit::row::Point;
-use scalelaw_fit::simulate::{KnownLaw, standard_normal};
+use scalelaw_fit::ComputeModel;
+use scalelaw_fit::KnownLaw;
+use scalelaw_fit::Point;
+use scalelaw_fit::stats::standard_normal;
+use scalelaw_fit::stats::stream;
 
 /// A grid of budgets, sizes and seeds with `C = 6·N·D`.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,8 +65,13 @@ pub fn ln_optimum(law: &KnownLaw, budget: f64) -> Option<f64> {
 /// Losses of the runs by each of the named laws.
 ///
 /// Errors of log loss have the laws' own standard deviations and, between any two laws, the given
-/// correlation (0 to 1): the runs' luck is shared.
-pub fn judged(runs: &LossTable, truths: &[(&str, KnownLaw)], correlation: f64, seed: u64) -> Vec<LossTable> {
+/// correlation (0 to 1): the runs' noise is shared.
+pub fn draw_losses(
+    runs: &LossTable,
+    truths: &[(&str, KnownLaw)],
+    correlation: f64,
+    seed: u64,
+) -> Vec<LossTable> {
     let mut rng: ChaCha8Rng = stream(seed, 0);
     let shared: Vec<f64> = runs.rows.iter().map(|_| standard_normal(&mut rng)).collect();
     let (common, own) = (correlation.clamp(0.0, 1.0).sqrt(), (1.0 - correlation.clamp(0.0, 1.0)).sqrt());

@@ -3,31 +3,31 @@
 use scalelaw_schema::table::LossTable;
 
 use super::conclusion::{Approach, Bound, Edge, Label, SkillConclusion};
-use super::simulate::{SkillGrid, judged, ln_optimum};
+use super::simulate::{SkillGrid, draw_losses, ln_optimum};
 use super::*;
-use scalelaw_fit::simulate::{KnownLaw, parse_law_with_params};
+use scalelaw_fit::{KnownLaw, parse_law_with_params};
 
-fn law(text: &str) -> KnownLaw {
+pub(crate) fn law(text: &str) -> KnownLaw {
     parse_law_with_params(text).unwrap()
 }
 
 /// N* at C: (alpha·A/(beta·B))^(1/(alpha+beta)) · (C/6)^(beta/(alpha+beta)).
-pub(super) const AGGREGATE: &str = "chinchilla:E=1.2,A=30,B=150,alpha=0.35,beta=0.35,noise=0.01";
+pub(crate) const AGGREGATE: &str = "chinchilla:E=1.2,A=30,B=150,alpha=0.35,beta=0.35,noise=0.01";
 /// A 1.64 times: N* 2.03 times the aggregate's.
-const HUNGRY: &str = "chinchilla:E=0.8,A=49.2,B=150,alpha=0.35,beta=0.35,noise=0.01";
+pub(crate) const HUNGRY: &str = "chinchilla:E=0.8,A=49.2,B=150,alpha=0.35,beta=0.35,noise=0.01";
 /// B 1.64 times: N* 0.49 times.
-const DATA: &str = "chinchilla:E=0.9,A=30,B=246,alpha=0.35,beta=0.35,noise=0.01";
+pub(crate) const DATA: &str = "chinchilla:E=0.9,A=30,B=246,alpha=0.35,beta=0.35,noise=0.01";
 /// Twice the losses above the floor: the same N* from another law.
 const TIE: &str = "chinchilla:E=0.5,A=60,B=300,alpha=0.35,beta=0.35,noise=0.01";
 
-pub(super) fn grid() -> SkillGrid {
+pub(crate) fn grid() -> SkillGrid {
     SkillGrid { budgets: vec![1e12, 3e12, 9e12, 2.7e13], n_sizes: 5, span_decades: 0.7, n_seeds: 2 }
 }
 
-fn sweep(correlation: f64, seed: u64) -> (LossTable, Vec<LossTable>) {
+pub(crate) fn sweep(correlation: f64, seed: u64) -> (LossTable, Vec<LossTable>) {
     let truths =
         [("aggregate", law(AGGREGATE)), ("lookup", law(HUNGRY)), ("sums", law(DATA)), ("tie", law(TIE))];
-    let mut tables = judged(&grid().runs(&law(AGGREGATE)), &truths, correlation, seed);
+    let mut tables = draw_losses(&grid().runs(&law(AGGREGATE)), &truths, correlation, seed);
     let aggregate = tables.remove(0);
     (aggregate, tables)
 }
@@ -85,7 +85,7 @@ fn luck_that_a_run_has_in_both_texts_cancels_in_the_residual() {
 fn without_noise_optima_and_residuals_are_exact() {
     let quiet = |text: &str| KnownLaw { noise: 0.0, ..law(text) };
     let truths = [("aggregate", quiet(AGGREGATE)), ("lookup", quiet(HUNGRY))];
-    let tables = judged(&grid().runs(&law(AGGREGATE)), &truths, 0.0, 1);
+    let tables = draw_losses(&grid().runs(&law(AGGREGATE)), &truths, 0.0, 1);
     let found = skills(&tables[0], &tables[1..], &SkillSpec { draws: 100, ..SkillSpec::new() }).unwrap();
     for optimum in &found.skills[0].by_surface {
         let truth = ln_optimum(&law(HUNGRY), optimum.budget).unwrap().exp();
@@ -118,7 +118,7 @@ fn intervals_of_residuals_hold_the_truth_and_ties_stay_undecided_at_their_level(
 }
 
 #[test]
-fn what_a_sweep_will_tell_of_its_labels_is_said_in_words() {
+fn the_power_of_a_sweep_is_described_in_words() {
     let runs = grid().runs(&law(AGGREGATE));
     let spec = SkillSpec { draws: 200, ..SkillSpec::new() };
     let found = power::sweep_labels(&runs, &law(AGGREGATE), Some(&law(HUNGRY)), 4, 30, &spec).unwrap();
@@ -159,7 +159,7 @@ fn an_optimum_beyond_the_sizes_is_absent_and_makes_the_residual_a_bound() {
     // N* ten times the aggregate's, the sizes reach five times.
     let beyond = "chinchilla:E=0.8,A=150.4,B=150,alpha=0.35,beta=0.35,noise=0.01";
     let truths = [("aggregate", law(AGGREGATE)), ("beyond", law(beyond))];
-    let tables = judged(&grid().runs(&law(AGGREGATE)), &truths, 0.0, 2);
+    let tables = draw_losses(&grid().runs(&law(AGGREGATE)), &truths, 0.0, 2);
     let found = skills(&tables[0], &tables[1..], &SkillSpec { draws: 300, ..SkillSpec::new() }).unwrap();
     for optimum in found.skills[0].by_surface.iter().chain(&found.skills[0].by_minima) {
         assert!(optimum.n.is_none() && optimum.edge == Some(Edge::Largest), "{optimum:?}");
@@ -174,7 +174,7 @@ fn an_optimum_beyond_the_sizes_is_absent_and_makes_the_residual_a_bound() {
 }
 
 #[test]
-fn what_cannot_be_told_is_refused_or_said() {
+fn what_the_runs_do_not_determine_is_refused_or_explained() {
     let (mut aggregate, tables) = sweep(0.0, 1);
     let refused = |found: Result<SkillConclusion, FitError>| found.unwrap_err().to_string();
     assert!(refused(skills(&aggregate, &[], &SkillSpec::new())).contains("no skill"));
@@ -193,94 +193,7 @@ fn what_cannot_be_told_is_refused_or_said() {
         found.skills[0].why_no_fit
     );
     assert_eq!(found.residuals[0].label_by, Some(Approach::Minima));
-    assert!(found.warnings.iter().any(|warning| warning.contains("known of 10 runs")));
+    assert!(found.warnings.iter().any(|warning| warning.contains("evaluated on 10 runs")));
     aggregate.rows.iter_mut().for_each(|row| row.budget = None);
     assert!(refused(skills(&aggregate, &tables, &spec)).contains("budget"));
-}
-
-mod wrong_text {
-    use super::super::validation::{self, ValidationMix, mixed, validation};
-    use super::*;
-
-    fn found(noise: f64) -> validation::ValidationConclusion {
-        let with = |text: &str| KnownLaw { noise, ..law(text) };
-        let truths = [("lookup", with(HUNGRY)), ("sums", with(DATA))];
-        let sets = judged(&grid().runs(&law(AGGREGATE)), &truths, 0.3, 6);
-        let asked = [ValidationMix { name: "use".into(), weights: vec![0.9, 0.1] }];
-        validation(&sets, &asked, &SkillSpec { draws: 300, ..SkillSpec::new() }).unwrap()
-    }
-
-    /// Loss of a law at N along a budget.
-    fn loss(text: &str, ln_n: f64, c: f64) -> f64 {
-        law(text).loss(ln_n.exp(), c / (6.0 * ln_n.exp()))
-    }
-
-    #[test]
-    fn the_spread_and_the_regret_of_known_laws_are_found() {
-        let c = 9e12;
-        let (hungry, data) = (ln_optimum(&law(HUNGRY), c).unwrap(), ln_optimum(&law(DATA), c).unwrap());
-        let spread = (hungry - data).exp() - 1.0;
-        let regret = loss(HUNGRY, data, c) - loss(HUNGRY, hungry, c);
-        // Compute at which the right size is as good: by bisection on the closed form.
-        let (mut low, mut high) = (0.0_f64, 1.0_f64);
-        for _ in 0..60 {
-            let middle = 0.5 * (low + high);
-            let c1 = c * middle;
-            let least = loss(HUNGRY, ln_optimum(&law(HUNGRY), c1).unwrap(), c1);
-            if least > loss(HUNGRY, data, c) { low = middle } else { high = middle }
-        }
-        let spared = 1.0 - low;
-        let of = |found: &validation::ValidationConclusion| {
-            let spread = found.spreads.iter().find(|spread| spread.budget == c).unwrap().clone();
-            let regret = found
-                .regrets
-                .iter()
-                .find(|r| r.budget == c && r.target == "lookup" && r.chosen == "sums")
-                .unwrap()
-                .clone();
-            (spread, regret)
-        };
-        let (exact_spread, exact) = of(&found(0.0));
-        assert!((exact_spread.spread / spread - 1.0).abs() < 1e-3, "{exact_spread:?}, by hand {spread}");
-        assert_eq!((exact_spread.largest.as_str(), exact_spread.smallest.as_str()), ("lookup", "sums"));
-        assert!((exact.nats - regret).abs() < 1e-4, "{exact:?}, by hand {regret}");
-        assert!((exact.flops_share.unwrap() - spared).abs() < 1e-3, "{exact:?}, by hand {spared}");
-        let noisy = found(0.01);
-        let (noisy_spread, noisy_regret) = of(&noisy);
-        for (interval, truth) in [
-            (noisy_spread.interval, spread),
-            (noisy_regret.nats_interval, regret),
-            (noisy_regret.flops_interval, spared),
-        ] {
-            let interval = interval.unwrap();
-            assert!(interval.low < truth && truth < interval.high, "{truth}: {interval:?}");
-        }
-        // N* of a mixture lies between those of its sets.
-        let n = |name: &str| {
-            let text = noisy.texts.iter().find(|text| text.name == name).unwrap();
-            text.by_surface[2].n.unwrap()
-        };
-        assert!(n("sums") < n("lookup + sums") && n("lookup + sums") < n("use") && n("use") < n("lookup"));
-    }
-
-    #[test]
-    fn the_mean_of_losses_is_over_the_runs_that_have_them_all() {
-        let (_, tables) = sweep(0.0, 1);
-        let mut second = tables[1].clone();
-        second.rows.remove(0);
-        let table = mixed(&[(&tables[0], 3.0), (&second, 1.0), (&tables[2], 0.0)], "mean").unwrap();
-        assert_eq!((table.rows.len(), table.excluded.len()), (39, 1));
-        let by_hand = 0.75 * tables[0].rows[1].loss + 0.25 * second.rows[0].loss;
-        assert!((table.rows[0].loss - by_hand).abs() < 1e-12);
-        assert!(mixed(&[], "nothing").is_none());
-    }
-
-    #[test]
-    fn weights_that_do_not_sum_are_refused() {
-        let (_, tables) = sweep(0.0, 1);
-        let asked = [ValidationMix { name: "use".into(), weights: vec![0.9, 0.3, 0.0] }];
-        let error = validation(&tables, &asked, &SkillSpec::new()).unwrap_err().to_string();
-        assert!(error.contains("`use`"), "{error}");
-        assert!(validation(&tables[..1], &[], &SkillSpec::new()).is_err());
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::conclusion::{Bound, Edge, JudgedText, Residual, SkillConclusion, SkillOptimum};
+use super::conclusion::{Bound, Edge, Residual, SkillConclusion, SkillOptimum, TextFit};
 use scalelaw_fit::conclusion::Interval;
 use scalelaw_fit::text::{number, wrap};
 
@@ -55,7 +55,7 @@ pub fn render(found: &SkillConclusion, width: usize) -> String {
     out
 }
 
-fn optima(out: &mut String, text: &JudgedText, width: usize) {
+fn optima(out: &mut String, text: &TextFit, width: usize) {
     let _ = writeln!(out, "{}", text.name);
     let _ = writeln!(out, "  {:>10}  {:<32}  N* by the parabola", "budget", "N* by the law");
     for (idx, minimum) in text.by_minima.iter().enumerate() {

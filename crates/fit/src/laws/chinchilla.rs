@@ -1,8 +1,9 @@
 //! Chinchilla's law, L = E + A/N^alpha + B/D^beta, also with one exponent and without its floor.
 
-use super::{Axis, ScalingLaw, Square, TradeOff, Variable, derivatives_by_jets, exponent};
-use crate::jet::{Jet, Scalar};
+use super::jet::{Jet, Scalar};
+use super::law::{Axis, ScalingLaw, TradeOff, Variable, derivatives_by_jets, exponent};
 use crate::row::Point;
+use crate::stats::linalg::Square;
 
 /// Hoffmann et al. 2022, approach 3.
 pub struct Chinchilla;

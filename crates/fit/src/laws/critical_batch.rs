@@ -1,11 +1,12 @@
 //! The critical batch size, from the steps that each batch size needs to one loss.
 
-use super::{Axis, ScalingLaw, Square, Variable, derivatives_by_jets};
-use crate::jet::{Jet, Scalar};
+use super::jet::{Jet, Scalar};
+use super::law::{Axis, ScalingLaw, Variable, derivatives_by_jets};
 use crate::row::Point;
+use crate::stats::linalg::Square;
 
 /// `S = S_min·(1 + B_crit/B)`: with `E = B·S` tokens this is `(S/S_min − 1)(E/E_min − 1) = 1`,
-/// `E_min = B_crit·S_min`. The batch size B stands in place of D, the steps S in place of the loss.
+/// `E_min = B_crit·S_min`. The batch size B takes the place of D, the steps S that of the loss.
 pub struct CriticalBatch;
 
 impl CriticalBatch {

@@ -1,8 +1,9 @@
 //! Kaplan's L(N, D), with and without a floor, and L(N, S_min).
 
-use super::{Axis, Link, ScalingLaw, Square, TradeOff, Variable, derivatives_by_jets, exponent, floor};
-use crate::jet::{Jet, Scalar};
+use super::jet::{Jet, Scalar};
+use super::law::{Axis, Link, ScalingLaw, TradeOff, Variable, derivatives_by_jets, exponent, floor};
 use crate::row::Point;
+use crate::stats::linalg::Square;
 
 /// `L = ((Nc/N)^(alpha_n/alpha_d) + Dc/D)^alpha_d`. Inside: `L = (A/N^p + B/D)^q`.
 pub struct Kaplan;

@@ -1,8 +1,9 @@
 //! One model's loss along its own training, f(C) = a(C + d)^−b + c.
 
-use super::{Axis, ScalingLaw, Square, Variable, derivatives_by_jets, exponent};
-use crate::jet::{Jet, Scalar};
+use super::jet::{Jet, Scalar};
+use super::law::{Axis, ScalingLaw, Variable, derivatives_by_jets, exponent};
 use crate::row::Point;
+use crate::stats::linalg::Square;
 
 /// `L = a·(C + d)^−b + c`: an error that falls from a finite start.
 pub struct LearningCurve;

@@ -1,8 +1,9 @@
 //! Over-training: the loss in compute at a chosen number of tokens per parameter.
 
-use super::{Axis, ScalingLaw, Square, Variable, derivatives_by_jets, exponent};
-use crate::jet::{Jet, Scalar};
+use super::jet::{Jet, Scalar};
+use super::law::{Axis, ScalingLaw, Variable, derivatives_by_jets, exponent};
 use crate::row::Point;
+use crate::stats::linalg::Square;
 
 /// `L = E + (a·M^eta + b/M^eta)·C^−eta`, `M = D/N`.
 pub struct OverTraining;

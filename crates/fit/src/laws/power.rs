@@ -1,8 +1,9 @@
 //! A power law in one variable, with and without a floor.
 
-use super::{Axis, ScalingLaw, Square, Variable, derivatives_by_jets, exponent};
-use crate::jet::{Jet, Scalar};
+use super::jet::{Jet, Scalar};
+use super::law::{Axis, ScalingLaw, Variable, derivatives_by_jets, exponent};
 use crate::row::Point;
+use crate::stats::linalg::Square;
 
 /// `L = A/x^alpha`.
 pub struct Power {

@@ -1,9 +1,10 @@
-//! The data-constrained law: tokens read again are worth less, and so are parameters beyond what the
-//! distinct tokens can use.
+//! The data-constrained law: repeated tokens are worth less, and so are parameters beyond what the distinct tokens
+//! can use.
 
-use super::{Axis, ScalingLaw, Square, Variable, derivatives_by_jets, exponent};
-use crate::jet::{Jet, Scalar};
+use super::jet::{Jet, Scalar};
+use super::law::{Axis, ScalingLaw, Variable, derivatives_by_jets, exponent};
 use crate::row::Point;
+use crate::stats::linalg::Square;
 
 /// `L = E + A/N'^alpha + B/D'^alpha` with
 /// `D' = U·(1 + r_d·(1 − exp(−(D/U − 1)/r_d)))`, U being the distinct tokens, and
@@ -13,7 +14,7 @@ pub struct Repeats;
 
 const AXES: [Axis; 3] = [
     exponent("alpha"),
-    // From no worth at all of a second reading to full worth of a thousand.
+    // From no value of a second epoch to full value of a thousand.
     Axis { name: "r_d", low: 0.05, high: 1000.0, grid: &[1.0, 5.0, 25.0], in_losses: false },
     Axis { name: "r_n", low: 0.05, high: 1000.0, grid: &[5.0], in_losses: false },
 ];

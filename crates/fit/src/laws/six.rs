@@ -1,13 +1,14 @@
 //! The six-parameter law, Chinchilla's with a power around the sum.
 
-use super::{Axis, Link, ScalingLaw, Square, TradeOff, Variable, derivatives_by_jets, floor};
-use crate::jet::{Jet, Scalar};
+use super::jet::{Jet, Scalar};
+use super::law::{Axis, Link, ScalingLaw, TradeOff, Variable, derivatives_by_jets, floor};
 use crate::row::Point;
+use crate::stats::linalg::Square;
 
 /// `L = E + (A/N^alpha + B/D^beta)^gamma`.
 pub struct Six;
 
-// gamma multiplies the exponents: inside of it they are tried up to larger values than elsewhere.
+// gamma multiplies the exponents: inside it they are tried up to larger values than elsewhere.
 const INNER: &[f64] = &[0.1, 0.25, 0.5, 0.9, 1.6];
 
 const fn inner(name: &'static str) -> Axis {

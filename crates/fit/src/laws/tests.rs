@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::objective::Objective;
-use crate::row::Rows;
-use crate::search::search;
+use crate::row::{Point, Rows};
+use crate::search;
+use crate::stats::linalg::{MAX_PARAMS, ZERO};
 
 /// A law's name and parameters to recover.
 const TRUTHS: &[(&str, &[f64])] = &[
@@ -63,7 +64,7 @@ fn parameters_come_back_from_noiseless_losses() {
         let law = law(name).unwrap();
         let rows = rows(law, truth);
         for objective in [Objective::LogHuber(1e-3), Objective::LogMse, Objective::Huber(1e-3)] {
-            let found = search(law, &rows, objective).unwrap();
+            let found = search::minimum(law, &rows, objective).unwrap();
             let params = law.params(&found.theta, &rows.centre);
             for ((param, truth), found) in law.param_names().iter().zip(*truth).zip(&params) {
                 assert!(
@@ -121,7 +122,7 @@ fn derivatives_agree_with_finite_differences() {
         let theta = law.theta(truth, &rows.centre);
         let p = theta.len();
         for point in rows.points.iter().step_by(13) {
-            let (mut grad, mut hess) = ([0.0; MAX_PARAMS], [[0.0; MAX_PARAMS]; MAX_PARAMS]);
+            let (mut grad, mut hess) = ([0.0; MAX_PARAMS], ZERO);
             let value = law.derivatives(&theta, point, &mut grad, &mut hess);
             assert!((value - law.log_loss(&theta, point)).abs() < 1e-12, "{name}");
             for i in 0..p {
@@ -130,7 +131,7 @@ fn derivatives_agree_with_finite_differences() {
                 let moved = |sign: f64| {
                     let mut theta = theta.clone();
                     theta[i] += sign * h;
-                    let (mut grad, mut hess) = ([0.0; MAX_PARAMS], [[0.0; MAX_PARAMS]; MAX_PARAMS]);
+                    let (mut grad, mut hess) = ([0.0; MAX_PARAMS], ZERO);
                     (law.derivatives(&theta, point, &mut grad, &mut hess), grad)
                 };
                 let ((up, grad_up), (down, grad_down)) = (moved(1.0), moved(-1.0));

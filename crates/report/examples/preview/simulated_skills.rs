@@ -5,9 +5,9 @@ use scalelaw_findings::mixture::best::{BestMixture, best_mixture};
 use scalelaw_findings::mixture::fraction::{AtFraction, FractionCurve, against_fraction};
 use scalelaw_findings::mixture::mixing_law::{MixingConclusion, MixtureRun, MixtureRuns, mixing_laws};
 use scalelaw_findings::skills::conclusion::SkillConclusion;
-use scalelaw_findings::skills::simulate::{SkillGrid, judged};
-use scalelaw_findings::skills::validation::{ValidationConclusion, validation};
+use scalelaw_findings::skills::simulate::{SkillGrid, draw_losses};
 use scalelaw_findings::skills::{SkillSpec, skills};
+use scalelaw_findings::validation::{ValidationConclusion, validation};
 use scalelaw_findings::{Surface, Target, Viable};
 use scalelaw_fit::{KnownLaw, parse_law_with_params};
 use scalelaw_report::skills::SkillReport;
@@ -60,7 +60,7 @@ pub fn simulate(draws: usize, name: &str) -> SimulatedSkills {
     let first = format!("{name}{}", SKILLS[0].0);
     let mut truths = vec![("all, as trained", law(AGGREGATE)), (first.as_str(), law(SKILLS[0].1))];
     truths.extend(SKILLS[1..].iter().map(|(name, text)| (*name, law(text))));
-    let tables = judged(&grid.runs(&law(AGGREGATE)), &truths, 0.5, 3);
+    let tables = draw_losses(&grid.runs(&law(AGGREGATE)), &truths, 0.5, 3);
     let conclusion = skills(&tables[0], &tables[1..], &spec).expect("the runs have budgets");
     let found = validation(&tables[1..3], &[], &spec).expect("two sets");
     let viable = conclusion
@@ -96,7 +96,7 @@ fn fractions(skill: &str, a: f64, spec: &SkillSpec) -> FractionCurve {
             let params = vec![0.8, a, 60.0 / fraction.powf(0.35), 0.35, 0.35];
             let law = KnownLaw { params, noise: 0.01, ..centre.clone() };
             let mut table =
-                judged(&grid.runs(&centre), &[(skill, law)], 0.0, (1e3 * fraction) as u64).remove(0);
+                draw_losses(&grid.runs(&centre), &[(skill, law)], 0.0, (1e3 * fraction) as u64).remove(0);
             table.rows.iter_mut().for_each(|row| row.name = format!("{skill} {fraction} {}", row.name));
             table
         })
@@ -108,7 +108,7 @@ fn fractions(skill: &str, a: f64, spec: &SkillSpec) -> FractionCurve {
 
 fn mixing(spec: &SkillSpec) -> (MixingConclusion, Vec<BestMixture>) {
     let law = parse_law_with_params("power-n:A=1,alpha=0,noise=0.01").expect("written here");
-    let one = judged(
+    let one = draw_losses(
         &SkillGrid { budgets: vec![1e13], n_sizes: 63, span_decades: 1.0, n_seeds: 1 }
             .runs(&parse_law_with_params(AGGREGATE).expect("written above")),
         &[("noise", law)],

@@ -1,7 +1,7 @@
 //! IsoFLOP curves of every text: its losses against N at each budget, the parabola, the fitted law, the minima.
 
 use scalelaw_findings::Surface;
-use scalelaw_findings::skills::conclusion::{JudgedText, SkillConclusion};
+use scalelaw_findings::skills::conclusion::{SkillConclusion, TextFit};
 use scalelaw_schema::table::{LossRow, LossTable};
 
 use super::optima;
@@ -24,7 +24,7 @@ pub fn charts(tables: &[LossTable], found: &SkillConclusion) -> Vec<Chart> {
         .collect()
 }
 
-fn chart(idx: usize, text: &JudgedText, table: &LossTable, found: &SkillConclusion) -> Option<Chart> {
+fn chart(idx: usize, text: &TextFit, table: &LossTable, found: &SkillConclusion) -> Option<Chart> {
     let rows = || table.rows.iter().filter(|row| row.budget.is_some());
     let x = Scale::over(ScaleKind::Log, rows().map(|row| row.n))?;
     let y = Scale::over(ScaleKind::Linear, rows().map(|row| row.loss))?;

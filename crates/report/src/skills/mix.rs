@@ -27,7 +27,7 @@ pub fn part(report: &SkillReport) -> Option<Part> {
     }
     for best in report.best {
         tables.push(best_table(best));
-        if let Some(beyond) = &best.beyond {
+        if let Some(beyond) = &best.extrapolated {
             notes.push(format!(
                 "Beyond what was tried the laws would go on to {} of {}: an extrapolation, and where to try next.",
                 beyond.shares.iter().map(|share| percent(*share)).collect::<Vec<_>>().join(", "),
@@ -191,7 +191,7 @@ fn best_table(best: &BestMixture) -> Table {
                     format!("[{}, {}]", percent(i.low), percent(i.high))
                 }),
                 format!("{} to {}", percent(share.tried[0]), percent(share.tried[1])),
-                if share.is_at_bound { "at the end of what was tried" } else { "inside" }.to_string(),
+                if share.on_boundary { "at the end of what was tried" } else { "inside" }.to_string(),
             ]
         })
         .collect();

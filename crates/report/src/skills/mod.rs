@@ -17,7 +17,7 @@ use scalelaw_findings::mixture::best::BestMixture;
 use scalelaw_findings::mixture::fraction::FractionCurve;
 use scalelaw_findings::mixture::mixing_law::MixingConclusion;
 use scalelaw_findings::skills::conclusion::{Label, SkillConclusion};
-use scalelaw_findings::skills::validation::ValidationConclusion;
+use scalelaw_findings::validation::ValidationConclusion;
 use scalelaw_schema::table::LossTable;
 
 use crate::chart::Chart;

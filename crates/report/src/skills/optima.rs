@@ -1,6 +1,6 @@
 //! The best size of every text against compute.
 
-use scalelaw_findings::skills::conclusion::{Edge, JudgedText, SkillConclusion, SkillOptimum};
+use scalelaw_findings::skills::conclusion::{Edge, SkillConclusion, SkillOptimum, TextFit};
 
 use super::table::{Table, head};
 use crate::chart::{Axis, Chart, Mark, Series, Shape, Stroke, Swatch};
@@ -9,7 +9,7 @@ use crate::format;
 use crate::scale::{Scale, ScaleKind, TickText};
 
 /// The aggregate, then the skills, each with its sign.
-pub fn texts(found: &SkillConclusion) -> impl Iterator<Item = (&JudgedText, Color, Shape)> {
+pub fn texts(found: &SkillConclusion) -> impl Iterator<Item = (&TextFit, Color, Shape)> {
     let skills = found.skills.iter().enumerate();
     std::iter::once((&found.aggregate, Color::Ink, Shape::Cross))
         .chain(skills.map(|(idx, text)| (text, Color::Skill(idx), Shape::of(idx))))

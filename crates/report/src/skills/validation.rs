@@ -1,6 +1,6 @@
 //! What a wrong validation text costs.
 
-use scalelaw_findings::skills::validation::ValidationConclusion;
+use scalelaw_findings::validation::ValidationConclusion;
 
 use super::Part;
 use super::table::{Table, head};

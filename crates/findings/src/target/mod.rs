@@ -1,0 +1,9 @@
+//! What it takes to reach a target: the least model, data and compute ([`Viable`]), their price ([`Rates`]), and the
+//! loss at which a skill reaches an accuracy ([`link`]).
+
+pub mod link;
+mod price;
+mod viable;
+
+pub use price::{Price, Rates};
+pub use viable::{Investment, Target, Viable};
