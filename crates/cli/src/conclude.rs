@@ -7,7 +7,8 @@ use anyhow::Result;
 use scalelaw_fit::learning_rate::LrConclusion;
 use scalelaw_fit::{FitError, FitSpec, conclusion::Conclusion, learning_rate_text};
 use scalelaw_report::ReportInput;
-use scalelaw_results::{Collected, LossColumn};
+use scalelaw_results::Collected;
+use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::metrics::TRAIN_LOSS;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::LossTable;
@@ -76,7 +77,7 @@ impl Verdict {
 pub struct Concluded {
     /// What was planned.
     pub plan: Plan,
-    /// Rows and curves of the runs that are over.
+    /// Rows and curves of the completed runs.
     pub collected: Collected,
     /// What was fitted.
     pub table: LossTable,

@@ -2,10 +2,12 @@
 //! the objective of Chinchilla's law, the time of the fit and of 4,000 refits, the held-out error of each law
 //! and of the automatic choice, and the coverage of 90 % prediction intervals.
 
+mod csv_table;
+
 use std::path::Path;
 use std::time::Instant;
 
-use scalelaw_fit::{FitSpec, LawChoice, csv_table};
+use scalelaw_fit::{FitSpec, LawChoice};
 use scalelaw_schema::table::LossTable;
 
 const LAWS: [&str; 6] = ["six", "chinchilla", "chinchilla-tied", "kaplan-floor", "power-c-floor", "kaplan"];

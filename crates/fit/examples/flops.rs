@@ -15,7 +15,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use scalelaw_fit::{FitSpec, KnownLaw, parse_law_with_params, quantile};
-use scalelaw_schema::table::{LossRow, LossTable};
+use scalelaw_schema::count::CountRule;
+use scalelaw_schema::measure::Measure;
+use scalelaw_schema::table::{Counting, LossRow, LossTable};
 
 /// Kaplan's and Hoffmann's papers report seeds that differ by a few thousandths of the loss.
 const LAW: &str = "chinchilla:A=480,B=2080,E=1.8,alpha=0.35,beta=0.37,noise=0.004";
@@ -210,13 +212,9 @@ fn row(run: &Planned, loss: f64) -> LossRow {
 
 /// The loss at the target by the law fitted to the rows; `None` where they cannot tell.
 fn predicted(rows: &[LossRow], [n, d]: [f64; 2]) -> Option<f64> {
-    let table = LossTable {
-        source: "design".to_string(),
-        count_rule: "six-n-total".to_string(),
-        loss_name: "loss".to_string(),
-        rows: rows.to_vec(),
-        excluded: Vec::new(),
-    };
+    let counting = Counting::Rule(CountRule::SixNTotal);
+    let table =
+        LossTable { rows: rows.to_vec(), ..LossTable::new("design", counting, Measure::of_user("loss")) };
     scalelaw_fit::predicted_loss(&table, "chinchilla", FitSpec::new().objective, n, d)
 }
 

@@ -1,7 +1,9 @@
 //! Fits a CSV with columns N, D, C, loss and prints the conclusion: `cargo run --release -p scalelaw-fit
 //! --example table -- FILE [LAW] [RESAMPLES]`.
 
-use scalelaw_fit::{FitSpec, LawChoice, csv_table};
+mod csv_table;
+
+use scalelaw_fit::{FitSpec, LawChoice};
 
 fn main() {
     let mut args = std::env::args().skip(1);

@@ -6,7 +6,6 @@ use std::path::Path;
 use scalelaw_schema::table::LossTable;
 
 use crate::bootstrap::{self, Units};
-use crate::csv_table;
 use crate::isoflop::{self, By, Draws};
 use crate::laws;
 use crate::minimise::Problem;
@@ -14,6 +13,9 @@ use crate::objective::Objective;
 use crate::row::Rows;
 use crate::search::search;
 use crate::spec::FitSpec;
+
+#[path = "../examples/csv_table/mod.rs"]
+mod csv_table;
 
 /// The table `shared/data/<name>` of a folder above this crate.
 pub(crate) fn table(name: &str) -> Option<LossTable> {

@@ -2,7 +2,8 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use scalelaw_schema::table::{LossRow, LossTable};
+use scalelaw_schema::measure::Measure;
+use scalelaw_schema::table::{Counting, LossRow, LossTable};
 
 use crate::bootstrap::stream;
 use crate::objective::Objective;
@@ -10,13 +11,7 @@ use crate::simulate::parse_law_with_params;
 use crate::spec::{FitError, FitSpec, LawChoice, PredictAt};
 
 pub(crate) fn table_of(rows: Vec<LossRow>) -> LossTable {
-    LossTable {
-        source: "test".into(),
-        count_rule: "as given".into(),
-        loss_name: "loss".into(),
-        rows,
-        excluded: Vec::new(),
-    }
+    LossTable { rows, ..LossTable::new("test", Counting::AsGiven, Measure::of_user("loss")) }
 }
 
 pub(crate) fn row(idx: usize, n: f64, d: f64, loss: f64, budget: Option<f64>) -> LossRow {

@@ -3,7 +3,7 @@
 //!
 //! Reading order: what a person wrote ([`sweep`], [`axis`], [`corpus`], [`generator`], [`skill`]), what was resolved from
 //! it ([`shape`], [`recipe`], [`lr_rule`], [`mixture`], [`train_spec`], [`run_id`], [`run`], [`plan`]), what happened
-//! ([`event`], [`metrics`], [`eval`], [`score`], [`record`], [`folder`]), and what is fitted ([`table`]).
+//! ([`event`], [`metrics`], [`eval`], [`score`], [`record`], [`folder`]), and what is fitted ([`table`], [`measure`]).
 
 pub mod axis;
 pub mod corpus;
@@ -31,6 +31,7 @@ pub mod metrics;
 pub mod record;
 pub mod score;
 
+pub mod measure;
 pub mod table;
 
 mod error;

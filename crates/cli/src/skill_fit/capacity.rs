@@ -6,7 +6,7 @@ use scalelaw_fit::capacity::{CapacityRun, FactLoss, capacity};
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::score::{FactSpace, SkillScore};
 use scalelaw_schema::skill::TokenClass;
-use scalelaw_schema::table::ResultRow;
+use scalelaw_schema::table::{Counting, ResultRow};
 
 use super::rows::Texts;
 use super::{SkillAsk, SkillCapacity, SkillFindings};
@@ -40,7 +40,7 @@ pub(super) fn conclude(plan: &Plan, texts: &Texts, ask: &SkillAsk, findings: &mu
             findings.leave_out(format!("capacity: {skill}"), why);
             continue;
         }
-        let mut found = capacity(&plan.sweep, texts.rule.name(), &runs, ask.spec.level);
+        let mut found = capacity(&plan.sweep, Counting::Rule(texts.rule), &runs, ask.spec.level);
         if runs.iter().flat_map(|run| &run.facts).any(|fact| fact.what != "value") {
             found.notes.push(
                 "names and values both count, as in the published definition; the order in which names come holds no bits that could be known".to_string(),

@@ -7,7 +7,7 @@ use anyhow::Result;
 use scalelaw_fit::mix::best::best_mixture;
 use scalelaw_fit::mix::fraction::{AtFraction, against_fraction};
 use scalelaw_fit::mix::mixing_law::{MixtureRun, MixtureRuns, mixing_laws};
-use scalelaw_results::LossColumn;
+use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::{LossTable, ResultRow};
 

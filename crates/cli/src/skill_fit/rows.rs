@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use scalelaw_results::{Collected, LossColumn, ResultsError};
+use scalelaw_results::{Collected, ResultsError};
 use scalelaw_schema::count::CountRule;
+use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::table::{LossTable, ResultRow};

@@ -7,7 +7,7 @@ use scalelaw_advise::{Rates, Surface, Target, Viable};
 use scalelaw_fit::conclusion::Fit;
 use scalelaw_fit::skills::link::{Link, LinkPoint, link};
 use scalelaw_fit::{FitError, FitSpec};
-use scalelaw_results::LossColumn;
+use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::sweep::SkillTarget;
 use scalelaw_schema::table::LossRow;

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use scalelaw_runner::folder::{read_run, run_folders};
 use scalelaw_schema::SCHEMA_VERSION;
-use scalelaw_schema::eval::{EvalRecord, EvalRequest};
+use scalelaw_schema::eval::{EvalRequest, Evaluation};
 use scalelaw_schema::folder;
 use scalelaw_schema::run::RunSpec;
+use scalelaw_schema::score::Score;
 use scalelaw_train::EvalJob;
 
 use crate::args::{EvalArgs, Shared};
@@ -63,7 +64,7 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let device = scalelaw_train::open_device(args.device, cores)?;
     let program = program();
-    let mut made: Vec<EvalRecord> = Vec::new();
+    let mut made: Vec<Evaluation> = Vec::new();
     for ((run_folder, run), requests) in folders.iter().zip(&runs).zip(&requests) {
         let job = EvalJob { run, folder: run_folder, cache: &cache, device: &device, program: &program };
         for request in requests {
@@ -118,10 +119,11 @@ fn asked(
 }
 
 /// An evaluation on one line.
-fn line(record: &EvalRecord) -> String {
+fn line(record: &Evaluation) -> String {
     let name = &record.request.name;
-    let Some(score) = &record.skill else {
-        return format!("{name}  loss {:.4}  bpb {:.4}", record.loss, record.bpb);
+    let score = match &record.score {
+        Score::Text { loss, bpb, .. } => return format!("{name}  loss {loss:.4}  bpb {bpb:.4}"),
+        Score::Items(score) => score,
     };
     let se = |se: Option<f64>| se.map_or(String::new(), |se| format!(" ± {se:.4}"));
     let mut text = format!("{name}  nll {:.4}{}", score.nll.value, se(score.nll.se));

@@ -8,9 +8,10 @@ use scalelaw_fit::conclusion::Interval;
 use scalelaw_fit::learning_rate::LrConclusion;
 use scalelaw_fit::skills::SkillSpec;
 use scalelaw_fit::{FitError, FitSpec, LawChoice, Objective, PredictAt, learning_rate_text};
-use scalelaw_results::{Collected, ColumnNames, LossColumn, NotedTable};
+use scalelaw_results::{Collected, ColumnNames, NotedTable};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::CountRule;
+use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::sweep::SkillTarget;
 
@@ -118,7 +119,7 @@ fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
     };
     let Some(findings) = skill_fit::conclude(&plan, &collected, &ask)? else {
         let why = match collected.rows.len() {
-            0 => "no run of it is over".to_string(),
+            0 => "none of its runs is completed".to_string(),
             n => format!("none of its {n} runs was judged by a skill"),
         };
         let settle = format!(

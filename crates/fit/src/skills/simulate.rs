@@ -1,7 +1,8 @@
 //! Sweeps whose skills are known laws: for tests, for what a plan will tell, and for the report's preview.
 
 use rand_chacha::ChaCha8Rng;
-use scalelaw_schema::table::{LossRow, LossTable};
+use scalelaw_schema::measure::Measure;
+use scalelaw_schema::table::{Counting, LossRow, LossTable};
 
 use crate::bootstrap::stream;
 use crate::frontier::ComputeModel;
@@ -45,13 +46,7 @@ impl SkillGrid {
                 }
             }
         }
-        LossTable {
-            source: "simulated".into(),
-            count_rule: "6ND".into(),
-            loss_name: "none".into(),
-            rows,
-            excluded: Vec::new(),
-        }
+        LossTable { rows, ..LossTable::new("simulated", Counting::AsGivenSixNd, Measure::of_user("none")) }
     }
 }
 
@@ -82,7 +77,12 @@ pub fn judged(runs: &LossTable, truths: &[(&str, KnownLaw)], correlation: f64, s
                     LossRow { loss, ..row.clone() }
                 })
                 .collect();
-            LossTable { loss_name: (*name).to_owned(), rows, ..runs.clone() }
+            LossTable {
+                loss_name: (*name).to_owned(),
+                measure: Measure::of_user(*name),
+                rows,
+                ..runs.clone()
+            }
         })
         .collect()
 }
