@@ -60,6 +60,59 @@ fn a_simulated_sweep_goes_through_everything_and_the_fit_finds_the_law() {
 }
 
 #[test]
+fn a_table_has_the_same_numbers_in_every_form() {
+    let bench = Workbench::new();
+    bench.write("known.toml", SWEEP);
+    bench.expect(0, &["run", "known.toml", "--simulate", LAW]);
+    for (table, numbers) in
+        [("runs", ["loss", "flops_path", "seed"]), ("metrics", ["value", "flops", "step"])]
+    {
+        let said = bench.expect(0, &["export", "known-simulated", "--table", table, "--to", "json"]);
+        let json: Value = serde_json::from_str(&said.stdout).unwrap();
+        let rows = json["rows"].as_array().unwrap();
+        assert!(rows.len() >= 56 && json["schema_version"] == 1, "{table}: {}", rows.len());
+        let csv = bench.expect(0, &["export", "known-simulated", "--table", table]).stdout;
+        let mut lines = csv.lines();
+        let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+        assert_eq!(lines.clone().count(), rows.len(), "{table}");
+        for (line, row) in lines.zip(rows) {
+            let fields: Vec<&str> = line.split(',').collect();
+            for number in numbers {
+                let place = header.iter().position(|name| *name == number).unwrap();
+                let (found, expected) = (fields[place].parse::<f64>(), row[number].as_f64());
+                assert_eq!(found.ok(), expected, "{table}: {number} of {line}");
+            }
+        }
+        for form in ["csv", "parquet", "arrow"] {
+            let file = format!("{table}.{form}");
+            bench.expect(0, &["export", "known-simulated", "--table", table, "--to", form, "-o", &file]);
+            assert!(bench.path().join(&file).metadata().unwrap().len() > 1000, "{file}");
+        }
+        assert_eq!(std::fs::read_to_string(bench.path().join(format!("{table}.csv"))).unwrap(), csv);
+        bench
+            .expect(2, &["export", "known-simulated", "--table", table, "--to", "arrow"])
+            .names(&["-o FILE"]);
+    }
+    // What was exported is fitted as the folders are.
+    let fit = |table: &str| {
+        let found = bench.json(&["fit", table, "--bootstrap", "0"]);
+        (found["fits"][0]["params"].clone(), found["measure"].clone())
+    };
+    let of_folders = fit("known-simulated");
+    assert_eq!(of_folders.1["unit"]["kind"], "nats-per-token", "{}", of_folders.1);
+    for file in ["runs.csv", "runs.parquet"] {
+        assert_eq!(fit(file), of_folders, "{file}");
+    }
+    // The older flags do as they did.
+    let old = bench.expect(0, &["export", "known-simulated", "--format", "csv"]).stdout;
+    assert_eq!(old, std::fs::read_to_string(bench.path().join("runs.csv")).unwrap());
+    let written = bench.path().join("runs/known-simulated/results.parquet");
+    std::fs::remove_file(&written).unwrap();
+    bench.expect(0, &["export", "known-simulated", "--parquet"]);
+    assert_eq!(std::fs::read(written).unwrap(), std::fs::read(bench.path().join("runs.parquet")).unwrap());
+}
+
+#[test]
 fn a_simulated_sweep_never_mixes_with_a_trained_one() {
     let bench = Workbench::new();
     bench.tiny_sweep("tiny");

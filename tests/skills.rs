@@ -3,9 +3,9 @@ use std::path::Path;
 
 use rand::SeedableRng;
 use scalelaw_fit::parse_law_with_params;
-use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
+use scalelaw_schema::eval::{EvalRequest, EvalSpec, Evaluation};
 use scalelaw_schema::plan::{Plan, PlannedRun};
-use scalelaw_schema::score::{ClassLoss, FactSpace, Measured, SkillScore};
+use scalelaw_schema::score::{ClassLoss, FactSpace, Measured, Score, SkillScore};
 use scalelaw_schema::skill::TokenClass;
 use scalelaw_schema::sweep::SkillTarget;
 use serde_json::Value;
@@ -57,14 +57,13 @@ fn read_plan(sweep: &Path) -> Plan {
 fn add_score(sweep: &Path, planned: &PlannedRun, name: &str, nll: f64, facts: Option<FactSpace>) {
     let evals = sweep.join(planned.run.folder_name()).join("evals");
     let any = std::fs::read_dir(&evals).unwrap().next().unwrap().unwrap().path();
-    let of_text: EvalRecord = serde_json::from_slice(&std::fs::read(any).unwrap()).unwrap();
+    let of_text: Evaluation = serde_json::from_slice(&std::fs::read(any).unwrap()).unwrap();
     let measured = |value: f64| Measured { value, se: Some(0.01 * value) };
     let spec = EvalSpec::Skill { suite: name.to_string(), n_items: 512, n_sequences: 512, context_len: 32 };
     let key = ClassLoss { n_tokens: 512, loss: 10.0, loss_per_item: 10.0 * std::f64::consts::LN_2 };
-    let record = EvalRecord {
+    let record = Evaluation {
         request: EvalRequest { name: name.to_string(), spec: spec.clone() },
-        loss: nll,
-        skill: Some(SkillScore {
+        score: Score::Items(SkillScore {
             n_items: 512,
             n_tokens: 1024,
             n_bytes: 1024,

@@ -18,11 +18,12 @@ use scalelaw_runner::launcher::outstanding::outstanding;
 use scalelaw_runner::launcher::progress::Progress;
 use scalelaw_runner::launcher::stop::Stop;
 use scalelaw_runner::launcher::{Launch, MAX_ATTEMPTS, WorkerCommand, run_all};
-use scalelaw_schema::eval::{EvalRecord, EvalSpec};
+use scalelaw_schema::eval::{EvalSpec, Evaluation};
 use scalelaw_schema::metrics::{self, MetricsRow};
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::record::{Outcome, Provenance, RunRecord};
 use scalelaw_schema::run::RunSpec;
+use scalelaw_schema::score::Score;
 use scalelaw_schema::sweep::SweepSpec;
 use scalelaw_schema::{SCHEMA_VERSION, count, folder};
 use serde_json::json;
@@ -344,17 +345,13 @@ fn write_run(sweep_dir: &Path, run: &RunSpec) -> Result<u64> {
         let EvalSpec::HeldOut { n_tokens, .. } = &request.spec else {
             continue;
         };
-        let record = EvalRecord {
+        let record = Evaluation {
             schema_version: SCHEMA_VERSION,
             run: run.id.clone(),
             request: request.clone(),
-            loss: 2.0,
-            bpb: 2.0,
-            n_tokens: *n_tokens,
-            n_bytes: *n_tokens,
+            score: Score::Text { loss: 2.0, bpb: 2.0, n_tokens: *n_tokens, n_bytes: *n_tokens },
             wall_seconds: 1.0,
             provenance: provenance(),
-            skill: None,
         };
         let file = dir.join(folder::EVALS_DIR).join(format!("{}.json", request.spec.hash()));
         std::fs::write(file, serde_json::to_vec_pretty(&record)?)?;

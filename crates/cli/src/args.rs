@@ -264,11 +264,17 @@ pub struct ReportArgs {
 pub struct ExportArgs {
     /// Sweep file, or the name or folder of a sweep.
     pub sweep: PathBuf,
-    /// Form of the table.
-    #[arg(long, default_value = "csv")]
-    pub format: ExportFormat,
-    /// Rebuild `results.parquet` and `metrics.parquet` and print nothing.
-    #[arg(long)]
+    /// Which table: a row per run, or a row per run, metric and step.
+    #[arg(long, default_value = "runs")]
+    pub table: ExportTable,
+    /// Form of the table; `--format` is the same.
+    #[arg(long, alias = "format", value_name = "FORMAT", default_value = "csv")]
+    pub to: ExportFormat,
+    /// Where to write it: standard output by default for CSV and JSON, a file for Parquet and Arrow.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write both tables as `results.parquet` and `metrics.parquet` into the sweep's folder.
+    #[arg(long, conflicts_with_all = ["table", "to", "output"])]
     pub parquet: bool,
     /// Say what would be written.
     #[arg(long)]
@@ -276,9 +282,17 @@ pub struct ExportArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportTable {
+    Runs,
+    Metrics,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
     Csv,
     Json,
+    Parquet,
+    Arrow,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,11 +9,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use scalelaw_fit::KnownLaw;
 use scalelaw_schema::count::{self, CountRule};
-use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
+use scalelaw_schema::eval::{EvalSpec, Evaluation};
 use scalelaw_schema::metrics::{self, MetricsRow};
 use scalelaw_schema::record::{Outcome, RunRecord};
 use scalelaw_schema::run::RunSpec;
-use scalelaw_schema::score::{Measured, SkillScore};
+use scalelaw_schema::score::{Measured, Score, SkillScore};
 use scalelaw_schema::train_spec::TrainSpec;
 use scalelaw_schema::{SCHEMA_VERSION, folder};
 
@@ -43,19 +43,31 @@ pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -
 
     let shares = run.shares();
     for request in &run.evals {
-        let record = match &request.spec {
-            EvalSpec::HeldOut { n_tokens, .. } => eval_record(run, request, loss, *n_tokens, None, &started),
+        let score = match &request.spec {
+            EvalSpec::HeldOut { n_tokens, .. } => Score::Text {
+                loss,
+                // A simulated token stands for one byte.
+                bpb: loss / std::f64::consts::LN_2,
+                n_tokens: *n_tokens,
+                n_bytes: *n_tokens,
+            },
             EvalSpec::Skill { n_items, .. } => {
                 // A skill without a corpus of its own learns from all tokens.
                 let share = shares.get(request.name.as_str()).copied().unwrap_or(1.0);
                 let d = train.tokens() as f64 * share;
-                let nll = law.draw(n, d, &mut rng);
-                let score = score(nll, *n_items);
-                eval_record(run, request, nll, *n_items, Some(score), &started)
+                Score::Items(score(law.draw(n, d, &mut rng), *n_items))
             }
         };
+        let evaluation = Evaluation {
+            schema_version: SCHEMA_VERSION,
+            run: run.id.clone(),
+            request: request.clone(),
+            score,
+            wall_seconds: 0.0,
+            provenance: of_simulation(&started),
+        };
         let path = folder.join(folder::EVALS_DIR).join(format!("{}.json", request.spec.hash()));
-        scalelaw_disk::write(&path, &serde_json::to_vec_pretty(&record)?)?;
+        scalelaw_disk::write(&path, &serde_json::to_vec_pretty(&evaluation)?)?;
     }
     // Branches wait for these files, which are empty.
     let checkpoints = folder.join(folder::CHECKPOINT_DIR);
@@ -129,28 +141,5 @@ fn score(nll: f64, n_items: u64) -> SkillScore {
         classes: BTreeMap::new(),
         groups: BTreeMap::new(),
         facts: None,
-    }
-}
-
-fn eval_record(
-    run: &RunSpec,
-    request: &EvalRequest,
-    loss: f64,
-    n_tokens: u64,
-    skill: Option<SkillScore>,
-    started: &str,
-) -> EvalRecord {
-    EvalRecord {
-        schema_version: SCHEMA_VERSION,
-        run: run.id.clone(),
-        request: request.clone(),
-        loss,
-        // A simulated token stands for one byte.
-        bpb: loss / std::f64::consts::LN_2,
-        n_tokens,
-        n_bytes: n_tokens,
-        skill,
-        wall_seconds: 0.0,
-        provenance: of_simulation(started),
     }
 }

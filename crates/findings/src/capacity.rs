@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::f64::consts::LN_2;
 
 use scalelaw_schema::SCHEMA_VERSION;
+use scalelaw_schema::table::Counting;
 use serde::{Deserialize, Serialize};
 
 use scalelaw_fit::conclusion::Interval;
@@ -77,7 +78,7 @@ pub struct CapacityConclusion {
     /// Where the runs came from.
     pub source: String,
     /// How N was counted.
-    pub count_rule: String,
+    pub count_rule: Counting,
     /// Every run.
     pub runs: Vec<RunCapacity>,
     /// One for each number of exposures, rising.
@@ -129,8 +130,8 @@ pub struct CapacityAt {
 }
 
 /// Bits per parameter of every run, and the most at each number of exposures. Runs without parameters, exposures
-/// or facts are excluded and named in the notes.
-pub fn capacity(source: &str, count_rule: &str, runs: &[CapacityRun], level: f64) -> CapacityConclusion {
+/// or facts are left out and named in the notes.
+pub fn capacity(source: &str, count_rule: Counting, runs: &[CapacityRun], level: f64) -> CapacityConclusion {
     let mut notes = Vec::new();
     let mut cells: BTreeMap<(u64, u64, u64), Vec<RunCapacity>> = BTreeMap::new();
     let mut all = Vec::new();
@@ -160,7 +161,7 @@ pub fn capacity(source: &str, count_rule: &str, runs: &[CapacityRun], level: f64
     CapacityConclusion {
         schema_version: SCHEMA_VERSION,
         source: source.to_owned(),
-        count_rule: count_rule.to_owned(),
+        count_rule,
         runs: all,
         by_exposures: best.into_values().collect(),
         level,
@@ -210,6 +211,8 @@ fn at(runs: &[RunCapacity], level: f64) -> CapacityAt {
 
 #[cfg(test)]
 mod tests {
+    use scalelaw_schema::count::CountRule;
+
     use super::*;
 
     fn lookup(n_facts: f64, nll_nats: f64) -> FactLoss {
@@ -261,7 +264,7 @@ mod tests {
             run(1e4, 10.0, 0, vec![lookup(1000.0, 0.0)]),
             run(0.0, 10.0, 0, vec![lookup(1000.0, 0.0)]),
         ];
-        let found = capacity("by hand", "exact", &runs, 0.95);
+        let found = capacity("by hand", Counting::Rule(CountRule::Exact), &runs, 0.95);
         assert_eq!(found.runs.len(), 4);
         let [ten, hundred] = &found.by_exposures[..] else { panic!("{found:?}") };
         assert!((ten.bits_per_param - 0.8).abs() < 1e-12 && ten.is_bound && ten.interval.is_none());

@@ -7,7 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use scalelaw_fit::conclusion::Interval;
 use scalelaw_fit::{ComputeModel, FitError, FitSpec, KnownLaw, parse_law_with_params};
-use scalelaw_schema::table::{LossRow, LossTable};
+use scalelaw_schema::measure::Measure;
+use scalelaw_schema::table::{Counting, LossRow, LossTable};
 
 const NAMES: [&str; 4] = ["alpha", "beta", "a", "log10_n_at_largest_budget"];
 
@@ -224,11 +225,5 @@ fn sweep(
 }
 
 fn table_of(rows: Vec<LossRow>) -> LossTable {
-    LossTable {
-        source: "simulated".into(),
-        count_rule: "6ND".into(),
-        loss_name: "loss".into(),
-        rows,
-        excluded: Vec::new(),
-    }
+    LossTable { rows, ..LossTable::new("simulated", Counting::AsGivenSixNd, Measure::of_user("loss")) }
 }

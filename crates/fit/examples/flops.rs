@@ -18,7 +18,9 @@ use scalelaw_fit::stats::quantile;
 use scalelaw_fit::{
     FitSpec, KnownLaw, Point, Rows, ScalingLaw, finite_rows, law_fit, laws, parse_law_with_params, search,
 };
-use scalelaw_schema::table::{LossRow, LossTable};
+use scalelaw_schema::count::CountRule;
+use scalelaw_schema::measure::Measure;
+use scalelaw_schema::table::{Counting, LossRow, LossTable};
 
 /// Kaplan's and Hoffmann's papers report seeds that differ by a few thousandths of the loss.
 const LAW: &str = "chinchilla:A=480,B=2080,E=1.8,alpha=0.35,beta=0.37,noise=0.004";
@@ -214,11 +216,8 @@ fn row(run: &Planned, loss: f64) -> LossRow {
 /// The loss at the target by the law fitted to the rows; `None` where the fit is refused.
 fn predicted(rows: &[LossRow], [n, d]: [f64; 2]) -> Option<f64> {
     let table = LossTable {
-        source: "design".to_string(),
-        count_rule: "six-n-total".to_string(),
-        loss_name: "loss".to_string(),
         rows: rows.to_vec(),
-        excluded: Vec::new(),
+        ..LossTable::new("design", Counting::Rule(CountRule::SixNTotal), Measure::of_user("loss"))
     };
     // The number that a fit predicts without its intervals: a hundred times faster.
     let (law, rows) = (&laws::Chinchilla, Rows::of(&finite_rows(&table)));

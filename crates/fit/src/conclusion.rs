@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use scalelaw_schema::table::ExcludedRow;
+use scalelaw_schema::measure::Measure;
+use scalelaw_schema::table::{Counting, ExcludedRow};
 use serde::{Deserialize, Serialize};
 
 pub use crate::stats::Interval;
@@ -15,9 +16,12 @@ pub struct Conclusion {
     /// Where the rows came from.
     pub source: String,
     /// How N and C were counted.
-    pub count_rule: String,
+    pub count_rule: Counting,
     /// What the loss is.
     pub loss_name: String,
+    /// Column and unit of the loss; absent in files of earlier versions.
+    #[serde(default)]
+    pub measure: Option<Measure>,
     /// Rows used.
     pub n_rows: usize,
     /// The laws fitted, the chosen one first.
@@ -104,6 +108,13 @@ pub struct Frontier {
     pub d_coefficient: f64,
     /// Intervals of `a`, `b` and [`LOG10_N`], by name.
     pub intervals: BTreeMap<String, Interval>,
+}
+
+impl Conclusion {
+    /// Unit of every loss of it, such as `nats per token`; none where the table does not say.
+    pub fn unit(&self) -> Option<&'static str> {
+        self.measure.as_ref()?.unit.text()
+    }
 }
 
 impl Frontier {

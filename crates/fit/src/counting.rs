@@ -2,7 +2,7 @@
 //! This is how Kaplan's and Chinchilla's exponents are reconciled (Porian et al. 2024, arXiv:2406.19146;
 //! Pearce and Song 2024, arXiv:2406.12907).
 
-use scalelaw_schema::table::LossTable;
+use scalelaw_schema::table::{Counting, LossTable};
 use serde::{Deserialize, Serialize};
 
 use crate::conclusion::Interval;
@@ -14,7 +14,7 @@ use crate::spec::FitSpec;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CountedExponent {
     /// The table's counting rule.
-    pub count_rule: String,
+    pub count_rule: Counting,
     /// Exponent of N* by the parametric law.
     pub a: Option<f64>,
     /// Its interval.
@@ -34,7 +34,7 @@ pub struct CountedExponent {
 pub fn exponents_by_count(tables: &[LossTable], spec: &FitSpec) -> Result<Vec<CountedExponent>, FitError> {
     let exponent = |table: &LossTable| {
         let none = CountedExponent {
-            count_rule: table.count_rule.clone(),
+            count_rule: table.count_rule,
             a: None,
             interval: None,
             a_isoflop: None,
@@ -62,6 +62,8 @@ pub fn exponents_by_count(tables: &[LossTable], spec: &FitSpec) -> Result<Vec<Co
 
 #[cfg(test)]
 mod tests {
+    use scalelaw_schema::count::CountRule;
+
     use super::*;
     use crate::testing::isoflop_sweep;
 
@@ -76,11 +78,11 @@ mod tests {
             row.n -= embedding.min(0.9 * row.n);
             row.c = 6.0 * row.n * row.d;
         }
-        body.count_rule = "without embeddings".into();
+        body.count_rule = Counting::Rule(CountRule::SixNNonEmbedding);
         let spec = FitSpec { bootstrap: 0, ..FitSpec::new() };
         let found = exponents_by_count(&[total, body], &spec).unwrap();
         assert!((found[0].a.unwrap() - 0.5).abs() < 0.02, "{found:?}");
         assert!(found[1].a.unwrap() > found[0].a.unwrap() + 0.02, "{found:?}");
-        assert_eq!(found[1].count_rule, "without embeddings");
+        assert_eq!(found[1].count_rule, Counting::Rule(CountRule::SixNNonEmbedding));
     }
 }

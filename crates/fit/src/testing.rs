@@ -1,19 +1,14 @@
 //! Tables for the tests of this crate.
 
-use scalelaw_schema::table::{LossRow, LossTable};
+use scalelaw_schema::measure::Measure;
+use scalelaw_schema::table::{Counting, LossRow, LossTable};
 
 use crate::design::parse_law_with_params;
 use crate::frontier::ComputeModel;
 use crate::stats::stream;
 
 pub(crate) fn table_of(rows: Vec<LossRow>) -> LossTable {
-    LossTable {
-        source: "test".into(),
-        count_rule: "as given".into(),
-        loss_name: "loss".into(),
-        rows,
-        excluded: Vec::new(),
-    }
+    LossTable { rows, ..LossTable::new("test", Counting::AsGiven, Measure::of_user("loss")) }
 }
 
 pub(crate) fn row(idx: usize, n: f64, d: f64, loss: f64, budget: Option<f64>) -> LossRow {

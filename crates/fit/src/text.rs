@@ -14,9 +14,10 @@ pub fn render(conclusion: &Conclusion, width: usize) -> String {
         conclusion.source, conclusion.n_rows, conclusion.loss_name, conclusion.count_rule
     );
     wrap(&mut out, &head, 0, width);
+    let unit = conclusion.unit().map_or(String::new(), |unit| format!(" {unit}"));
     for fit in &conclusion.fits {
         out.push('\n');
-        render_fit(&mut out, fit, width);
+        render_fit(&mut out, fit, &unit, width);
     }
     if let Some(choice) = &conclusion.choice {
         out.push('\n');
@@ -28,7 +29,7 @@ pub fn render(conclusion: &Conclusion, width: usize) -> String {
     }
     if let Some(approach2) = &conclusion.approach2 {
         out.push('\n');
-        render_minima(&mut out, approach2);
+        render_minima(&mut out, approach2, &unit);
     }
     if let Some(frontier) = &conclusion.approach1 {
         let _ = writeln!(out, "\nenvelope of curves    N* ~ C^{:.3}, D* ~ C^{:.3}", frontier.a, frontier.b);
@@ -56,7 +57,8 @@ pub fn render(conclusion: &Conclusion, width: usize) -> String {
     out
 }
 
-fn render_fit(out: &mut String, fit: &Fit, width: usize) {
+/// `unit` of a loss, with a space before it.
+fn render_fit(out: &mut String, fit: &Fit, unit: &str, width: usize) {
     let status = match fit.status {
         FitStatus::Converged => "converged",
         FitStatus::AtBound => "AT A BOUND",
@@ -72,7 +74,9 @@ fn render_fit(out: &mut String, fit: &Fit, width: usize) {
     wrap(out, &objective, 2, width);
     for name in names_in_order(fit) {
         let interval = fit.intervals.get(&name).map(ends).unwrap_or_default();
-        let _ = writeln!(out, "  {name:<8} {:>12}   {interval}", number(fit.params[&name]));
+        // The one parameter of every law that is a loss.
+        let unit = if name == "E" { unit } else { "" };
+        let _ = writeln!(out, "  {name:<8} {:>12}   {interval}{unit}", number(fit.params[&name]));
     }
     if let Some(optimum) = &fit.optimum {
         for (label, key, value) in [("N* ~ C^a", "a", optimum.a), ("D* ~ C^b", "b", optimum.b)] {
@@ -125,7 +129,7 @@ fn render_fit(out: &mut String, fit: &Fit, width: usize) {
             .as_ref()
             .map_or(String::new(), |found| format!(" {} at {:.0} %", ends(found), 100.0 * found.level));
         let said = format!(
-            "N {} D {} C {}: loss {:.4}{interval}, {kind}",
+            "N {} D {} C {}: loss {:.4}{interval}{unit}, {kind}",
             number(prediction.n),
             number(prediction.d),
             number(prediction.c),
@@ -135,8 +139,9 @@ fn render_fit(out: &mut String, fit: &Fit, width: usize) {
     }
 }
 
-fn render_minima(out: &mut String, approach2: &Approach2) {
-    out.push_str("IsoFLOP minima\n");
+fn render_minima(out: &mut String, approach2: &Approach2, unit: &str) {
+    let said = if unit.is_empty() { String::new() } else { format!(", loss in{unit}") };
+    let _ = writeln!(out, "IsoFLOP minima{said}");
     let _ =
         writeln!(out, "  {:>10} {:>6} {:>12} {:>12} {:>8}", "budget", "sizes", "parabola", "Akima", "loss");
     let dash = || "-".to_owned();
@@ -209,6 +214,8 @@ pub fn wrap(out: &mut String, text: &str, indent: usize, width: usize) {
 
 #[cfg(test)]
 mod tests {
+    use scalelaw_schema::measure::{LossColumn, Measure};
+
     use crate::spec::{FitSpec, LawChoice, PredictAt};
     use crate::testing::isoflop_sweep;
 
@@ -239,6 +246,27 @@ mod tests {
                 "95 %",
             ] {
                 assert!(text.contains(word), "{word} in\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_loss_has_the_unit_of_its_column() {
+        let law = "chinchilla:E=1.8,A=480,B=2100,alpha=0.35,beta=0.37,noise=0.01";
+        let mut table = isoflop_sweep(law, &[1e16, 1e17, 1e18], 7, 1, 0);
+        let spec = FitSpec { bootstrap: 0, predict: vec![PredictAt::C(1e21)], ..FitSpec::new() };
+        for (column, unit, n_times) in [
+            (LossColumn::Bpb, "bits per byte", 3),
+            (LossColumn::Mean, "nats per token", 3),
+            (LossColumn::Skill("mano".to_string()), "nats per answer token", 3),
+            (LossColumn::User("ppl".to_string()), " per ", 0),
+        ] {
+            table.measure = Measure::of_runs(column, [256]);
+            let text = super::render(&crate::fit(&table, &spec).unwrap(), 120);
+            let lines: Vec<&str> = text.lines().filter(|line| line.contains(unit)).collect();
+            assert_eq!(lines.len(), n_times, "{unit}: {text}");
+            for (line, start) in lines.iter().zip(["  E ", "  N ", "IsoFLOP minima"]) {
+                assert!(line.starts_with(start), "{unit}: {line}");
             }
         }
     }

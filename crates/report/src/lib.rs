@@ -36,7 +36,6 @@ mod provenance;
 mod reading;
 mod runs_table;
 
-mod csv;
 mod markdown;
 mod page;
 
@@ -70,7 +69,7 @@ use crate::skills::SkillReport;
 pub struct ReportInput<'a> {
     /// The plan; absent where a person's own table was fitted.
     pub plan: Option<&'a Plan>,
-    /// Runs that are over.
+    /// Completed runs.
     pub rows: &'a [ResultRow],
     /// Points of learning curves, any number per run.
     pub curves: &'a [MetricPoint],
@@ -98,11 +97,6 @@ pub fn html(input: &ReportInput) -> String {
 /// The same as text, without charts.
 pub fn markdown(input: &ReportInput) -> String {
     markdown::markdown(input)
-}
-
-/// A row per run with all numbers in full precision.
-pub fn csv(input: &ReportInput) -> String {
-    csv::csv(input)
 }
 
 /// Each chart as `(name, picture)`: the name has no suffix, the picture is on light paper with its legend.

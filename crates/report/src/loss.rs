@@ -88,7 +88,11 @@ fn along(input: &ReportInput, runs: &[Run], along: Along) -> Option<Chart> {
             "Colour is {held_name} for points and lines alike: under a good fit each point lies between the lines whose {held_name} enclose its own."
         ),
         x: Axis { title: x_title.to_string(), scale: x, text: TickText::Si },
-        y: Axis { title: "Held-out loss, nats per token".to_string(), scale: y, text: TickText::Plain },
+        y: Axis {
+            title: format!("Held-out loss{}", input.table.measure.unit.suffix()),
+            scale: y,
+            text: TickText::Plain,
+        },
         series,
         ramp: Some(Ramp {
             title: format!("{held_name}, {held_unit}"),
@@ -154,7 +158,7 @@ fn along_compute(input: &ReportInput, runs: &[Run]) -> Option<Chart> {
         title: "Loss against C".to_string(),
         caption: "The line is the lowest loss that the law expects from a budget, with N and D chosen for it. Runs lie on it or above: their height is the price of a size that is not the best.".to_string(),
         x: Axis { title: "C, training FLOPs".to_string(), scale: x, text: TickText::Power },
-        y: Axis { title: "Held-out loss, nats per token".to_string(), scale: y, text: TickText::Plain },
+        y: Axis { title: format!("Held-out loss{}", input.table.measure.unit.suffix()), scale: y, text: TickText::Plain },
         series,
         ramp: None,
     })

@@ -14,8 +14,8 @@ pub fn facts(input: &ReportInput) -> Vec<(&'static str, String)> {
         ("Report made", input.generated.to_string()),
         ("Report made by", input.program.to_string()),
         ("Source of the losses", input.table.source.clone()),
-        ("Loss", format!("{}, nats per token", input.table.loss_name)),
-        ("N and C counted by", input.table.count_rule.clone()),
+        ("Loss", format!("{}{}", input.table.loss_name, input.table.measure.unit.suffix())),
+        ("N and C counted by", input.table.count_rule.to_string()),
     ];
     if !input.rows.is_empty() {
         facts.push(("Runs trained by", counted(input.rows.iter().map(|row| row.program.as_str()))));

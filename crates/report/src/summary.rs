@@ -103,7 +103,7 @@ fn concluded(input: &ReportInput, conclusion: &Conclusion, fit: &Fit) -> String 
     html.push_str(&tiles(&exponents(input, fit), "key"));
     html.push_str(&agreement::approaches(input, conclusion, fit));
     html.push_str(&agreement::laws(conclusion));
-    html.push_str(&predictions(fit));
+    html.push_str(&predictions(input, fit));
     html.push_str(&format!("<p class=\"note\">{}</p>", prose(&method(fit, conclusion))));
     html
 }
@@ -210,7 +210,10 @@ pub fn exponents(input: &ReportInput, fit: &Fit) -> Vec<Figure> {
             value: format::estimate(optimum.loss.value, optimum.loss.interval.as_ref()),
             interval: optimum.loss.interval,
             is_count: false,
-            note: "nats per token, of the law".to_string(),
+            note: match input.table.measure.unit.text() {
+                Some(unit) => format!("{unit}, of the law"),
+                None => "of the law".to_string(),
+            },
         });
     }
     figures
@@ -290,7 +293,7 @@ fn tiles(figures: &[Figure], class: &str) -> String {
 }
 
 /// Losses that were asked to be predicted.
-fn predictions(fit: &Fit) -> String {
+fn predictions(input: &ReportInput, fit: &Fit) -> String {
     if fit.predictions.is_empty() {
         return String::new();
     }
@@ -314,8 +317,8 @@ fn predictions(fit: &Fit) -> String {
             ]
         })
         .collect();
-    let head =
-        ["#N, parameters", "#D, tokens", "#C, FLOPs", "#Loss, nats/token", "#Interval of one run", "Where"];
+    let loss = format!("#Loss{}", input.table.measure.unit.suffix());
+    let head = ["#N, parameters", "#D, tokens", "#C, FLOPs", &loss, "#Interval of one run", "Where"];
     format!("<h3>Predictions</h3>{}", html::table("plain", &head, &rows))
 }
 
@@ -354,13 +357,14 @@ pub fn method(fit: &Fit, conclusion: &Conclusion) -> String {
         )
     });
     format!(
-        "Law {} fitted to {} by {}; {status}; root mean square of the residuals {} % of the loss. {intervals}.{bands}{holdout} N and C counted by the rule `{}`; loss: {}, nats per token.",
+        "Law {} fitted to {} by {}; {status}; root mean square of the residuals {} % of the loss. {intervals}.{bands}{holdout} N and C counted by the rule `{}`; loss: {}{}.",
         fit.law,
         format::counted(conclusion.n_rows, "row"),
         fit.objective_name,
         format::significant(100.0 * fit.rms_log_residual, 2),
         conclusion.count_rule,
-        conclusion.loss_name
+        conclusion.loss_name,
+        conclusion.unit().map_or(String::new(), |unit| format!(", {unit}"))
     )
 }
 

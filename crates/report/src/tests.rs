@@ -12,7 +12,7 @@ use scalelaw_schema::sweep::TokenizerChoice;
 use crate::simulated::{self, Simulated};
 use crate::simulated_skills;
 use crate::skills::SkillReport;
-use crate::{ReportInput, csv, html, markdown, svgs};
+use crate::{ReportInput, html, markdown, svgs};
 
 const REFUSAL: &str = "the fit is refused: 4 runs cannot tell 5 parameters (hint: add a budget; add sizes)";
 
@@ -208,12 +208,8 @@ fn a_page_loads_nothing_from_anywhere() {
 #[test]
 fn no_report_shows_a_number_that_is_none() {
     for_each_kind(|kind, input| {
-        let mut texts = vec![
-            visible(&html(input)),
-            html(input).replace(include_str!("script.js"), ""),
-            markdown(input),
-            csv(input),
-        ];
+        let mut texts =
+            vec![visible(&html(input)), html(input).replace(include_str!("script.js"), ""), markdown(input)];
         texts.extend(svgs(input).into_iter().map(|(_, svg)| svg));
         for (idx, text) in texts.iter().enumerate() {
             let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
@@ -232,7 +228,7 @@ fn no_report_shows_a_number_that_is_none() {
 #[test]
 fn every_run_stands_in_every_report() {
     for_each_kind(|kind, input| {
-        let texts = [html(input), markdown(input), csv(input)];
+        let texts = [html(input), markdown(input)];
         let planned = input.plan.iter().flat_map(|plan| &plan.runs).map(|planned| planned.run.id.as_str());
         let named = input.table.rows.iter().map(|row| row.name.as_str());
         for id in planned.chain(named) {

@@ -9,16 +9,17 @@ use scalelaw_schema::count::CountRule;
 use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::table::{ExcludedRow, MetricPoint, ResultRow};
 
-use crate::curves::Curve;
-use crate::error::ResultsError;
-use crate::loss_table::{NotedTable, loss_table};
-use crate::run_folder::{FolderState, read_run_folder};
-use crate::{filter, wide};
+use crate::error::{ResultsError, list};
+use crate::read::curve::Curve;
+use crate::read::folder::{FolderState, read_run_folder};
+use crate::select::{NotedTable, loss_table};
+use crate::table::columns::Columns;
+use crate::table::filter;
 
 /// All that a sweep's folders hold.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Collected {
-    /// Runs that are over, sorted by (N, D, seed, id).
+    /// Completed runs, sorted by (N, D, seed, id).
     pub rows: Vec<ResultRow>,
     /// Their learning curves, in the order of `rows`; a run without `metrics.jsonl` has none.
     pub curves: Vec<Curve>,
@@ -26,7 +27,7 @@ pub struct Collected {
     pub unfinished: Vec<ExcludedRow>,
     /// Folders whose files are missing or corrupt, with file and line.
     pub problems: Vec<ExcludedRow>,
-    /// Things a reader of the tables should know.
+    /// What a reader of the tables should know.
     pub notes: Vec<String>,
 }
 
@@ -55,17 +56,19 @@ pub fn collect(sweep_dir: &Path) -> Result<Collected, ResultsError> {
         .collect();
 
     let mut collected = Collected::default();
-    let mut over = Vec::new();
+    let mut ended = Vec::new();
     let mut first_folder = HashMap::new();
     for (name, state) in states {
         match state {
             FolderState::Other => {}
             FolderState::Unfinished(why) => collected.unfinished.push(ExcludedRow { name, why }),
-            FolderState::Broken(why) => collected.problems.push(ExcludedRow { name, why }),
-            FolderState::Over(row, curve) => match first_folder.get(&row.run_id) {
+            FolderState::Broken(fault) => {
+                collected.problems.push(ExcludedRow { name, why: fault.to_string() });
+            }
+            FolderState::Ended(row, curve) => match first_folder.get(&row.run_id) {
                 None => {
                     first_folder.insert(row.run_id.clone(), name);
-                    over.push((row, curve));
+                    ended.push((row, curve));
                 }
                 Some(first) => {
                     let why = format!("it holds the same run as `{first}`");
@@ -74,12 +77,12 @@ pub fn collect(sweep_dir: &Path) -> Result<Collected, ResultsError> {
             },
         }
     }
-    over.sort_by(|(a, _), (b, _)| {
+    ended.sort_by(|(a, _), (b, _)| {
         let key = |row: &ResultRow| (row.params.total(), row.tokens, row.seed);
         key(a).cmp(&key(b)).then_with(|| a.run_id.cmp(&b.run_id))
     });
     let mut without_curve = Vec::new();
-    for (row, curve) in over {
+    for (row, curve) in ended {
         match curve {
             Some(curve) => collected.curves.push(curve),
             None => without_curve.push(row.folder.clone()),
@@ -91,7 +94,7 @@ pub fn collect(sweep_dir: &Path) -> Result<Collected, ResultsError> {
             "{} of {} runs have no metrics.jsonl, so no learning curve: {}",
             without_curve.len(),
             collected.rows.len(),
-            crate::error::list(&without_curve)
+            list(&without_curve)
         ));
     }
     Ok(collected)
@@ -118,9 +121,9 @@ impl Collected {
     /// # Errors
     /// `Filter` or `NoColumn`.
     pub fn keep_where(&mut self, expr: &str) -> Result<(), ResultsError> {
-        let wide = wide::to_wide(&self.rows);
-        let is_kept = filter::evaluate(expr, "the results", &wide.names(), wide.height, |name| {
-            Ok(wide.cells(name).unwrap_or_default())
+        let columns = Columns::of_runs(&self.rows);
+        let is_kept = filter::evaluate(expr, None, &columns.names(), columns.height, |name| {
+            Ok(columns.cells(name).unwrap_or_default())
         })?;
         let n_rows = self.rows.len();
         let mut keep = is_kept.iter();
@@ -151,11 +154,13 @@ impl Collected {
 mod tests {
     use std::path::PathBuf;
 
+    use scalelaw_schema::eval::EvalSpec;
     use scalelaw_schema::record::Outcome;
+    use scalelaw_schema::score::Score;
     use tempfile::TempDir;
 
     use super::*;
-    use crate::fixture::{Run, run};
+    use crate::testing::{Run, run};
 
     fn sweep(runs: &[Run]) -> (TempDir, Vec<PathBuf>) {
         let dir = tempfile::tempdir().unwrap();
@@ -212,7 +217,7 @@ mod tests {
         assert_eq!(keys, [(1, 3, 5), (1, 9, 0), (2, 4, 0), (2, 4, 1)]);
     }
 
-    /// Changes a run's folder, and says what must then be told about it, and in which list.
+    /// Changes a run's folder; the text is part of the reason that must be listed for it.
     type Damage = (fn(&Path), &'static str);
 
     fn edit(folder: &Path, file: &str, from: &str, to: &str) {
@@ -258,7 +263,7 @@ mod tests {
             ),
             (
                 |dir| edit(dir, "metrics.jsonl", "\"step\":3,", "\"step\":1,"),
-                "metrics.jsonl: line 3: step 1 comes after step 2",
+                "metrics.jsonl: line 3: steps are not increasing: 1 after 2",
             ),
         ];
         for (damage, expected) in damages {
@@ -304,7 +309,7 @@ mod tests {
         }
         fs::rename(folders[0].join("evals"), copy.join("evals")).unwrap();
         let collected = collect(dir.path()).unwrap();
-        // The first folder has lost its evaluations, so the copy is the one that stands.
+        // The first folder has lost its evaluations, so the copy is the one that is kept.
         assert_eq!((collected.rows.len(), collected.problems.len()), (1, 1), "{collected:?}");
         assert!(collected.notes[0].contains("1 of 1 runs have no metrics.jsonl"), "{:?}", collected.notes);
         fs::create_dir(folders[0].join("evals")).unwrap();
@@ -325,18 +330,18 @@ mod tests {
         let mut other_corpus = run(2, 10, 0);
         // Only text that was not trained on.
         for (asked, eval) in other_corpus.spec.evals.iter_mut().zip(&mut other_corpus.evals) {
-            let scalelaw_schema::eval::EvalSpec::HeldOut { tokens, .. } = &mut asked.spec else { continue };
+            let EvalSpec::HeldOut { tokens, .. } = &mut asked.spec else { continue };
             tokens.push('f');
             eval.request = asked.clone();
         }
         let mut asked_twice = run(3, 10, 0);
         // A later evaluation of the same corpus over fewer tokens does not replace the one asked for.
         let mut shorter = asked_twice.evals[0].clone();
-        let scalelaw_schema::eval::EvalSpec::HeldOut { n_tokens, .. } = &mut shorter.request.spec else {
+        let EvalSpec::HeldOut { n_tokens, .. } = &mut shorter.request.spec else {
             panic!("the fixture has no skill")
         };
         *n_tokens = 1024;
-        (shorter.n_tokens, shorter.loss) = (1024, 9.0);
+        shorter.score = Score::Text { loss: 9.0, bpb: 4.5, n_tokens: 1024, n_bytes: 1024 };
         asked_twice.evals.push(shorter);
         let mut diverged = run(4, 10, 0);
         diverged.record.outcome = Outcome::Diverged { step: 6 };
@@ -358,7 +363,11 @@ mod tests {
         assert_eq!((row.n_layer, row.seed), (2, 1));
         assert_eq!(collected.curves.len(), 1);
         assert_eq!(collected.curves[0].run_id, row.run_id);
-        assert!(collected.keep_where("layers = 2").unwrap_err().to_string().contains("`n_layer`"));
+        let error = collected.keep_where("layers = 2").unwrap_err().to_string();
+        assert!(
+            error.starts_with("results have no column `layers`") && error.contains("`n_layer`"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -2,37 +2,29 @@
 //! curves, and the [`LossTable`](scalelaw_schema::table::LossTable) that fits take; a user's own CSV or
 //! Parquet becomes the latter too. Trains nothing and fits nothing.
 //!
-//! Reading order: one run's folder (`run_folder`, `curves`, `row_scan`), a sweep's folders (`collect`), what is written
-//! from them (`wide`, `parquet`, `csv`, `export`), what fits take (`loss_table`), and tables that others
-//! made (`table_file`, `read_table`, `filter`).
+//! Reading order: one run's folder (`read`), a sweep's folders (`collect`), what fits take of them (`select`), the
+//! tables as columns, frames and files (`table`), what is written (`export`), and tables that others made
+//! (`user_table`).
 
-mod curves;
-mod row_scan;
-mod run_folder;
-
-mod collect;
-
-mod csv;
-mod export;
-mod parquet;
-mod wide;
-
-mod loss_table;
-
-mod cell;
-mod filter;
-mod read_table;
-mod table_file;
+#![warn(missing_docs)]
 
 mod error;
 
+mod read;
+mod table;
+
+mod select;
+
+mod collect;
+mod export;
+mod user_table;
+
 #[cfg(test)]
-mod fixture;
+mod testing;
 
 pub use collect::{Collected, collect};
-pub use curves::{Curve, Series};
 pub use error::ResultsError;
-pub use export::{Format, export, export_curves};
-pub use loss_table::{NotedTable, loss_table, texts};
-pub use parquet::write_parquet;
-pub use read_table::{ColumnNames, read_table};
+pub use export::{Format, Table, export, export_to, write_parquet};
+pub use read::curve::{Curve, Series};
+pub use select::{NotedTable, loss_table, texts};
+pub use user_table::{ColumnNames, read_table};

@@ -38,9 +38,9 @@ pub mod score;
 pub mod status;
 
 pub mod listing;
-pub mod measure;
 pub mod overlap;
 
+pub mod measure;
 pub mod table;
 
 pub mod text;

@@ -1,10 +1,38 @@
-//! What a skill's suite found about one set of weights.
+//! What an evaluation found about one set of weights: a loss over text, or the score of a skill's suite.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::skill::TokenClass;
+
+/// What an evaluation found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Score {
+    /// A mean over held-out text.
+    Text {
+        /// Nats per token.
+        loss: f64,
+        /// Bits per byte of the original text.
+        bpb: f64,
+        /// Target tokens scored.
+        n_tokens: u64,
+        /// Bytes of text that these tokens stand for.
+        n_bytes: u64,
+    },
+    /// The items of a skill.
+    Items(SkillScore),
+}
+
+impl Score {
+    /// Tokens scored: the targets of text, the right answers of items.
+    pub fn n_tokens(&self) -> u64 {
+        match self {
+            Score::Text { n_tokens, .. } => *n_tokens,
+            Score::Items(score) => score.n_tokens,
+        }
+    }
+}
 
 /// The score of a suite. Likelihoods are of the right answers, given their prompts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +50,7 @@ pub struct SkillScore {
     pub nll: Measured,
     /// Bits per byte of the answers.
     pub bpb: Measured,
-    /// Share of the items that are right; absent where the suite is judged by likelihood alone.
+    /// Share of the items that are right; absent where the suite is scored by likelihood alone.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub accuracy: Option<Measured>,
     /// Accuracy without the skill: of the best constant answer, or of a choice at random; absent where unknown.
@@ -39,7 +67,7 @@ pub struct SkillScore {
     pub facts: Option<FactSpace>,
 }
 
-/// A mean with the standard error that the choice of items gives it; absent where one item tells none.
+/// A mean with the standard error that the choice of items gives it; absent where there is one item.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {

@@ -1,16 +1,20 @@
-//! Tables of losses: the wide row of a finished run, and the rows that every fit takes.
+//! Tables of losses: the wide row of a completed run, and the rows that every fit takes.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::count::{FlopCount, ParamCount};
+use crate::SchemaError;
+use crate::count::{CountRule, FlopCount, ParamCount};
+use crate::measure::Measure;
 use crate::record::Outcome;
 use crate::run_id::RunId;
 use crate::score::SkillScore;
 use crate::shape::{Head, ModelShape};
 
-/// One row of `results.parquet`: a run that is over.
+/// One row of `results.parquet`: a completed run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResultRow {
@@ -124,14 +128,77 @@ pub struct MetricPoint {
 pub struct LossTable {
     /// Where the rows come from: a sweep's name or a file's.
     pub source: String,
-    /// How N and C were counted: the name of a rule, or `as given` for a user's own table.
-    pub count_rule: String,
-    /// What `loss` is: a corpus' name or a column's.
+    /// How N and C were counted.
+    pub count_rule: Counting,
+    /// Name of the losses for tables and plots: of a corpus, a skill or a column.
     pub loss_name: String,
+    /// The column of the losses, and their unit.
+    pub measure: Measure,
     /// Rows that can be fitted: every number finite and positive.
     pub rows: Vec<LossRow>,
     /// Rows left out.
     pub excluded: Vec<ExcludedRow>,
+}
+
+impl LossTable {
+    /// A table that has no rows yet; its losses are named after their measure.
+    pub fn new(source: impl Into<String>, count_rule: Counting, measure: Measure) -> LossTable {
+        LossTable {
+            source: source.into(),
+            count_rule,
+            loss_name: measure.title(),
+            measure,
+            rows: Vec::new(),
+            excluded: Vec::new(),
+        }
+    }
+}
+
+/// How a table's N and C were counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Counting {
+    /// By a rule of this program, from each model's shape.
+    Rule(CountRule),
+    /// As a user's own table has them.
+    AsGiven,
+    /// N as a user's own table has it, and C = 6·N·D since it has none.
+    AsGivenSixNd,
+}
+
+impl fmt::Display for Counting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Counting::Rule(rule) => rule.name(),
+            Counting::AsGiven => "as given",
+            Counting::AsGivenSixNd => "as given, C = 6ND",
+        })
+    }
+}
+
+impl FromStr for Counting {
+    type Err = SchemaError;
+
+    fn from_str(text: &str) -> Result<Counting, SchemaError> {
+        match [Counting::AsGiven, Counting::AsGivenSixNd].into_iter().find(|own| own.to_string() == text) {
+            Some(own) => Ok(own),
+            None => text.parse().map(Counting::Rule),
+        }
+    }
+}
+
+impl From<Counting> for String {
+    fn from(counting: Counting) -> String {
+        counting.to_string()
+    }
+}
+
+impl TryFrom<String> for Counting {
+    type Error = SchemaError;
+
+    fn try_from(text: String) -> Result<Counting, SchemaError> {
+        text.parse()
+    }
 }
 
 /// One measured loss.
@@ -146,7 +213,7 @@ pub struct LossRow {
     pub d: f64,
     /// Training FLOPs.
     pub c: f64,
-    /// Nats per token.
+    /// The loss, in the unit of the table's measure.
     pub loss: f64,
     /// The IsoFLOP budget, where the table names one.
     pub budget: Option<f64>,
@@ -166,4 +233,23 @@ pub struct ExcludedRow {
     pub name: String,
     /// Why.
     pub why: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counting_is_the_text_that_files_have() {
+        for (counting, text) in [
+            (Counting::Rule(CountRule::Exact), "exact"),
+            (Counting::Rule(CountRule::SixNWithHead), "six-n-with-head"),
+            (Counting::AsGiven, "as given"),
+            (Counting::AsGivenSixNd, "as given, C = 6ND"),
+        ] {
+            assert_eq!(serde_json::to_string(&counting).unwrap(), format!("\"{text}\""));
+            assert_eq!(text.parse(), Ok(counting));
+        }
+        assert!("by hand".parse::<Counting>().is_err());
+    }
 }

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use scalelaw_data::SequenceLosses;
-use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
+use scalelaw_schema::eval::{EvalRequest, EvalSpec, Evaluation};
 use scalelaw_schema::run::RunSpec;
-use scalelaw_schema::score::SkillScore;
+use scalelaw_schema::score::Score;
 use scalelaw_schema::{SCHEMA_VERSION, SchemaError};
 
 use crate::checkpoint;
@@ -28,16 +28,8 @@ const FILLER: u16 = 0;
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
-    /// Nats per token; of a skill, per token of the right answers.
-    pub loss: f64,
-    /// Bits per byte, likewise.
-    pub bpb: f64,
-    /// Target tokens.
-    pub n_tokens: u64,
-    /// Bytes that they stand for.
-    pub n_bytes: u64,
-    /// The score in full, of a skill.
-    pub skill: Option<SkillScore>,
+    /// The loss of text, or the score of a skill's items.
+    pub score: Score,
     /// Time it took.
     pub wall_seconds: f64,
 }
@@ -62,7 +54,7 @@ pub struct EvalJob<'a> {
 ///
 /// # Errors
 /// Those of the folder, the text and the device.
-pub fn evaluate(job: &EvalJob, request: &EvalRequest) -> Result<EvalRecord, TrainError> {
+pub fn evaluate(job: &EvalJob, request: &EvalRequest) -> Result<Evaluation, TrainError> {
     if let Some(record) = folder::read_eval(job.folder, &request.spec)? {
         return Ok(record);
     }
@@ -84,16 +76,12 @@ pub(crate) fn record(
     request: &EvalRequest,
     judgement: Judgement,
     started: &str,
-) -> EvalRecord {
-    EvalRecord {
+) -> Evaluation {
+    Evaluation {
         schema_version: SCHEMA_VERSION,
         run: job.run.id.clone(),
         request: request.clone(),
-        loss: judgement.loss,
-        bpb: judgement.bpb,
-        n_tokens: judgement.n_tokens,
-        n_bytes: judgement.n_bytes,
-        skill: judgement.skill,
+        score: judgement.score,
         wall_seconds: judgement.wall_seconds,
         provenance: job.device.provenance(job.program, started, &now()),
     }
@@ -107,7 +95,7 @@ pub(crate) fn judge(
     device: &Device,
 ) -> Result<Judgement, TrainError> {
     let began = Instant::now();
-    let judgement = match spec {
+    let score = match spec {
         EvalSpec::HeldOut { tokens, n_tokens, context_len } => {
             judge_text(model, text, (tokens, *n_tokens, *context_len), device)?
         }
@@ -115,7 +103,7 @@ pub(crate) fn judge(
             judge_skill(model, text, (suite, *n_items, *context_len), device)?
         }
     };
-    Ok(Judgement { wall_seconds: began.elapsed().as_secs_f64(), ..judgement })
+    Ok(Judgement { score, wall_seconds: began.elapsed().as_secs_f64() })
 }
 
 /// Mean loss over windows of `context_len` tokens, each without context before it. Token losses are `f32` on
@@ -125,7 +113,7 @@ fn judge_text(
     text: &Text,
     (tokens, n_tokens, context_len): (&str, u64, usize),
     device: &Device,
-) -> Result<Judgement, TrainError> {
+) -> Result<Score, TrainError> {
     if n_tokens == 0 || !n_tokens.is_multiple_of(context_len as u64) {
         let why = format!("its evaluation of {n_tokens} tokens is not made of windows of {context_len}");
         return Err(SchemaError::BadRun { why }.into());
@@ -140,13 +128,11 @@ fn judge_text(
         let losses = model::read(model.token_losses(&batch, &positions))?;
         sum += losses.iter().map(|&loss| f64::from(loss)).sum::<f64>();
     }
-    Ok(Judgement {
+    Ok(Score::Text {
         loss: sum / n_tokens as f64,
         bpb: sum / (std::f64::consts::LN_2 * n_bytes as f64),
         n_tokens,
         n_bytes,
-        skill: None,
-        wall_seconds: 0.0,
     })
 }
 
@@ -157,7 +143,7 @@ fn judge_skill(
     text: &Text,
     (suite, n_items, context_len): (&str, u64, usize),
     device: &Device,
-) -> Result<Judgement, TrainError> {
+) -> Result<Score, TrainError> {
     let suite = text.suite(suite)?;
     let positions = model.positions(context_len);
     let sequences: Vec<_> = suite.sequences(n_items).collect();
@@ -183,15 +169,7 @@ fn judge_skill(
             });
         }
     }
-    let score = suite.score(n_items, &said)?;
-    Ok(Judgement {
-        loss: score.nll.value,
-        bpb: score.bpb.value,
-        n_tokens: score.n_tokens,
-        n_bytes: score.n_bytes,
-        skill: Some(score),
-        wall_seconds: 0.0,
-    })
+    Ok(Score::Items(suite.score(n_items, &said)?))
 }
 
 #[cfg(test)]
@@ -212,8 +190,8 @@ mod tests {
         let run_folder = fixture.folder("a");
         fixture.train(&run_folder, &mut |_| {}).unwrap();
         let record = folder::read_eval(&run_folder, &suite.spec(u64::MAX)).unwrap().unwrap();
-        let score = record.skill.clone().unwrap();
-        assert_eq!((score.n_items, record.loss, record.n_tokens), (40, score.nll.value, score.n_tokens));
+        let Score::Items(score) = &record.score else { panic!("{record:?}") };
+        assert_eq!(score.n_items, 40);
 
         let model = fixture.weights(&run_folder);
         let alone = |n_items: u64| {
@@ -249,7 +227,7 @@ mod tests {
         let again = || fixture.evaluate_by(&run_folder, &fixture.run.evals[1]).unwrap();
         assert_eq!(again(), record);
         fs::remove_dir_all(run_folder.join(scalelaw_schema::folder::EVALS_DIR)).unwrap();
-        assert_eq!(again().skill.unwrap(), score);
+        assert_eq!(again().score, record.score);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use scalelaw_schema::count::FlopCount;
-use scalelaw_schema::eval::{EvalRecord, EvalSpec};
+use scalelaw_schema::eval::{EvalSpec, Evaluation};
 use scalelaw_schema::folder;
 use scalelaw_schema::metrics::MetricsRow;
 use scalelaw_schema::record::RunRecord;
@@ -134,7 +134,7 @@ pub fn write_record(run_folder: &Path, record: &RunRecord) -> Result<(), TrainEr
 ///
 /// # Errors
 /// `File`, `Corrupt`.
-pub fn read_eval(run_folder: &Path, spec: &EvalSpec) -> Result<Option<EvalRecord>, TrainError> {
+pub fn read_eval(run_folder: &Path, spec: &EvalSpec) -> Result<Option<Evaluation>, TrainError> {
     read_json(&eval_path(run_folder, spec), "delete it to evaluate again")
 }
 
@@ -142,7 +142,7 @@ pub fn read_eval(run_folder: &Path, spec: &EvalSpec) -> Result<Option<EvalRecord
 ///
 /// # Errors
 /// `File`.
-pub fn write_eval(run_folder: &Path, record: &EvalRecord) -> Result<(), TrainError> {
+pub fn write_eval(run_folder: &Path, record: &Evaluation) -> Result<(), TrainError> {
     write_json(&eval_path(run_folder, &record.request.spec), record)
 }
 

@@ -10,6 +10,7 @@ use scalelaw_schema::event::{EarlyStopThreshold, Event};
 use scalelaw_schema::metrics::{self, MetricsRow};
 use scalelaw_schema::record::{Outcome, RunRecord};
 use scalelaw_schema::run::{Keep, RunSpec};
+use scalelaw_schema::score::Score;
 use scalelaw_schema::train_spec::{Phase, Start};
 
 use crate::checkpoint::{self, Checkpoints};
@@ -264,8 +265,11 @@ fn judge_now(job: &TrainJob, spec: &EvalSpec, model: &Model, text: &Text) -> Res
 
 /// What a judgement adds to a row of the metrics.
 fn values_of(name: &str, judgement: &Judgement) -> Values {
-    let Some(score) = &judgement.skill else {
-        return [(metrics::eval_loss(name), judgement.loss), (metrics::eval_bpb(name), judgement.bpb)].into();
+    let score = match &judgement.score {
+        Score::Text { loss, bpb, .. } => {
+            return [(metrics::eval_loss(name), *loss), (metrics::eval_bpb(name), *bpb)].into();
+        }
+        Score::Items(score) => score,
     };
     let accuracy = score.accuracy.map(|accuracy| (metrics::skill_accuracy(name), accuracy.value));
     std::iter::once((metrics::skill_nll(name), score.nll.value)).chain(accuracy).collect()
@@ -378,14 +382,14 @@ mod tests {
         assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), [5, 10, 15, 20]);
         // The last row's evaluation is that of the record, and of the weights on the disk.
         let eval = folder::read_eval(&folder, &run.evals[0].spec).unwrap().unwrap();
-        assert_eq!(rows[3].1["eval/prose/loss"], eval.loss);
-        assert_eq!(rows[3].1["eval/prose/bpb"], eval.bpb);
-        assert!((eval.bpb - eval.loss * 512.0 / (2f64.ln() * eval.n_bytes as f64)).abs() < 1e-12);
+        let Score::Text { loss, bpb, n_bytes, .. } = eval.score else { panic!("{eval:?}") };
+        assert_eq!((rows[3].1["eval/prose/loss"], rows[3].1["eval/prose/bpb"]), (loss, bpb));
+        assert!((bpb - loss * 512.0 / (2f64.ln() * n_bytes as f64)).abs() < 1e-12);
         fs::remove_dir_all(folder.join(EVALS_DIR)).unwrap();
-        assert_eq!(fixture.evaluate(&folder, 0).unwrap().loss, eval.loss);
+        assert_eq!(fixture.evaluate(&folder, 0).unwrap().score, eval.score);
         // Another one, made later, on other windows; the second time it is read.
         let later = fixture.evaluate(&folder, 1).unwrap();
-        assert!(later.loss > 0.0 && later.loss != eval.loss);
+        assert!(matches!(later.score, Score::Text { loss: other, .. } if other > 0.0 && other != loss));
         assert_eq!(fixture.evaluate(&folder, 1).unwrap(), later);
 
         assert!(!folder.join(CHECKPOINT_DIR).exists());

@@ -8,7 +8,7 @@ use scalelaw_data::{Batch, Corpus, Needed, Suite, TokenSuite, Tokenizer, ensure_
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::corpus::{CorpusSource, CorpusSpec};
 use scalelaw_schema::device::DeviceChoice;
-use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
+use scalelaw_schema::eval::{EvalRequest, EvalSpec, Evaluation};
 use scalelaw_schema::event::{EarlyStopThreshold, Event};
 use scalelaw_schema::metrics::MetricsRow;
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
@@ -324,7 +324,7 @@ impl Fixture {
     }
 
     /// Judges finished weights: 0 as in the run, 1 in longer windows.
-    pub fn evaluate(&self, folder: &Path, which: usize) -> Result<EvalRecord, TrainError> {
+    pub fn evaluate(&self, folder: &Path, which: usize) -> Result<Evaluation, TrainError> {
         let mut request = self.run.evals[0].clone();
         if which == 1
             && let EvalSpec::HeldOut { context_len, .. } = &mut request.spec
@@ -335,7 +335,7 @@ impl Fixture {
     }
 
     /// Judges finished weights.
-    pub fn evaluate_by(&self, folder: &Path, request: &EvalRequest) -> Result<EvalRecord, TrainError> {
+    pub fn evaluate_by(&self, folder: &Path, request: &EvalRequest) -> Result<Evaluation, TrainError> {
         let job = EvalJob {
             run: &self.run,
             folder,

@@ -10,9 +10,10 @@ use scalelaw_report::format::counted;
 use scalelaw_report::terminal;
 use scalelaw_runner::folder::{read_run, run_folders};
 use scalelaw_schema::SCHEMA_VERSION;
-use scalelaw_schema::eval::{EvalRecord, EvalRequest};
+use scalelaw_schema::eval::{EvalRequest, Evaluation};
 use scalelaw_schema::folder;
 use scalelaw_schema::run::RunSpec;
+use scalelaw_schema::score::Score;
 use scalelaw_train::EvalJob;
 
 use crate::args::{EvalArgs, Shared};
@@ -65,7 +66,7 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let device = scalelaw_train::open_device(args.device, cores)?;
     let program = program();
-    let mut made: Vec<EvalRecord> = Vec::new();
+    let mut made: Vec<Evaluation> = Vec::new();
     for ((run_folder, run), requests) in folders.iter().zip(&runs).zip(&requests) {
         let job = EvalJob { run, folder: run_folder, cache: &cache, device: &device, program: &program };
         for request in requests {

@@ -3,13 +3,28 @@
 use std::io::Write;
 
 use anyhow::Result;
-use scalelaw_results::Format;
+use scalelaw_results::{Format, Table};
 
-use crate::args::{ExportArgs, ExportFormat, Shared};
+use crate::args::{ExportArgs, ExportFormat, ExportTable, Shared};
+use crate::exit::UsageError;
 use crate::paths;
 use crate::say::Say;
 
 pub fn export(shared: &Shared, say: Say, args: &ExportArgs) -> Result<()> {
+    let table = match args.table {
+        ExportTable::Runs => Table::Runs,
+        ExportTable::Metrics => Table::Metrics,
+    };
+    let format = match args.to {
+        ExportFormat::Csv => Format::Csv,
+        ExportFormat::Json => Format::Json,
+        ExportFormat::Parquet => Format::Parquet,
+        ExportFormat::Arrow => Format::Arrow,
+    };
+    if !format.is_text() && args.output.is_none() {
+        let why = "Parquet and Arrow are written to a file (hint: `-o FILE`)";
+        return Err(UsageError(why.to_string()).into());
+    }
     let folder = paths::sweep_folder(shared, &args.sweep)?;
     let collected = scalelaw_results::collect(&folder)?;
     for problem in &collected.problems {
@@ -19,19 +34,17 @@ pub fn export(shared: &Shared, say: Say, args: &ExportArgs) -> Result<()> {
         say.warn(note);
     }
     if args.dry_run {
-        writeln!(anstream::stdout(), "would write {} rows of {}", collected.rows.len(), folder.display())?;
+        let n_rows = match table {
+            Table::Runs => collected.rows.len(),
+            Table::Metrics => collected.curves.iter().map(|curve| curve.n_points()).sum(),
+        };
+        writeln!(anstream::stdout(), "would write {n_rows} rows of {}", folder.display())?;
         return Ok(());
     }
-    if args.parquet {
-        scalelaw_results::write_parquet(&folder, &collected)?;
-        return Ok(());
+    match &args.output {
+        _ if args.parquet => scalelaw_results::write_parquet(&folder, &collected)?,
+        Some(path) => scalelaw_results::export_to(&collected, table, format, path)?,
+        None => scalelaw_results::export(&collected, table, format, std::io::stdout().lock())?,
     }
-    let format = match args.format {
-        ExportFormat::Csv => Format::Csv,
-        ExportFormat::Json => Format::Json,
-    };
-    let mut text = Vec::new();
-    scalelaw_results::export(&collected.rows, format, &mut text)?;
-    std::io::stdout().lock().write_all(&text)?;
     Ok(())
 }

@@ -122,7 +122,7 @@ fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
     };
     let Some(findings) = answers::skills::answer(&evidence, &ask).map_err(of_usage)? else {
         let why = match collected.rows.len() {
-            0 => "no run of it is over".to_string(),
+            0 => "none of its runs is completed".to_string(),
             n => format!("none of its {n} runs was judged by a skill"),
         };
         let settle = format!(

@@ -7,8 +7,9 @@ use scalelaw_findings::skills::power::sweep_labels;
 use scalelaw_findings::skills::{SkillSpec, render_labels};
 use scalelaw_fit::{FitError, FitSpec, KnownLaw, Power, PredictAt, parse_law_with_params, power};
 use scalelaw_schema::SCHEMA_VERSION;
+use scalelaw_schema::measure::{LossColumn, Measure};
 use scalelaw_schema::plan::Plan;
-use scalelaw_schema::table::{LossRow, LossTable};
+use scalelaw_schema::table::{Counting, LossRow, LossTable};
 
 use crate::args::PlanArgs;
 use crate::conclude::read_findings;
@@ -96,13 +97,8 @@ fn design(plan: &Plan) -> LossTable {
             unique_tokens: None,
         })
         .collect();
-    LossTable {
-        source: plan.sweep.clone(),
-        count_rule: plan.count_rule.name().to_string(),
-        loss_name: "loss".to_string(),
-        rows,
-        excluded: Vec::new(),
-    }
+    let counting = Counting::Rule(plan.count_rule);
+    LossTable { rows, ..LossTable::new(&plan.sweep, counting, Measure::of_runs(LossColumn::Mean, [])) }
 }
 
 /// The law as given, or the one fitted so far with the noise of its residuals.

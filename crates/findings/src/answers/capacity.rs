@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::score::{FactSpace, SkillScore};
 use scalelaw_schema::skill::TokenClass;
-use scalelaw_schema::table::ResultRow;
+use scalelaw_schema::table::{Counting, ResultRow};
 
 use super::skills::{SkillAsk, SkillCapacity, SkillFindings};
 use super::texts::Texts;
@@ -40,7 +40,8 @@ pub(super) fn answer(plan: &Plan, texts: &Texts, ask: &SkillAsk, findings: &mut 
             findings.leave_out(format!("capacity: {skill}"), why);
             continue;
         }
-        let mut found = capacity(&plan.sweep, texts.evidence.count_rule.name(), &runs, ask.spec.level);
+        let mut found =
+            capacity(&plan.sweep, Counting::Rule(texts.evidence.count_rule), &runs, ask.spec.level);
         if runs.iter().flat_map(|run| &run.facts).any(|fact| fact.what != "value") {
             found.notes.push(
                 "names and values both count, as in the published definition; the order in which names come holds no bits that could be known".to_string(),

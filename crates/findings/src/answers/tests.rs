@@ -7,14 +7,14 @@ use rand_chacha::ChaCha8Rng;
 use scalelaw_fit::parse_law_with_params;
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::{self, CountRule, FlopCount};
-use scalelaw_schema::measure::LossColumn;
+use scalelaw_schema::measure::{LossColumn, Measure};
 use scalelaw_schema::plan::{Plan, PlanTotal};
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::score::{ClassLoss, FactSpace, Measured, SkillScore};
 use scalelaw_schema::shape::{Head, ModelShape};
 use scalelaw_schema::skill::TokenClass;
 use scalelaw_schema::sweep::SkillTarget;
-use scalelaw_schema::table::{LossRow, LossTable, ResultRow};
+use scalelaw_schema::table::{Counting, LossRow, LossTable, ResultRow};
 
 use super::skills::{SkillAsk, SkillFindings, answer};
 use super::texts::Texts;
@@ -173,9 +173,6 @@ fn one_mixture() -> Vec<ResultRow> {
 /// Rows with their tables, as they are read from run folders.
 fn evidence(plan: Plan, rows: Vec<ResultRow>) -> Evidence {
     let table = |column: &LossColumn| LossTable {
-        source: plan.sweep.clone(),
-        count_rule: RULE.name().to_string(),
-        loss_name: column.title(),
         rows: rows
             .iter()
             .map(|row| LossRow {
@@ -190,7 +187,7 @@ fn evidence(plan: Plan, rows: Vec<ResultRow>) -> Evidence {
                 unique_tokens: None,
             })
             .collect(),
-        excluded: Vec::new(),
+        ..LossTable::new(&plan.sweep, Counting::Rule(RULE), Measure::of_runs(column.clone(), [257]))
     };
     let skills = rows[0].skills.keys().cloned().map(LossColumn::Skill);
     let corpora = ["facts", "sums", "prose"].map(|corpus| LossColumn::Corpus(corpus.to_string()));

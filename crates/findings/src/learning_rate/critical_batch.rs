@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use scalelaw_schema::table::{LossRow, LossTable};
+use scalelaw_schema::measure::Measure;
+use scalelaw_schema::table::{Counting, LossRow, LossTable};
 use serde::{Deserialize, Serialize};
 
 use scalelaw_fit::conclusion::{FitStatus, Interval};
@@ -164,13 +165,8 @@ fn hyperbola(n: f64, loss: f64, steps: &[(f64, f64)], level: f64) -> CriticalBat
         seed: None,
         unique_tokens: None,
     };
-    let table = LossTable {
-        source: String::new(),
-        count_rule: String::new(),
-        loss_name: "steps".to_string(),
-        rows: steps.iter().map(row).collect(),
-        excluded: Vec::new(),
-    };
+    let rows = steps.iter().map(row).collect();
+    let table = LossTable { rows, ..LossTable::new("", Counting::AsGiven, Measure::of_user("steps")) };
     let spec = FitSpec {
         law: LawChoice::Named("critical-batch".to_string()),
         bootstrap: 0,

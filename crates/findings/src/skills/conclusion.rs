@@ -1,6 +1,6 @@
 //! What the same runs, evaluated skill by skill, conclude. These types are the JSON of `scalelaw fit --skill`.
 
-use scalelaw_schema::table::ExcludedRow;
+use scalelaw_schema::table::{Counting, ExcludedRow};
 use serde::{Deserialize, Serialize};
 
 use scalelaw_fit::conclusion::{Fit, Interval};
@@ -13,7 +13,7 @@ pub struct SkillConclusion {
     /// Where the rows came from.
     pub source: String,
     /// How N and C were counted.
-    pub count_rule: String,
+    pub count_rule: Counting,
     /// The budgets, rising.
     pub budgets: Vec<BudgetSizes>,
     /// The text that every skill is compared with.

@@ -88,7 +88,7 @@ pub fn skills(
     Ok(SkillConclusion {
         schema_version: SCHEMA_VERSION,
         source: aggregate.source.clone(),
-        count_rule: aggregate.count_rule.clone(),
+        count_rule: aggregate.count_rule,
         budgets: budgets.iter().map(Budget::sizes).collect(),
         aggregate: texts.next().expect("the aggregate is among them"),
         skills: texts.collect(),

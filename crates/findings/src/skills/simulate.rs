@@ -1,7 +1,8 @@
 //! Sweeps whose skills are known laws: for tests, for the power of a plan, and for the report's preview.
 
 use rand_chacha::ChaCha8Rng;
-use scalelaw_schema::table::{LossRow, LossTable};
+use scalelaw_schema::measure::Measure;
+use scalelaw_schema::table::{Counting, LossRow, LossTable};
 
 use scalelaw_fit::ComputeModel;
 use scalelaw_fit::KnownLaw;
@@ -46,13 +47,7 @@ impl SkillGrid {
                 }
             }
         }
-        LossTable {
-            source: "simulated".into(),
-            count_rule: "6ND".into(),
-            loss_name: "none".into(),
-            rows,
-            excluded: Vec::new(),
-        }
+        LossTable { rows, ..LossTable::new("simulated", Counting::AsGivenSixNd, Measure::of_user("none")) }
     }
 }
 
@@ -88,7 +83,12 @@ pub fn draw_losses(
                     LossRow { loss, ..row.clone() }
                 })
                 .collect();
-            LossTable { loss_name: (*name).to_owned(), rows, ..runs.clone() }
+            LossTable {
+                loss_name: (*name).to_owned(),
+                measure: Measure::of_user(*name),
+                rows,
+                ..runs.clone()
+            }
         })
         .collect()
 }

@@ -15,7 +15,8 @@ pub use regret::Regret;
 use std::collections::BTreeMap;
 
 use scalelaw_schema::SCHEMA_VERSION;
-use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable};
+use scalelaw_schema::measure::Measure;
+use scalelaw_schema::table::{Counting, ExcludedRow, LossRow, LossTable};
 use serde::{Deserialize, Serialize};
 
 use crate::skills::budget::Budget;
@@ -46,7 +47,7 @@ pub struct ValidationConclusion {
     /// Where the rows came from.
     pub source: String,
     /// How N and C were counted.
-    pub count_rule: String,
+    pub count_rule: Counting,
     /// The validation sets.
     pub sets: Vec<String>,
     /// The budgets, rising.
@@ -94,7 +95,12 @@ pub fn mixed(parts: &[(&LossTable, f64)], name: &str) -> Option<LossTable> {
         .map(|(table, weight)| (table.rows.iter().map(|row| (row.name.as_str(), row)).collect(), *weight))
         .collect();
     let sum = first.1 + others.iter().map(|(_, weight)| weight).sum::<f64>();
-    let mut table = LossTable { loss_name: name.to_owned(), rows: Vec::new(), ..first.0.clone() };
+    let mut table = LossTable {
+        loss_name: name.to_owned(),
+        measure: Measure::of_user(name),
+        rows: Vec::new(),
+        ..first.0.clone()
+    };
     for row in &first.0.rows {
         let losses: Option<Vec<f64>> = others
             .iter()
@@ -186,7 +192,7 @@ pub fn validation(
     Ok(ValidationConclusion {
         schema_version: SCHEMA_VERSION,
         source: sets[0].source.clone(),
-        count_rule: sets[0].count_rule.clone(),
+        count_rule: sets[0].count_rule,
         budgets: budgets.iter().map(Budget::sizes).collect(),
         spreads: budgets.iter().filter_map(|budget| spread(budget, &laws, spec.level)).collect(),
         texts: tables

@@ -166,6 +166,9 @@ fn power_law(
 mod tests {
     use scalelaw_schema::table::LossRow;
 
+    use scalelaw_schema::measure::Measure;
+    use scalelaw_schema::table::Counting;
+
     use super::*;
 
     const DRAWS: Draws = Draws { n: 100, seed: 0, level: 0.95 };
@@ -189,13 +192,7 @@ mod tests {
                 });
             }
         }
-        LossTable {
-            source: "test".into(),
-            count_rule: "as given".into(),
-            loss_name: "loss".into(),
-            rows,
-            excluded: Vec::new(),
-        }
+        LossTable { rows, ..LossTable::new("test", Counting::AsGiven, Measure::of_user("loss")) }
     }
 
     #[test]

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use scalelaw_schema::count::CountRule;
-use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable};
+use scalelaw_schema::table::{Counting, ExcludedRow, LossRow, LossTable};
 
 use super::identify;
 use crate::conclusion::Frontier;
@@ -26,7 +25,7 @@ const N_STEPS: usize = 200;
 /// The rows of each curve in rising order of D, by cluster and size. A table counted by a rule of this program
 /// has none: each of its rows is the end of a run, however many branches a trunk has.
 fn curves(table: &LossTable) -> Vec<Vec<usize>> {
-    if table.count_rule.parse::<CountRule>().is_ok() {
+    if matches!(table.count_rule, Counting::Rule(_)) {
         return Vec::new();
     }
     let mut groups: BTreeMap<(&str, u64), Vec<usize>> = BTreeMap::new();
@@ -186,6 +185,8 @@ fn interpolate(curve: &[(f64, f64, f64, f64)], ln_c: f64) -> Option<(f64, f64, f
 
 #[cfg(test)]
 mod tests {
+    use scalelaw_schema::count::CountRule;
+
     use super::*;
     use crate::design::parse_law_with_params;
     use crate::testing::{row, table_of};
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_branches_of_a_trunk_are_ends_however_many_there_are() {
-        let table = LossTable { count_rule: "exact".to_string(), ..sweep() };
+        let table = LossTable { count_rule: Counting::Rule(CountRule::Exact), ..sweep() };
         let n_rows = table.rows.len();
         let (table, note) = choose_rows(table, Objective::LogHuber(1e-3));
         assert_eq!((table.rows.len(), note), (n_rows, None));

@@ -75,8 +75,9 @@ pub fn fit(table: &LossTable, spec: &FitSpec) -> Result<Conclusion, FitError> {
     Ok(Conclusion {
         schema_version: SCHEMA_VERSION,
         source: table.source.clone(),
-        count_rule: table.count_rule.clone(),
+        count_rule: table.count_rule,
         loss_name: table.loss_name.clone(),
+        measure: Some(table.measure.clone()),
         n_rows: table.rows.len(),
         warnings,
         fits,

@@ -1,6 +1,8 @@
-//! Reads published tables for tests and examples: comma-separated, no quotes, one header line.
+//! Published tables of losses, for examples and tests.
 
-use scalelaw_schema::table::{LossRow, LossTable};
+use csv::{ReaderBuilder, Trim};
+use scalelaw_schema::measure::Measure;
+use scalelaw_schema::table::{Counting, LossRow, LossTable};
 
 /// Columns `N`, `D`, `C`, `loss`, and where present `budget`, `U` (unique tokens), `run` (cluster).
 /// Rows for which `keep` (given a column getter) is false are dropped; `None` where a column is missing.
@@ -9,21 +11,21 @@ pub fn read(
     text: &str,
     keep: impl Fn(&dyn Fn(&str) -> Option<String>) -> bool,
 ) -> Option<LossTable> {
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    let header: Vec<&str> = lines.next()?.split(',').map(str::trim).collect();
-    let mut rows = Vec::new();
-    for (idx, line) in lines.enumerate() {
-        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+    let mut reader = ReaderBuilder::new().flexible(true).trim(Trim::All).from_reader(text.as_bytes());
+    let header = reader.headers().ok()?.clone();
+    let mut table = LossTable::new(source, Counting::AsGiven, Measure::of_user("loss"));
+    for (idx, record) in reader.records().enumerate() {
+        let record = record.ok()?;
         let text = |name: &str| -> Option<String> {
-            let column = header.iter().position(|head| *head == name)?;
-            fields.get(column).map(|field| (*field).to_owned())
+            let column = header.iter().position(|head| head == name)?;
+            record.get(column).map(str::to_owned)
         };
         let number = |name: &str| text(name).and_then(|field| field.parse::<f64>().ok());
         if !keep(&text) {
             continue;
         }
         let (n, d) = (number("N")?, number("D")?);
-        rows.push(LossRow {
+        table.rows.push(LossRow {
             name: format!("row {}", idx + 2),
             n,
             d,
@@ -35,11 +37,5 @@ pub fn read(
             unique_tokens: number("U"),
         });
     }
-    Some(LossTable {
-        source: source.into(),
-        count_rule: "as given".into(),
-        loss_name: "loss".into(),
-        rows,
-        excluded: Vec::new(),
-    })
+    Some(table)
 }

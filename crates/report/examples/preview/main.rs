@@ -36,10 +36,6 @@ fn main() -> std::io::Result<()> {
     std::fs::write(path, scalelaw_report::html(&input))?;
     let stem = path.trim_end_matches(".html");
     std::fs::write(format!("{stem}.md"), scalelaw_report::markdown(&input))?;
-    std::fs::write(format!("{stem}.csv"), scalelaw_report::csv(&input))?;
-    if let Some(report) = &skills {
-        std::fs::write(format!("{stem}-skills.csv"), scalelaw_report::skills::csv(report))?;
-    }
     for (name, svg) in scalelaw_report::svgs(&input) {
         std::fs::write(format!("{stem}-{name}.svg"), svg)?;
     }

@@ -7,6 +7,7 @@ use scalelaw_fit::FitSpec;
 use scalelaw_fit::conclusion::Conclusion;
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::{self, CountRule};
+use scalelaw_schema::measure::{LossColumn, Measure};
 use scalelaw_schema::metrics::TRAIN_LOSS;
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
 use scalelaw_schema::plan::*;
@@ -113,12 +114,12 @@ pub fn sweep(n_budgets: usize, n_sizes: usize) -> Simulated {
             });
         }
     }
+    let measure = Measure::of_runs(LossColumn::Mean, rows.iter().map(|row| row.vocab_size));
     let table = LossTable {
-        source: "quickstart".to_string(),
-        count_rule: CountRule::Exact.to_string(),
         loss_name: "code and prose, weighted as trained".to_string(),
         rows: loss_rows,
         excluded,
+        ..LossTable::new("quickstart", Counting::Rule(CountRule::Exact), measure)
     };
     let spec = FitSpec { bootstrap: 400, ..FitSpec::new() };
     let conclusion = scalelaw_fit::fit(&table, &spec)

@@ -11,7 +11,8 @@ use scalelaw_findings::validation::{ValidationConclusion, validation};
 use scalelaw_findings::{Surface, Target, Viable};
 use scalelaw_fit::{KnownLaw, parse_law_with_params};
 use scalelaw_report::skills::SkillReport;
-use scalelaw_schema::table::LossTable;
+use scalelaw_schema::count::CountRule;
+use scalelaw_schema::table::{Counting, LossTable};
 
 const AGGREGATE: &str = "chinchilla:E=1.2,A=30,B=150,alpha=0.35,beta=0.35,noise=0.01";
 const SKILLS: [(&str, &str); 4] = [
@@ -158,5 +159,5 @@ fn bits() -> CapacityConclusion {
             }
         }
     }
-    capacity::capacity("simulated", "exact", &runs, 0.95)
+    capacity::capacity("simulated", Counting::Rule(CountRule::Exact), &runs, 0.95)
 }

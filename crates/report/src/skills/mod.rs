@@ -2,7 +2,6 @@
 //! Markdown write the same tables.
 
 mod capacity;
-mod csv;
 mod curves;
 mod mix;
 mod optima;
@@ -22,7 +21,6 @@ use scalelaw_schema::table::LossTable;
 
 use crate::chart::Chart;
 use crate::html::prose;
-pub use csv::csv;
 pub(crate) use table::Table;
 
 /// Columns of a table that stands beside a chart.

@@ -1,12 +1,14 @@
 //! An evaluation of a finished run.
 
-use scalelaw_schema::eval::EvalRecord;
+use scalelaw_schema::eval::Evaluation;
+use scalelaw_schema::score::Score;
 
 /// The evaluation on one line; losses in nats per token, `bpb` in bits per byte.
-pub fn line(record: &EvalRecord) -> String {
-    let name = &record.request.name;
-    let Some(score) = &record.skill else {
-        return format!("{name}  loss {:.4}  bpb {:.4}", record.loss, record.bpb);
+pub fn line(evaluation: &Evaluation) -> String {
+    let name = &evaluation.request.name;
+    let score = match &evaluation.score {
+        Score::Text { loss, bpb, .. } => return format!("{name}  loss {loss:.4}  bpb {bpb:.4}"),
+        Score::Items(score) => score,
     };
     let se = |se: Option<f64>| se.map_or(String::new(), |se| format!(" ± {se:.4}"));
     let mut text = format!("{name}  nll {:.4}{}", score.nll.value, se(score.nll.se));

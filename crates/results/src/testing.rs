@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count;
-use scalelaw_schema::eval::{EvalRecord, EvalRequest, EvalSpec};
+use scalelaw_schema::eval::{EvalRequest, EvalSpec, Evaluation};
 use scalelaw_schema::metrics::MetricsRow;
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
 use scalelaw_schema::record::{Outcome, Provenance, RunRecord};
 use scalelaw_schema::run::{Cadence, Cell, CorpusRef, Keep, RunSpec};
 use scalelaw_schema::run_id::RunId;
-use scalelaw_schema::score::{Measured, SkillScore};
+use scalelaw_schema::score::{Measured, Score, SkillScore};
 use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
-/// A run to write: tests change what they speak of.
+/// A run to write: each test changes what it is about.
 pub(crate) struct Run {
     pub spec: RunSpec,
     pub record: RunRecord,
-    pub evals: Vec<EvalRecord>,
+    pub evals: Vec<Evaluation>,
     pub metrics: Vec<MetricsRow>,
 }
 
@@ -52,15 +52,11 @@ pub(crate) fn run(n_layer: usize, steps: u64, seed: u64) -> Run {
         spec: EvalSpec::HeldOut { tokens: tokens.to_string(), n_tokens: 65536, context_len: 32 },
     };
     let requests = vec![request("code", "c0de"), request("prose", "9405e")];
-    let evals = [2.0, 4.0].into_iter().zip(&requests).map(|(loss, request)| EvalRecord {
+    let evals = [2.0, 4.0].into_iter().zip(&requests).map(|(loss, request)| Evaluation {
         schema_version: SCHEMA_VERSION,
         run: id.clone(),
         request: request.clone(),
-        loss,
-        bpb: loss / 2.0,
-        n_tokens: 65536,
-        n_bytes: 65536,
-        skill: None,
+        score: Score::Text { loss, bpb: loss / 2.0, n_tokens: 65536, n_bytes: 65536 },
         wall_seconds: 0.5,
         provenance: provenance(),
     });
@@ -115,19 +111,15 @@ pub(crate) fn run(n_layer: usize, steps: u64, seed: u64) -> Run {
     }
 }
 
-/// An evaluation of a skill with `nll` nats per token and answers of two tokens; judged right or not where an
+/// An evaluation of a skill with `nll` nats per token and answers of two tokens; scored right or wrong where an
 /// accuracy is given.
-pub(crate) fn skill_eval(run: &Run, name: &str, nll: f64, accuracy: Option<f64>) -> EvalRecord {
+pub(crate) fn skill_eval(run: &Run, name: &str, nll: f64, accuracy: Option<f64>) -> Evaluation {
     let spec =
         EvalSpec::Skill { suite: format!("suite-{name}"), n_items: 64, n_sequences: 64, context_len: 32 };
     let measured = |value: f64, se: f64| Measured { value, se: Some(se) };
-    EvalRecord {
+    Evaluation {
         request: EvalRequest { name: name.to_string(), spec },
-        loss: nll,
-        bpb: nll / 2.0,
-        n_tokens: 128,
-        n_bytes: 128,
-        skill: Some(SkillScore {
+        score: Score::Items(SkillScore {
             n_items: 64,
             n_tokens: 128,
             n_bytes: 128,

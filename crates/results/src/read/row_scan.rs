@@ -1,7 +1,7 @@
 //! Rows of metrics as the trainer writes them, read at the speed of memory: no string is made, no key is looked up.
-//! Whatever is written in another way is left to the JSON parser, so this decides nothing but the time.
+//! Rows written in any other way are left to the JSON parser: this is an optimisation and changes no result.
 
-use crate::curves::{Curve, Series};
+use super::curve::{Curve, Series};
 
 /// Measurements of a row, at most. A row with more is left to the JSON parser.
 const MAX_VALUES: usize = 64;
@@ -57,7 +57,7 @@ pub(crate) fn push_row(curve: &mut Curve, bytes: &[u8]) -> Option<usize> {
     Some(scan.at)
 }
 
-/// Whether a name stands in JSON as it is, without an escape.
+/// Whether JSON writes a name without an escape.
 pub(crate) fn is_plain(name: &str) -> bool {
     name.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
 }
@@ -189,6 +189,7 @@ mod tests {
 
     use scalelaw_schema::metrics::MetricsRow;
 
+    use super::super::metrics;
     use super::*;
 
     fn real(text: &str) -> Option<f64> {
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_number_is_left_to_the_parser() {
+    fn anything_but_a_json_number_is_left_to_the_parser() {
         for text in
             ["", "-1", "+1", ".5", "5.", "01", "00", "1e", "1e+", "1.e5", "inf", "NaN", "1e999", "0x1", "1_0"]
         {
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_digits_are_told_from_all_other_bytes() {
+    fn eight_digits_are_distinguished_from_all_other_bytes() {
         assert_eq!(eight_digits(*b"12345678"), Some(12_345_678));
         assert_eq!(eight_digits(*b"00000000"), Some(0));
         assert_eq!(eight_digits(*b"99999999"), Some(99_999_999));
@@ -271,7 +272,7 @@ mod tests {
         };
         let line = |row: &MetricsRow| serde_json::to_string(row).unwrap() + "\n";
         let (first, second) = (row(1, &["a", "a/b", "c"]), row(2, &["a/b", "c"]));
-        let mut curve = Curve::parse("0123456789ab".parse().unwrap(), line(&first).as_bytes()).unwrap();
+        let mut curve = metrics::parse("0123456789ab".parse().unwrap(), line(&first).as_bytes()).unwrap();
         let before = curve.clone();
         assert_eq!(push_row(&mut curve, line(&row(2, &["a", "new"])).as_bytes()), None);
         assert_eq!(push_row(&mut curve, line(&second).trim_end().as_bytes()), None, "a line without its end");

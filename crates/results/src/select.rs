@@ -3,22 +3,14 @@
 use std::collections::BTreeMap;
 
 use scalelaw_schema::count::CountRule;
-use scalelaw_schema::measure::LossColumn;
+use scalelaw_schema::measure::{LossColumn, Measure};
 use scalelaw_schema::record::Outcome;
-use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable, ResultRow};
+use scalelaw_schema::table::{Counting, ExcludedRow, LossRow, LossTable, ResultRow};
+use thiserror::Error;
 
-use crate::cell::positive;
 use crate::error::{ResultsError, list};
-use crate::wide::{corpora, skills};
-
-/// Whether any run has such a measurement; the columns that every sweep has are always known.
-fn is_known(loss: &LossColumn, rows: &[ResultRow]) -> bool {
-    match loss {
-        LossColumn::Corpus(name) | LossColumn::CorpusBpb(name) => corpora(rows).contains(name.as_str()),
-        LossColumn::Skill(name) => skills(rows).contains(name.as_str()),
-        LossColumn::Mean | LossColumn::Bpb | LossColumn::Train => true,
-    }
-}
+use crate::table::cell::{CellFault, positive};
+use crate::table::columns::{corpora, skills};
 
 /// The texts that any run was evaluated on, each with its own column: skills, then held-out corpora.
 pub fn texts(rows: &[ResultRow]) -> Vec<LossColumn> {
@@ -27,13 +19,30 @@ pub fn texts(rows: &[ResultRow]) -> Vec<LossColumn> {
     skills.chain(corpora).collect()
 }
 
-/// A table, and what its reader should be told.
+/// A table, with notes for its reader.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NotedTable {
     /// The table.
     pub table: LossTable,
     /// One sentence each: devices that mix, a column that was chosen among several, ...
     pub notes: Vec<String>,
+}
+
+/// Why a row is left out of a loss table.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub(crate) enum Reason {
+    #[error("it diverged{}", at_step(*step))]
+    Diverged { step: Option<u64> },
+    #[error("it was stopped early{}", at_step(*step))]
+    Stopped { step: Option<u64> },
+    #[error("it has {found} fields, the header has {expected}")]
+    Fields { found: usize, expected: usize },
+    #[error(transparent)]
+    Cell(#[from] CellFault),
+}
+
+fn at_step(step: Option<u64>) -> String {
+    step.map_or(String::new(), |step| format!(" at step {step}"))
 }
 
 /// N, D, C and loss of each run, N and C as `rule` counts them. Runs that diverged or were stopped early and runs
@@ -56,14 +65,9 @@ pub fn loss_table(
         known.extend(skills(rows).iter().map(|skill| format!("skill/{skill}/nll")));
         return Err(ResultsError::NoLoss { name: loss.to_string(), known: list(&known) });
     }
+    let measure = Measure::of_runs(loss.clone(), rows.iter().map(|row| row.vocab_size));
+    let mut table = LossTable::new(source, Counting::Rule(rule), measure);
     let loss_name = loss.to_string();
-    let mut table = LossTable {
-        source: source.to_string(),
-        count_rule: rule.name().to_string(),
-        loss_name: loss.title(),
-        rows: Vec::new(),
-        excluded: Vec::new(),
-    };
     let mut devices: BTreeMap<&str, usize> = BTreeMap::new();
     let mut n_repeated = 0;
     for row in rows {
@@ -73,7 +77,9 @@ pub fn loss_table(
                 *devices.entry(&row.device).or_default() += 1;
                 n_repeated += usize::from(row.max_epochs.is_some_and(|epochs| epochs > 1.0));
             }
-            Err(why) => table.excluded.push(ExcludedRow { name: row.run_id.to_string(), why }),
+            Err(reason) => {
+                table.excluded.push(ExcludedRow { name: row.run_id.to_string(), why: reason.to_string() });
+            }
         }
     }
     let mut notes = Vec::new();
@@ -94,18 +100,27 @@ pub fn loss_table(
     Ok(NotedTable { table, notes })
 }
 
+fn is_known(loss: &LossColumn, rows: &[ResultRow]) -> bool {
+    match loss {
+        LossColumn::Corpus(name) | LossColumn::CorpusBpb(name) => corpora(rows).contains(name.as_str()),
+        LossColumn::Skill(name) => skills(rows).contains(name.as_str()),
+        LossColumn::Mean | LossColumn::Bpb | LossColumn::Train => true,
+        LossColumn::User(_) => false,
+    }
+}
+
 fn to_loss_row(
     row: &ResultRow,
     rule: CountRule,
     loss: &LossColumn,
     loss_name: &str,
-) -> Result<LossRow, String> {
+) -> Result<LossRow, Reason> {
     match &row.outcome {
         Outcome::Finished => {}
-        Outcome::Diverged { step } => return Err(diverged(Some(*step))),
-        Outcome::Stopped { step, .. } => return Err(stopped(Some(*step))),
+        Outcome::Diverged { step } => return Err(Reason::Diverged { step: Some(*step) }),
+        Outcome::Stopped { step, .. } => return Err(Reason::Stopped { step: Some(*step) }),
     }
-    let value = loss.value(row);
+    let missing = || CellFault { column: loss_name.to_string(), found: None };
     let shape = row.shape();
     let d = row.tokens as f64;
     let c = match rule {
@@ -119,37 +134,21 @@ fn to_loss_row(
         n: positive("n_total", rule.n(&shape))?,
         d: positive("tokens", d)?,
         c: positive("flops_path", c)?,
-        loss: positive(loss_name, value.ok_or_else(|| format!("`{loss_name}` is missing"))?)?,
+        loss: positive(loss_name, loss.value(row).ok_or_else(missing)?)?,
         budget: row.budget_flops,
         cluster: Some(row.cluster.to_string()),
         seed: Some(row.seed),
-        // A row holds the largest number of readings of any corpus, from which the distinct tokens of a
-        // mixture cannot be told.
+        // A row has the largest number of epochs of any corpus, which does not give the distinct tokens of a
+        // mixture.
         unique_tokens: None,
     })
-}
-
-/// Why a run that diverged is left out.
-pub(crate) fn diverged(step: Option<u64>) -> String {
-    match step {
-        Some(step) => format!("it diverged at step {step}"),
-        None => "it diverged".to_string(),
-    }
-}
-
-/// Why a run that was stopped early is left out.
-pub(crate) fn stopped(step: Option<u64>) -> String {
-    match step {
-        Some(step) => format!("it was stopped early at step {step}"),
-        None => "it was stopped early".to_string(),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::collect;
-    use crate::fixture::{run, skill_eval};
+    use crate::testing::{run, skill_eval};
 
     fn rows() -> Vec<ResultRow> {
         let dir = tempfile::tempdir().unwrap();
@@ -177,7 +176,7 @@ mod tests {
             let table = loss_table(&rows, rule, &LossColumn::Mean, "s").unwrap().table;
             let row = &table.rows[0];
             assert_eq!((row.n, row.d, row.c), (n, d, c), "{rule}");
-            assert_eq!((table.count_rule.as_str(), row.loss, row.budget), (rule.name(), 2.5, Some(3e9)));
+            assert_eq!((table.count_rule, row.loss, row.budget), (Counting::Rule(rule), 2.5, Some(3e9)));
             assert_eq!((row.cluster.as_deref(), row.seed), (Some(rows[0].cluster.as_str()), Some(0)));
         }
     }
@@ -198,7 +197,7 @@ mod tests {
             let Ok(loss) = text.parse::<LossColumn>();
             let table = loss_table(&rows, CountRule::Exact, &loss, "s").unwrap().table;
             assert_eq!(table.rows[0].loss, expected, "{text}");
-            assert_eq!(table.loss_name, loss.title(), "{text}");
+            assert_eq!((&table.loss_name, &table.measure.column), (&loss.title(), &loss), "{text}");
         }
         for (text, column) in [("verse", "loss/verse"), ("skill/verse", "skill/verse/nll")] {
             let Ok(loss) = text.parse::<LossColumn>();
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn mixed_devices_and_repeated_data_are_told() {
+    fn mixed_devices_and_repeated_data_are_noted() {
         let mut rows = rows();
         assert_eq!(loss_table(&rows, CountRule::Exact, &LossColumn::Mean, "s").unwrap().notes.len(), 0);
         rows[1].device = "wgpu: A Card".to_string();

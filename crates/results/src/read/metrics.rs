@@ -1,149 +1,73 @@
-//! Learning curves, by column: sweeps have millions of points, and most readers want one metric.
+//! The rows of `metrics.jsonl` as a learning curve.
 
 use std::fmt;
 use std::io::BufRead;
 
 use scalelaw_schema::metrics::MetricsRow;
 use scalelaw_schema::run_id::RunId;
-use scalelaw_schema::table::MetricPoint;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
-use crate::row_scan::{self, push_row};
+use super::curve::Curve;
+use super::row_scan::{self, push_row};
 
-/// The content of one run's `metrics.jsonl`. The first four vectors have one entry per line.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Curve {
-    /// The run.
-    pub run_id: RunId,
-    /// Optimizer steps taken.
-    pub steps: Vec<u64>,
-    /// Training tokens seen, from the initial weights on.
-    pub tokens: Vec<u64>,
-    /// Training FLOPs spent, from the initial weights on.
-    pub flops: Vec<f64>,
-    /// Seconds since the run began.
-    pub wall_seconds: Vec<f64>,
-    /// Measurements, in the order in which their names first came.
-    pub series: Vec<Series>,
+/// What is wrong with a file of metrics.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MetricsFault {
+    /// A line that is not a row.
+    #[error("line {line}, column {column}: {why}")]
+    Row { line: usize, column: usize, why: String },
+    /// The file was not cut back to the checkpoint when the run was resumed.
+    #[error("line {line}: steps are not increasing: {step} after {before}")]
+    Order { line: usize, step: u64, before: u64 },
 }
 
-/// One measurement over a run. A line need not have every measurement.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Series {
-    /// Name of the measurement, such as `train/loss`.
-    pub metric: String,
-    /// Line (from 0) of each value.
-    pub lines: Vec<u32>,
-    /// Values.
-    pub values: Vec<f64>,
+/// Reads `metrics.jsonl`. A last line without its line end was being written when the run was
+/// killed: it is left out where it cannot be read.
+///
+/// # Errors
+/// What is wrong, with the number of the line (from 1). Two rows may have one step: training and evaluation.
+pub(crate) fn parse(run_id: RunId, bytes: &[u8]) -> Result<Curve, MetricsFault> {
+    let mut curve = Curve::new(run_id);
+    let mut rest = bytes;
+    let mut line_number = 0;
+    // Until the parser has seen a row.
+    let mut is_plain = false;
+    while !rest.is_empty() {
+        line_number += 1;
+        if is_plain && let Some(n_bytes) = push_row(&mut curve, rest) {
+            rest = &rest[n_bytes..];
+            check_order(&curve, line_number)?;
+            continue;
+        }
+        let from_here = rest;
+        let n_bytes = rest.skip_until(b'\n').expect("a slice can always be read");
+        let line = from_here[..n_bytes].trim_ascii();
+        if line.is_empty() {
+            continue;
+        }
+        let is_cut = !from_here[..n_bytes].ends_with(b"\n");
+        if is_cut && serde_json::from_slice::<MetricsRow>(line).is_err() {
+            break;
+        }
+        let mut json = serde_json::Deserializer::from_slice(line);
+        RowSeed(&mut curve).deserialize(&mut json).and_then(|()| json.end()).map_err(|error| {
+            MetricsFault::Row { line: line_number, column: error.column(), why: without_place(&error) }
+        })?;
+        check_order(&curve, line_number)?;
+        is_plain = curve.series.iter().all(|series| row_scan::is_plain(&series.metric));
+        if curve.steps.len() == 1 {
+            curve.reserve(rest.len() / n_bytes);
+        }
+    }
+    Ok(curve)
 }
 
-impl Curve {
-    /// Reads `metrics.jsonl`. A last line without its line end was being written when the run was
-    /// killed: it is left out where it cannot be read.
-    ///
-    /// # Errors
-    /// What is wrong, with the number of the line (from 1): no row, or a step below the one
-    /// before it (the file was not cut back to the checkpoint when the run was resumed). Two rows of one step
-    /// may be: training and evaluation.
-    pub(crate) fn parse(run_id: RunId, bytes: &[u8]) -> Result<Curve, String> {
-        let mut curve = Curve {
-            run_id,
-            steps: Vec::new(),
-            tokens: Vec::new(),
-            flops: Vec::new(),
-            wall_seconds: Vec::new(),
-            series: Vec::new(),
-        };
-        let mut rest = bytes;
-        let mut line_number = 0;
-        // Until the parser has seen a row.
-        let mut is_plain = false;
-        while !rest.is_empty() {
-            line_number += 1;
-            if is_plain && let Some(n_bytes) = push_row(&mut curve, rest) {
-                rest = &rest[n_bytes..];
-                curve.check_order(line_number)?;
-                continue;
-            }
-            let from_here = rest;
-            let n_bytes = rest.skip_until(b'\n').expect("a slice can always be read");
-            let line = from_here[..n_bytes].trim_ascii();
-            if line.is_empty() {
-                continue;
-            }
-            let is_cut = !from_here[..n_bytes].ends_with(b"\n");
-            if is_cut && serde_json::from_slice::<MetricsRow>(line).is_err() {
-                break;
-            }
-            let mut json = serde_json::Deserializer::from_slice(line);
-            RowSeed(&mut curve).deserialize(&mut json).and_then(|()| json.end()).map_err(|error| {
-                format!("line {line_number}, column {}: {}", error.column(), without_place(&error))
-            })?;
-            curve.check_order(line_number)?;
-            is_plain = curve.series.iter().all(|series| row_scan::is_plain(&series.metric));
-            if curve.steps.len() == 1 {
-                curve.reserve(rest.len() / n_bytes);
-            }
-        }
-        Ok(curve)
-    }
-
-    /// The last step may not be below the one before it.
-    fn check_order(&self, line_number: usize) -> Result<(), String> {
-        match self.steps[..] {
-            [.., before, last] if last < before => Err(format!(
-                "line {line_number}: step {last} comes after step {before}, so steps stand twice"
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Makes room for so many further rows.
-    fn reserve(&mut self, n_rows: usize) {
-        self.steps.reserve(n_rows);
-        self.tokens.reserve(n_rows);
-        self.flops.reserve(n_rows);
-        self.wall_seconds.reserve(n_rows);
-        for series in &mut self.series {
-            series.lines.reserve(n_rows);
-            series.values.reserve(n_rows);
-        }
-    }
-
-    /// The points of one measurement as (line, value).
-    pub fn values(&self, metric: &str) -> impl Iterator<Item = (usize, f64)> {
-        self.series
-            .iter()
-            .filter(move |series| series.metric == metric)
-            .flat_map(|series| series.lines.iter().zip(&series.values))
-            .map(|(line, value)| (*line as usize, *value))
-    }
-
-    /// The points of one measurement as rows of the long table.
-    pub fn points(&self, metric: &str) -> impl Iterator<Item = MetricPoint> {
-        self.values(metric).map(move |(line, value)| MetricPoint {
-            run_id: self.run_id.clone(),
-            step: self.steps[line],
-            tokens: self.tokens[line],
-            flops: self.flops[line],
-            wall_seconds: self.wall_seconds[line],
-            metric: metric.to_string(),
-            value,
-        })
-    }
-
-    /// Position of the series called `metric`, new where there is none. `expected` is tried first: lines
-    /// name their measurements in the same order.
-    fn series_idx(&mut self, metric: &str, expected: usize) -> usize {
-        if self.series.get(expected).is_some_and(|series| series.metric == metric) {
-            return expected;
-        }
-        self.series.iter().position(|series| series.metric == metric).unwrap_or_else(|| {
-            self.series.push(Series { metric: metric.to_string(), lines: Vec::new(), values: Vec::new() });
-            self.series.len() - 1
-        })
+/// The last step may not be below the one before it.
+fn check_order(curve: &Curve, line: usize) -> Result<(), MetricsFault> {
+    match curve.steps[..] {
+        [.., before, step] if step < before => Err(MetricsFault::Order { line, step, before }),
+        _ => Ok(()),
     }
 }
 
@@ -202,7 +126,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
                 }
             };
             if is_double {
-                return Err(A::Error::custom("a field stands twice"));
+                return Err(A::Error::custom("a field is given twice"));
             }
         }
         let missing = A::Error::missing_field;
@@ -282,14 +206,14 @@ mod tests {
 
     const LINE: &str = r#"{"step":1,"tokens":8,"flops":1e3,"wall_seconds":0.5,"values":{"train/loss":3.5}}"#;
 
-    fn parse(text: &str) -> Result<Curve, String> {
-        Curve::parse("0123456789ab".parse().unwrap(), text.as_bytes())
+    fn read(text: &str) -> Result<Curve, MetricsFault> {
+        parse("0123456789ab".parse().unwrap(), text.as_bytes())
     }
 
     #[test]
     fn a_curve_has_the_numbers_of_its_lines() {
         let second = r#"{"step":2,"tokens":16,"flops":2e3,"wall_seconds":1,"values":{"eval/code/loss":4,"train/loss":3}}"#;
-        let curve = parse(&format!("{LINE}\n\n{second}\n")).unwrap();
+        let curve = read(&format!("{LINE}\n\n{second}\n")).unwrap();
         assert_eq!((curve.steps.clone(), curve.tokens.clone()), (vec![1, 2], vec![8, 16]));
         assert_eq!((curve.flops.clone(), curve.wall_seconds.clone()), (vec![1e3, 2e3], vec![0.5, 1.0]));
         assert_eq!(curve.values("train/loss").collect::<Vec<_>>(), [(0, 3.5), (1, 3.0)]);
@@ -304,15 +228,18 @@ mod tests {
     #[test]
     fn only_a_last_line_without_its_end_may_be_broken() {
         for cut in [1, 20, LINE.len() - 1] {
-            let curve = parse(&format!("{LINE}\n{}", &LINE[..cut])).unwrap();
+            let curve = read(&format!("{LINE}\n{}", &LINE[..cut])).unwrap();
             assert_eq!(curve.steps, [1], "cut after {cut} bytes");
             assert_eq!(curve.series[0].values, [3.5], "cut after {cut} bytes");
         }
-        assert_eq!(parse(LINE).unwrap().steps, [1]);
+        assert_eq!(read(LINE).unwrap().steps, [1]);
         for (text, line) in [
             (format!("{LINE}\n{{\"step\":2\n{LINE}\n"), "line 2, column 9:"),
             (format!("{LINE}\n{{\"step\":2\n"), "line 2, column 9:"),
-            (format!("{LINE}\n{}\n", LINE.replace(":1,", ":0,")), "line 2: step 0 comes after step 1"),
+            (
+                format!("{LINE}\n{}\n", LINE.replace(":1,", ":0,")),
+                "line 2: steps are not increasing: 0 after 1",
+            ),
             (format!("{LINE} 7\n"), "line 1"),
             (LINE.replace("step", "stop") + "\n", "line 1"),
             (LINE.replace(r#","values":{"train/loss":3.5}"#, "") + "\n", "missing field `values`"),
@@ -320,7 +247,7 @@ mod tests {
             (LINE.replace("3.5", "1e999") + "\n", "line 1"),
             ("\0\0\0\n".to_string(), "line 1"),
         ] {
-            let why = parse(&text).unwrap_err();
+            let why = read(&text).unwrap_err().to_string();
             assert!(why.contains(line) && !why.contains(" at line "), "{text}: {why}");
         }
     }

@@ -1,4 +1,4 @@
-//! The columns of `results.parquet`, of its CSV and of its JSON: named once, here.
+//! The columns of `results.parquet` and `metrics.parquet`, whatever form they are exported in: named once, here.
 
 use std::collections::BTreeSet;
 
@@ -7,43 +7,109 @@ use scalelaw_schema::score::SkillScore;
 use scalelaw_schema::shape::Head;
 use scalelaw_schema::table::ResultRow;
 
-use crate::cell::Cell;
+use super::cell::Cell;
+use crate::error::{ResultsError, list};
+use crate::read::curve::{Curve, Series};
 
-/// Rows of results by column.
-pub(crate) struct WideTable {
+/// Rows of a table by column; names and texts are borrowed from the runs.
+pub(crate) struct Columns<'a> {
     /// Number of rows.
     pub height: usize,
     /// In the order of the file.
-    pub columns: Vec<(String, WideColumn)>,
+    pub columns: Vec<(String, Column<'a>)>,
 }
 
 /// One column.
-pub(crate) enum WideColumn {
-    Text(Vec<String>),
+pub(crate) enum Column<'a> {
+    Text(Vec<&'a str>),
     Whole(Vec<Option<u64>>),
     Real(Vec<Option<f64>>),
 }
 
-/// A run is on one row; each corpus that some run was evaluated on has a `loss/<corpus>` and a
-/// `bpb/<corpus>`, each skill the columns of [`SKILL_COLUMNS`] that some run has a value for, each corpus that some
-/// run was trained on a `share/<corpus>`.
-pub(crate) fn to_wide(rows: &[ResultRow]) -> WideTable {
-    let mut columns = Vec::new();
-    let mut text = |name: &str, of: fn(&ResultRow) -> String| {
-        columns.push((name.to_string(), WideColumn::Text(rows.iter().map(of).collect())));
-    };
-    text("run_id", |row| row.run_id.to_string());
-    text("folder", |row| row.folder.clone());
-    text("cluster", |row| row.cluster.to_string());
-    text("outcome", |row| outcome_name(&row.outcome).to_string());
+impl<'a> Columns<'a> {
+    /// A run is on one row; each corpus that some run was evaluated on has a `loss/<corpus>` and a
+    /// `bpb/<corpus>`, each skill the columns of [`SKILL_COLUMNS`] that some run has a value for, each corpus that some
+    /// run was trained on a `share/<corpus>`.
+    pub(crate) fn of_runs(rows: &'a [ResultRow]) -> Columns<'a> {
+        Columns { height: rows.len(), columns: run_columns(rows) }
+    }
 
+    /// A row per run, measurement and step, ordered so.
+    pub(crate) fn of_curves(curves: &'a [Curve]) -> Columns<'a> {
+        let series =
+            || curves.iter().flat_map(|curve| curve.series.iter().map(move |series| (curve, series)));
+        let text = |of: fn(&'a Curve, &'a Series) -> &'a str| {
+            let texts = series()
+                .flat_map(|(curve, series)| std::iter::repeat_n(of(curve, series), series.values.len()));
+            Column::Text(texts.collect())
+        };
+        let values = series().flat_map(|(_, series)| series.values.iter().copied().map(Some)).collect();
+        Columns {
+            height: curves.iter().map(Curve::n_points).sum(),
+            columns: [
+                ("run_id", text(|curve, _| curve.run_id.as_str())),
+                ("step", Column::Whole(at_points(curves, |curve| &curve.steps))),
+                ("tokens", Column::Whole(at_points(curves, |curve| &curve.tokens))),
+                ("flops", Column::Real(at_points(curves, |curve| &curve.flops))),
+                ("wall_seconds", Column::Real(at_points(curves, |curve| &curve.wall_seconds))),
+                ("metric", text(|_, series| &series.metric)),
+                ("value", Column::Real(values)),
+            ]
+            .map(|(name, column)| (name.to_string(), column))
+            .into(),
+        }
+    }
+
+    /// Names of the columns.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.columns.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The cells of a column; none where there is no such column.
+    pub(crate) fn cells(&self, name: &str) -> Option<Vec<Cell>> {
+        let (_, column) = self.columns.iter().find(|(found, _)| found == name)?;
+        Some((0..self.height).map(|row_idx| column.cell(row_idx)).collect())
+    }
+}
+
+/// What the line of each point holds.
+fn at_points<T: Copy>(curves: &[Curve], of: fn(&Curve) -> &[T]) -> Vec<Option<T>> {
+    let at_lines = |curve: &Curve, series: &Series| {
+        let lines = of(curve);
+        series.lines.iter().map(|line| Some(lines[*line as usize])).collect::<Vec<_>>()
+    };
+    curves
+        .iter()
+        .flat_map(|curve| curve.series.iter().flat_map(move |series| at_lines(curve, series)))
+        .collect()
+}
+
+impl Column<'_> {
+    /// One cell.
+    pub(crate) fn cell(&self, row_idx: usize) -> Cell {
+        match self {
+            Column::Text(texts) => Cell::Text(texts[row_idx].to_string()),
+            Column::Whole(wholes) => wholes[row_idx].map_or(Cell::Missing, |x| Cell::Whole(x.into())),
+            Column::Real(reals) => reals[row_idx].map_or(Cell::Missing, Cell::Real),
+        }
+    }
+}
+
+fn run_columns(rows: &[ResultRow]) -> Vec<(String, Column<'_>)> {
+    let text = |name: &str, of: fn(&ResultRow) -> &str| {
+        (name.to_string(), Column::Text(rows.iter().map(of).collect()))
+    };
     let whole = |name: &str, of: &dyn Fn(&ResultRow) -> Option<u64>| {
-        (name.to_string(), WideColumn::Whole(rows.iter().map(of).collect()))
+        (name.to_string(), Column::Whole(rows.iter().map(of).collect()))
     };
     let real = |name: &str, of: &dyn Fn(&ResultRow) -> Option<f64>| {
-        (name.to_string(), WideColumn::Real(rows.iter().map(of).collect()))
+        (name.to_string(), Column::Real(rows.iter().map(of).collect()))
     };
-    columns.extend([
+    let mut columns = vec![
+        text("run_id", |row| row.run_id.as_str()),
+        text("folder", |row| &row.folder),
+        text("cluster", |row| row.cluster.as_str()),
+        text("outcome", |row| outcome_name(&row.outcome)),
         whole("diverged_step", &|row| match row.outcome {
             Outcome::Diverged { step } => Some(step),
             _ => None,
@@ -66,10 +132,7 @@ pub(crate) fn to_wide(rows: &[ResultRow]) -> WideTable {
         whole("n_head", &|row| Some(row.n_head as u64)),
         whole("d_ff", &|row| Some(row.d_ff as u64)),
         whole("vocab_size", &|row| Some(row.vocab_size as u64)),
-        (
-            "head".to_string(),
-            WideColumn::Text(rows.iter().map(|row| head_name(row.head).to_string()).collect()),
-        ),
+        text("head", |row| head_name(row.head)),
         whole("context_len", &|row| Some(row.context_len as u64)),
         whole("steps", &|row| Some(row.steps)),
         whole("tokens", &|row| Some(row.tokens)),
@@ -81,7 +144,7 @@ pub(crate) fn to_wide(rows: &[ResultRow]) -> WideTable {
         real("flops_spent", &|row| Some(row.flops_spent)),
         real("loss", &|row| row.loss),
         real("bpb", &|row| row.bpb),
-    ]);
+    ];
     for corpus in corpora(rows) {
         columns.push(real(&format!("loss/{corpus}"), &|row| row.losses.get(corpus).copied()));
         columns.push(real(&format!("bpb/{corpus}"), &|row| row.bpbs.get(corpus).copied()));
@@ -91,7 +154,7 @@ pub(crate) fn to_wide(rows: &[ResultRow]) -> WideTable {
             let column: Vec<Option<f64>> =
                 rows.iter().map(|row| row.skills.get(skill).and_then(of)).collect();
             if column.iter().any(Option::is_some) {
-                columns.push((format!("skill/{skill}/{measure}"), WideColumn::Real(column)));
+                columns.push((format!("skill/{skill}/{measure}"), Column::Real(column)));
             }
         }
     }
@@ -107,16 +170,16 @@ pub(crate) fn to_wide(rows: &[ResultRow]) -> WideTable {
         real("wall_seconds", &|row| Some(row.wall_seconds)),
         real("tokens_per_second", &|row| row.tokens_per_second),
         whole("peak_bytes", &|row| row.peak_bytes),
-        ("device".to_string(), WideColumn::Text(rows.iter().map(|row| row.device.clone()).collect())),
-        ("program".to_string(), WideColumn::Text(rows.iter().map(|row| row.program.clone()).collect())),
+        text("device", |row| &row.device),
+        text("program", |row| &row.program),
     ]);
-    WideTable { height: rows.len(), columns }
+    columns
 }
 
 /// A number of a score, where it has one.
 type OfScore = fn(&SkillScore) -> Option<f64>;
 
-/// The columns of a skill, `skill/<name>/...`; the full score lies beside the run.
+/// The columns of a skill, `skill/<name>/...`; the full score is in the run's folder.
 const SKILL_COLUMNS: [(&str, OfScore); 7] = [
     ("nll", |score| Some(score.nll.value)),
     ("nll_se", |score| score.nll.se),
@@ -127,7 +190,7 @@ const SKILL_COLUMNS: [(&str, OfScore); 7] = [
     ("chance", |score| score.chance),
 ];
 
-/// Names of the skills that any run was judged by.
+/// Names of the skills that any run was scored on.
 pub(crate) fn skills(rows: &[ResultRow]) -> BTreeSet<&str> {
     rows.iter().flat_map(|row| row.skills.keys().map(String::as_str)).collect()
 }
@@ -138,7 +201,7 @@ pub(crate) fn corpora(rows: &[ResultRow]) -> BTreeSet<&str> {
 }
 
 /// How a run ended, in one word.
-pub(crate) fn outcome_name(outcome: &Outcome) -> &'static str {
+fn outcome_name(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Finished => "finished",
         Outcome::Diverged { .. } => "diverged",
@@ -153,35 +216,62 @@ fn head_name(head: Head) -> &'static str {
     }
 }
 
-impl WideTable {
-    /// Names of the columns.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.columns.iter().map(|(name, _)| name.clone()).collect()
-    }
-
-    /// The cells of a column; none where there is no such column.
-    pub(crate) fn cells(&self, name: &str) -> Option<Vec<Cell>> {
-        let (_, column) = self.columns.iter().find(|(found, _)| found == name)?;
-        Some((0..self.height).map(|row_idx| column.cell(row_idx)).collect())
+/// The column that the user named: exactly, else by the only name that differs in case alone.
+///
+/// # Errors
+/// `NoColumn` with the nearest name; `Ambiguous`.
+pub(crate) fn find_column(
+    table: Option<&str>,
+    names: &[String],
+    wanted: &str,
+) -> Result<String, ResultsError> {
+    let exact: Vec<&String> = names.iter().filter(|name| *name == wanted).collect();
+    let alike: Vec<&String> = names.iter().filter(|name| name.eq_ignore_ascii_case(wanted)).collect();
+    match (&exact[..], &alike[..]) {
+        ([found], _) | ([], [found]) => Ok((*found).clone()),
+        ([], []) => Err(ResultsError::NoColumn {
+            table: table.map(str::to_string),
+            what: format!("column `{wanted}`"),
+            hint: match nearest(wanted, names) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "name one of its columns".to_string(),
+            },
+            columns: list(names),
+        }),
+        _ => Err(ResultsError::Ambiguous {
+            table: table.map(str::to_string),
+            what: format!("`{wanted}`"),
+            columns: list(&alike),
+            flag: "the exact name".to_string(),
+        }),
     }
 }
 
-impl WideColumn {
-    /// One cell.
-    pub(crate) fn cell(&self, row_idx: usize) -> Cell {
-        match self {
-            WideColumn::Text(texts) => Cell::Text(texts[row_idx].clone()),
-            WideColumn::Whole(wholes) => wholes[row_idx].map_or(Cell::Missing, |x| Cell::Whole(x.into())),
-            WideColumn::Real(reals) => reals[row_idx].map_or(Cell::Missing, Cell::Real),
-        }
-    }
+/// The name most like `wanted`, where any is like it: by its letters, or because one holds the other.
+pub(crate) fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a String> {
+    // Fewer than two letters in five differ; short names that share a letter or two are not alike.
+    const ALIKE: f64 = 0.6;
+    // One or two letters are part of many names.
+    const SHORTEST_PART: usize = 3;
+    let is_part = |part: &str, whole: &str| part.len() >= SHORTEST_PART && whole.contains(part);
+    let likeness = |name: &str| {
+        let (wanted, name) = (wanted.to_lowercase(), name.to_lowercase());
+        let likeness = strsim::normalized_damerau_levenshtein(&wanted, &name);
+        if is_part(&wanted, &name) || is_part(&name, &wanted) { likeness.max(ALIKE) } else { likeness }
+    };
+    names
+        .iter()
+        .map(|name| (likeness(name), name))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::collect;
-    use crate::fixture::{run, skill_eval};
+    use crate::testing::{run, skill_eval};
 
     #[test]
     fn every_column_has_its_name_and_its_number() {
@@ -194,7 +284,7 @@ mod tests {
         let folder = run.write(dir.path());
         let folder = folder.file_name().unwrap().to_str().unwrap();
         let rows = collect(dir.path()).unwrap().rows;
-        let wide = to_wide(&rows);
+        let columns = Columns::of_runs(&rows);
         let id = run.record.run.as_str();
         // 40 sequences of 32 tokens, three times the forward pass of 2 FLOPs for each entry and token.
         let per_entry = 3.0 * 40.0 * 32.0 * 2.0;
@@ -264,9 +354,9 @@ mod tests {
             ("device", text("cpu: Some Processor")),
             ("program", text("0.1.0 (abc1234)")),
         ];
-        assert_eq!(wide.names(), expected.each_ref().map(|(name, _)| name.to_string()));
+        assert_eq!(columns.names(), expected.each_ref().map(|(name, _)| name.to_string()));
         for (name, cell) in expected {
-            assert_eq!(wide.cells(name), Some(vec![cell]), "{name}");
+            assert_eq!(columns.cells(name), Some(vec![cell]), "{name}");
         }
     }
 }

@@ -7,26 +7,27 @@
 //! one        = "not" one | "(" either ")" | comparison
 //! comparison = column ("=" | "==" | "!=" | "<" | "<=" | ">" | ">=") (number | 'text' | "text" | true | false)
 //! ```
-//! A column is a bare name or stands in backticks. A comparison with a missing cell is neither true nor
+//! A column is a bare name or a name in backticks. A comparison with a missing cell is neither true nor
 //! false, and so is its negation; a row is kept where the whole is true.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use crate::cell::Cell;
+use super::cell::Cell;
+use super::columns::find_column;
 use crate::error::ResultsError;
-use crate::table_file::find_column;
 
-/// Parentheses and `not` may nest this deep; more is no filter that a person wrote.
-const DEEPEST: usize = 100;
+/// Parentheses and `not` may nest this deep; deeper nesting is not a hand-written filter.
+const MAX_DEPTH: usize = 100;
 
-/// Which of `height` rows a filter keeps. `cells` gives a column of `table` by one of `names`.
+/// Which of `height` rows a filter keeps. `cells` gives a column of `table` (a file's name; none for a sweep's own
+/// results) by one of `names`.
 ///
 /// # Errors
 /// `Filter` with the place, `NoColumn` with the nearest name, or what `cells` returns.
 pub(crate) fn evaluate(
     text: &str,
-    table: &str,
+    table: Option<&str>,
     names: &[String],
     height: usize,
     mut cells: impl FnMut(&str) -> Result<Vec<Cell>, ResultsError>,
@@ -112,7 +113,7 @@ impl Expr {
     }
 }
 
-/// How a cell stands to a value; none where they cannot be compared.
+/// How a cell compares with a value; none where it cannot be compared.
 fn order(cell: &Cell, value: &Value) -> Option<Ordering> {
     match value {
         Value::Number(number) => cell.number()?.partial_cmp(number),
@@ -168,7 +169,9 @@ fn tokenise(text: &str) -> Result<Vec<(usize, Token)>, ResultsError> {
             _ if c.is_ascii_digit() || "+-.".contains(c) => {
                 let digits = take_while(&|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
                 let number = digits.parse().ok().filter(|x: &f64| x.is_finite());
-                Token::Number(number.ok_or_else(|| error(start, format!("`{digits}` is no number")))?)
+                Token::Number(
+                    number.ok_or_else(|| error(start, format!("`{digits}` is not a valid number")))?,
+                )
             }
             _ => {
                 let (length, token) = match c {
@@ -218,7 +221,7 @@ impl Parser<'_> {
     }
 
     fn one(&mut self, depth: usize) -> Result<Expr, ResultsError> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Err(self.error("nested too deeply"));
         }
         if self.take_word("not") {
@@ -239,7 +242,7 @@ impl Parser<'_> {
                 self.comparison(name)
             }
             Some(Token::Text(text)) => {
-                let why = format!("expected a column; columns stand bare or in backticks: `{text}`");
+                let why = format!("expected a column; columns are written bare or in backticks: `{text}`");
                 Err(self.error(&why))
             }
             _ => Err(self.error("expected a column, `not` or `(`")),
@@ -305,7 +308,7 @@ mod tests {
                 _ => vec![Cell::Real(f64::NAN), Cell::Real(0.5), Cell::Real(1e18), Cell::Missing],
             })
         };
-        let kept = evaluate(text, "t.csv", &names, 4, column)?;
+        let kept = evaluate(text, Some("t.csv"), &names, 4, column)?;
         Ok(kept.into_iter().map(|is_kept| if is_kept { '1' } else { '0' }).collect())
     }
 
@@ -345,14 +348,14 @@ mod tests {
             ("N", 1, "expected =, !="),
             ("N 3", 2, "expected =, !="),
             ("N > ", 4, "expected a number"),
-            ("N > 1.2.3", 4, "`1.2.3` is no number"),
-            ("N > 1e999", 4, "is no number"),
+            ("N > 1.2.3", 4, "`1.2.3` is not a valid number"),
+            ("N > 1e999", 4, "is not a valid number"),
             ("config = b", 9, "(hint: 'b')"),
             ("config = 'b", 9, "never closed"),
             ("(N = 1", 6, "expected `)`"),
             ("N = 1)", 5, "expected `and`, `or` or the end"),
             ("N = 1 N = 2", 6, "expected `and`"),
-            ("'N' = 1", 0, "columns stand bare"),
+            ("'N' = 1", 0, "columns are written bare"),
             ("N & 1", 2, "unexpected `&`"),
             ("3 < N", 0, "expected a column"),
             ("N = 1 and config = 3", 10, "holds no numbers"),

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use scalelaw_schema::count::CountRule;
-use scalelaw_schema::table::{ExcludedRow, LossRow, LossTable};
+use scalelaw_schema::measure::{LossColumn, Measure};
+use scalelaw_schema::table::{Counting, ExcludedRow, LossRow, LossTable};
 
-use crate::cell::Cell;
 use crate::error::{ResultsError, list};
-use crate::filter;
-use crate::loss_table::{NotedTable, diverged, stopped};
-use crate::table_file::{TableFile, find_column, nearest};
+use crate::select::{NotedTable, Reason};
+use crate::table::cell::{Cell, CellFault};
+use crate::table::columns::{find_column, nearest};
+use crate::table::file::TableFile;
+use crate::table::filter;
 
 /// Names of a table's columns, where they are not the usual ones, and which of its rows to take.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -63,9 +65,9 @@ const SEED: Role = Role { what: "column of seeds", flag: "--seed", usual: &["see
 const UNIQUE: Role =
     Role { what: "column of distinct tokens", flag: "--unique-tokens", usual: &["unique_tokens", "u"] };
 
-/// Reads a table with columns for parameters, tokens and loss, told by their usual names or by `names`.
+/// Reads a table with columns for parameters, tokens and loss, found by their usual names or by `names`.
 /// Where there is no column of FLOPs, C = 6·N·D, and the table's count rule says so. Rows with a cell
-/// that is missing, no number or not positive are listed as excluded, by line or row number.
+/// that is missing, not a number or not positive are listed as excluded, by line or row number.
 ///
 /// # Errors
 /// `Io`, `NoTable`, `NoColumn`, `Ambiguous`, `ColumnType`, `Filter`; `NoRows` where nothing is left.
@@ -84,7 +86,7 @@ pub fn read_table(path: &Path, names: &ColumnNames) -> Result<NotedTable, Result
         let Some(name) = find(&file, role, named, &mut notes)? else { return Ok(None) };
         match cells(&name) {
             Ok(cells) => Ok(Some(NamedCells { name, cells })),
-            // A column that nobody asked for must not stand in the way.
+            // Ignore an unreadable optional column unless the user named it.
             Err(error @ ResultsError::ColumnType { .. }) if named.is_none() => {
                 notes.push(format!("without the {}: {error}", role.what));
                 Ok(None)
@@ -112,10 +114,11 @@ pub fn read_table(path: &Path, names: &ColumnNames) -> Result<NotedTable, Result
         outcome: own("outcome")?,
         diverged_step: own("diverged_step")?,
         stopped_step: own("stopped_step")?,
+        vocab_size: own("vocab_size")?,
     };
     let is_kept = match &names.keep_where {
         Some(expr) => {
-            let is_kept = filter::evaluate(expr, &file.name, &file.columns, file.height(), cells)?;
+            let is_kept = filter::evaluate(expr, Some(&file.name), &file.columns, file.height(), cells)?;
             let n_kept = is_kept.iter().filter(|is_kept| **is_kept).count();
             notes.push(format!("`{expr}` keeps {n_kept} of {} rows", file.height()));
             if n_kept == 0 {
@@ -126,24 +129,18 @@ pub fn read_table(path: &Path, names: &ColumnNames) -> Result<NotedTable, Result
         None => vec![true; file.height()],
     };
 
-    let mut table = LossTable {
-        source: file.name.clone(),
-        count_rule: columns.count_rule(),
-        loss_name: columns.loss.name.clone(),
-        rows: Vec::new(),
-        excluded: Vec::new(),
-    };
+    let mut table = LossTable::new(&file.name, columns.counting(), columns.measure());
     for row_idx in (0..file.height()).filter(|row_idx| is_kept[*row_idx]) {
         let place = file.row_name(row_idx);
-        let row = match file.row_fault(row_idx) {
-            Some(why) => Err(why),
+        let row = match file.wrong_width(row_idx) {
+            Some(found) => Err(Reason::Fields { found, expected: file.columns.len() }),
             None => columns.row(row_idx, &place),
         };
         match row {
             Ok(row) => table.rows.push(row),
-            Err(why) => {
+            Err(reason) => {
                 let name = columns.run_name(row_idx).unwrap_or(place);
-                table.excluded.push(ExcludedRow { name, why });
+                table.excluded.push(ExcludedRow { name, why: reason.to_string() });
             }
         }
     }
@@ -160,12 +157,12 @@ struct NamedCells {
 }
 
 impl NamedCells {
-    fn positive(&self, row_idx: usize) -> Result<f64, String> {
+    fn positive(&self, row_idx: usize) -> Result<f64, CellFault> {
         self.cells[row_idx].positive(&self.name)
     }
 
-    /// None where the cell is empty; still an error where it holds something that is no positive number.
-    fn positive_or_missing(&self, row_idx: usize) -> Result<Option<f64>, String> {
+    /// None where the cell is empty; an error where it holds anything but a positive number.
+    fn positive_or_missing(&self, row_idx: usize) -> Result<Option<f64>, CellFault> {
         match self.cells[row_idx] {
             Cell::Missing => Ok(None),
             _ => self.positive(row_idx).map(Some),
@@ -187,17 +184,30 @@ struct Columns {
     outcome: Option<Vec<Cell>>,
     diverged_step: Option<Vec<Cell>>,
     stopped_step: Option<Vec<Cell>>,
+    vocab_size: Option<Vec<Cell>>,
 }
 
 impl Columns {
-    /// Our own columns were counted under a known rule; of others nobody can say.
-    fn count_rule(&self) -> String {
-        let is_own = self.run_id.is_some() && self.n.name == "n_total";
+    fn is_own(&self) -> bool {
+        self.run_id.is_some() && self.n.name == "n_total"
+    }
+
+    /// Our own columns were counted under a known rule; those of others are taken as given.
+    fn counting(&self) -> Counting {
         match &self.c {
-            Some(c) if is_own && c.name == "flops_path" => CountRule::Exact.name().to_string(),
-            None if is_own => CountRule::SixNTotal.name().to_string(),
-            Some(_) => "as given".to_string(),
-            None => "as given, C = 6ND".to_string(),
+            Some(c) if self.is_own() && c.name == "flops_path" => Counting::Rule(CountRule::Exact),
+            None if self.is_own() => Counting::Rule(CountRule::SixNTotal),
+            Some(_) => Counting::AsGiven,
+            None => Counting::AsGivenSixNd,
+        }
+    }
+
+    /// The units of our own columns are known as well.
+    fn measure(&self) -> Measure {
+        let vocab_sizes = || self.vocab_size.iter().flatten().filter_map(|cell| cell.whole());
+        match LossColumn::own(&self.loss.name).filter(|_| self.is_own()) {
+            Some(column) => Measure::of_runs(column, vocab_sizes().map(|size| size as usize)),
+            None => Measure::of_user(&self.loss.name),
         }
     }
 
@@ -205,19 +215,19 @@ impl Columns {
         self.run_id.as_ref().and_then(|run_id| run_id[row_idx].to_text())
     }
 
-    fn row(&self, row_idx: usize, place: &str) -> Result<LossRow, String> {
+    fn row(&self, row_idx: usize, place: &str) -> Result<LossRow, Reason> {
         let cell_of = |column: &Option<Vec<Cell>>| column.as_ref().map(|cells| cells[row_idx].clone());
         let step = |column| cell_of(column).and_then(|cell| cell.whole());
         match cell_of(&self.outcome).and_then(|cell| cell.to_text()).as_deref() {
-            Some("diverged") => return Err(diverged(step(&self.diverged_step))),
-            Some("stopped") => return Err(stopped(step(&self.stopped_step))),
+            Some("diverged") => return Err(Reason::Diverged { step: step(&self.diverged_step) }),
+            Some("stopped") => return Err(Reason::Stopped { step: step(&self.stopped_step) }),
             _ => {}
         }
         let n = self.n.positive(row_idx)?;
         let d = self.d.positive(row_idx)?;
         let optional = |column: &Option<NamedCells>| match column {
             Some(column) => column.positive_or_missing(row_idx),
-            None => Ok(None),
+            None => Ok::<_, CellFault>(None),
         };
         Ok(LossRow {
             name: self.run_name(row_idx).unwrap_or_else(|| place.to_string()),
@@ -236,7 +246,7 @@ impl Columns {
     }
 }
 
-/// The column that a person named, else the first usual name that the table has; a note where it has others.
+/// The column that the user named, else the first usual name that the table has; a note where it has others.
 fn find(
     file: &TableFile,
     role: &Role,
@@ -244,7 +254,7 @@ fn find(
     notes: &mut Vec<String>,
 ) -> Result<Option<String>, ResultsError> {
     if let Some(name) = named {
-        return find_column(&file.name, &file.columns, name).map(Some);
+        return find_column(Some(&file.name), &file.columns, name).map(Some);
     }
     let found: Vec<&String> = role
         .usual
@@ -255,7 +265,7 @@ fn find(
         && first.eq_ignore_ascii_case(second)
     {
         return Err(ResultsError::Ambiguous {
-            table: file.name.clone(),
+            table: Some(file.name.clone()),
             what: format!("the {}", role.what),
             columns: list(&[first, second]),
             flag: role.flag.to_string(),
@@ -277,7 +287,7 @@ fn find(
 fn no_column(file: &TableFile, role: &Role) -> ResultsError {
     let like = role.usual.iter().find_map(|usual| nearest(usual, &file.columns));
     ResultsError::NoColumn {
-        table: file.name.clone(),
+        table: Some(file.name.clone()),
         what: role.what.to_string(),
         hint: match like {
             Some(column) => format!("is it `{column}`? then `{} {column}`", role.flag),
@@ -320,11 +330,7 @@ mod tests {
             let noted = read_csv(text).unwrap();
             let [row] = &noted.table.rows[..] else { panic!("{text}: {noted:?}") };
             assert_eq!((row.n, row.d, row.c, row.loss), (1e6, 2e7, 3e14, 2.5), "{text}");
-            assert_eq!(
-                (row.name.as_str(), noted.table.count_rule.as_str()),
-                ("line 2", "as given"),
-                "{text}"
-            );
+            assert_eq!((row.name.as_str(), noted.table.count_rule), ("line 2", Counting::AsGiven), "{text}");
             assert_eq!((row.budget, row.seed, &row.cluster), (None, None, &None));
             assert_eq!(noted.notes.len(), 0, "{text}");
         }
@@ -333,7 +339,7 @@ mod tests {
     #[test]
     fn c_is_6nd_where_there_is_none_and_the_rule_says_so() {
         let table = read_csv("N,D,loss,budget,seed,U\n10,20,2.5,1e3,7,15\n10,30,2.4,,x,\n").unwrap().table;
-        assert_eq!((table.rows[0].c, table.count_rule.as_str()), (1200.0, "as given, C = 6ND"));
+        assert_eq!((table.rows[0].c, table.count_rule), (1200.0, Counting::AsGivenSixNd));
         let optional = |row: &LossRow| (row.budget, row.seed, row.unique_tokens);
         assert_eq!(optional(&table.rows[0]), (Some(1e3), Some(7), Some(15.0)));
         assert_eq!(optional(&table.rows[1]), (None, None, None));
@@ -396,7 +402,7 @@ mod tests {
             ("t.csv", "", none(), "it is empty"),
             ("t.csv", "\n \n", none(), "it is empty"),
             ("t.csv", "N,D,loss\n", none(), "below the header there is none"),
-            ("t.csv", "N,D,loss\n1,2,x\n", none(), "no row that can be used: line 2: `loss` is `x`"),
+            ("t.csv", "N,D,loss\n1,2,x\n", none(), "no usable rows: line 2: `loss` is `x`"),
             (
                 "t.csv",
                 "N,D\n1,2\n",
@@ -407,7 +413,7 @@ mod tests {
                 "t.csv",
                 "N,D,losss\n1,2,3\n",
                 none(),
-                "is it `losss`? then `--loss losss`); its columns are `N`, `D`, `losss`",
+                "is it `losss`? then `--loss losss`); the columns are `N`, `D`, `losss`",
             ),
             ("t.csv", good, named("lss"), "no column `lss` (hint: did you mean `loss`?)"),
             (
@@ -423,10 +429,10 @@ mod tests {
             ("t.csv", "\u{1}\0\u{2}", none(), "it is not text in UTF-8"),
             ("t.csv", "PAR1....", none(), "it is a Parquet file"),
             ("t.parquet", good, none(), "does not begin as a Parquet file"),
-            ("t.parquet", "PAR1 garbage", none(), "is no table that can be read"),
-            ("t.parquet", "PAR1", none(), "is no table that can be read"),
-            ("t.xlsx", good, none(), "`.xlsx` is no known ending"),
-            ("t", good, none(), "is no known ending"),
+            ("t.parquet", "PAR1 garbage", none(), "as a table: "),
+            ("t.parquet", "PAR1", none(), "as a table: "),
+            ("t.xlsx", good, none(), "`.xlsx` is not a known ending"),
+            ("t", good, none(), "is not a known ending"),
         ] {
             let error = read_text(file, text, &names).unwrap_err().to_string();
             assert!(error.contains(expected), "{file} {text:?}: expected {expected}, found {error}");
@@ -470,7 +476,7 @@ mod tests {
             let Some(path) = published(file) else { continue };
             let table = read_table(&path, &names).unwrap().table;
             assert_eq!((table.rows.len(), table.excluded.len()), (n_rows, n_excluded), "{file}");
-            assert_eq!(table.count_rule, "as given", "{file}");
+            assert_eq!(table.count_rule, Counting::AsGiven, "{file}");
             let has_budget =
                 ["chinchilla_isoflop.csv", "marin_comma_isoflop.csv", "porian_refinedweb_isoflop.csv"];
             let budgets = table.rows.iter().filter(|row| row.budget.is_some()).count();

@@ -1,5 +1,7 @@
 //! A cell of any table, whatever file it came from.
 
+use thiserror::Error;
+
 /// A value, before anyone asks for a number.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Cell {
@@ -34,7 +36,7 @@ impl Cell {
         }
     }
 
-    /// As a person would write it.
+    /// As text.
     pub(crate) fn to_text(&self) -> Option<String> {
         match self {
             Cell::Missing => None,
@@ -48,29 +50,52 @@ impl Cell {
     ///
     /// # Errors
     /// What the cell of `column` is instead.
-    pub(crate) fn positive(&self, column: &str) -> Result<f64, String> {
-        match (self, self.number()) {
-            (Cell::Missing, _) => Err(format!("`{column}` is missing")),
-            (_, None) => Err(format!("`{column}` is `{}`, not a number", self.to_text().unwrap_or_default())),
-            (_, Some(x)) => positive(column, x),
+    pub(crate) fn positive(&self, column: &str) -> Result<f64, CellFault> {
+        match self.number() {
+            Some(x) => positive(column, x),
+            None => Err(CellFault { column: column.to_string(), found: self.to_text().map(Found::Text) }),
         }
     }
+}
+
+/// A cell that holds no finite number above zero.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("`{column}` is {}", found.as_ref().map_or("missing".to_string(), Found::to_string))]
+pub(crate) struct CellFault {
+    /// The column.
+    pub column: String,
+    /// What it holds; nothing where it is empty.
+    pub found: Option<Found>,
+}
+
+/// What a cell holds instead of a finite number above zero.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub(crate) enum Found {
+    #[error("`{0}`, not a number")]
+    Text(String),
+    #[error("NaN")]
+    Nan,
+    #[error("infinite")]
+    Infinite,
+    #[error("{0}, not positive")]
+    NotPositive(f64),
 }
 
 /// A finite number above zero: fits take logarithms.
 ///
 /// # Errors
 /// What the value of `column` is instead.
-pub(crate) fn positive(column: &str, x: f64) -> Result<f64, String> {
-    if x.is_nan() {
-        Err(format!("`{column}` is NaN"))
+pub(crate) fn positive(column: &str, x: f64) -> Result<f64, CellFault> {
+    let found = if x.is_nan() {
+        Found::Nan
     } else if x.is_infinite() {
-        Err(format!("`{column}` is infinite"))
+        Found::Infinite
     } else if x <= 0.0 {
-        Err(format!("`{column}` is {x}, not positive"))
+        Found::NotPositive(x)
     } else {
-        Ok(x)
-    }
+        return Ok(x);
+    };
+    Err(CellFault { column: column.to_string(), found: Some(found) })
 }
 
 #[cfg(test)]
@@ -78,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cell_is_the_number_that_stands_there_or_a_reason() {
+    fn a_cell_is_its_number_or_a_reason() {
         let text = |text: &str| Cell::Text(text.to_string());
         for (cell, expected) in [
             (text(" 1e18 "), Ok(1e18)),
@@ -92,7 +117,8 @@ mod tests {
             (text("0"), Err("`N` is 0, not positive")),
             (Cell::Real(-2.5), Err("`N` is -2.5, not positive")),
         ] {
-            assert_eq!(cell.positive("N"), expected.map_err(str::to_string), "{cell:?}");
+            let found = cell.positive("N").map_err(|fault| fault.to_string());
+            assert_eq!(found, expected.map_err(str::to_string), "{cell:?}");
         }
         for (cell, expected) in [
             (text("18446744073709551615"), Some(u64::MAX)),
