@@ -68,7 +68,7 @@ fn label(evidence: Option<&Evidence>, holm: Option<Holm>) -> Labelled {
     let undecided =
         |why: &str| Labelled { label: Label::Undecided, interval: None, p: None, why: why.to_owned() };
     let Some(evidence) = evidence else {
-        return undecided("no budget shows both optima inside of its sizes, or one of them beyond");
+        return undecided("no budget shows both optima inside its sizes, or one of them beyond");
     };
     let Some(holm) = holm else {
         return undecided("too few runs to know their noise: the residual has no interval");
@@ -77,7 +77,7 @@ fn label(evidence: Option<&Evidence>, holm: Option<Holm>) -> Labelled {
     let estimate = evidence.draws.estimate;
     let with = |label, why: String| Labelled { label, interval: interval.clone(), p: Some(holm.p), why };
     if !holm.is_rejected {
-        return with(Label::Undecided, "the interval holds zero".to_owned());
+        return with(Label::Undecided, "the interval of the ratio includes 1".to_owned());
     }
     let opposed = evidence
         .other
@@ -86,14 +86,14 @@ fn label(evidence: Option<&Evidence>, holm: Option<Holm>) -> Labelled {
     if opposed {
         return with(
             Label::Undecided,
-            "the approaches contradict each other: the law and the parabolas lie on different sides of zero"
+            "the approaches contradict each other: the law and the parabolas lie on different sides of 1"
                 .to_owned(),
         );
     }
     if estimate > 0.0 {
-        with(Label::CapacityHungry, "the interval lies above zero".to_owned())
+        with(Label::CapacityHungry, "the interval of the ratio lies above 1".to_owned())
     } else {
-        with(Label::DataHungry, "the interval lies below zero".to_owned())
+        with(Label::DataHungry, "the interval of the ratio lies below 1".to_owned())
     }
 }
 
