@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 use scalelaw_findings::learning_rate::LrConclusion;
-use scalelaw_findings::learning_rate_text;
 use scalelaw_fit::{FitError, FitSpec, conclusion::Conclusion};
-use scalelaw_report::ReportInput;
+use scalelaw_report::{Refusal, ReportInput, Scaling, terminal};
 use scalelaw_results::{Collected, LossColumn};
 use scalelaw_schema::metrics::TRAIN_LOSS;
 use scalelaw_schema::plan::Plan;
@@ -18,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::learning_rate;
 use crate::provenance::{now, program_name};
 use crate::say::Say;
-use crate::skill_fit::{self, ReportFindings, SkillAsk, SkillFindings};
+use crate::skill_fit::{self, SkillAsk, SkillFindings};
 use crate::write::write_whole;
 
 /// Kind of a sweep over mixtures, as its plan names it.
@@ -47,28 +46,11 @@ struct FitFile {
 }
 
 impl Verdict {
-    /// For the terminal.
-    pub fn text(&self, width: usize) -> String {
-        match self {
-            Verdict::Fitted(conclusion) => scalelaw_fit::render(conclusion, width),
-            Verdict::Refused { why, settle } => {
-                let mut text = format!("no law: {why}\n");
-                for run in settle {
-                    text.push_str(&format!("  would settle it: {run}\n"));
-                }
-                text
-            }
-        }
-    }
-
     /// What `report` takes.
-    fn for_report(&self) -> Result<&Conclusion, String> {
+    fn for_report(&self) -> Scaling<'_> {
         match self {
             Verdict::Fitted(conclusion) => Ok(conclusion),
-            Verdict::Refused { why, settle } if settle.is_empty() => Err(why.clone()),
-            Verdict::Refused { why, settle } => {
-                Err(format!("{why} (would settle it: {})", settle.join("; ")))
-            }
+            Verdict::Refused { why, settle } => Err(Refusal { why, settle }),
         }
     }
 }
@@ -168,17 +150,20 @@ impl Concluded {
         self.with_report_input(scalelaw_report::html)
     }
 
+    /// Each chart as its name and an SVG of its own.
+    pub fn figures(&self) -> Vec<(String, String)> {
+        self.with_report_input(scalelaw_report::svgs)
+    }
+
     /// The page as Markdown.
     pub fn markdown(&self) -> String {
         self.with_report_input(scalelaw_report::markdown)
     }
 
     fn with_report_input<T>(&self, make: impl FnOnce(&ReportInput) -> T) -> T {
-        let verdict = self.verdict.for_report();
         let points = self.collected.points(|metric| metric == TRAIN_LOSS || metric.ends_with("/loss"));
         let (generated, program) = (now(), program_name());
-        let findings = self.skills.as_ref().map(ReportFindings::of);
-        let skills = findings.as_ref().map(ReportFindings::report);
+        let skills = self.skills.as_ref().map(SkillFindings::for_report);
         make(&ReportInput {
             plan: Some(&self.plan),
             rows: &self.collected.rows,
@@ -186,7 +171,7 @@ impl Concluded {
             problems: &self.collected.problems,
             table: &self.table,
             learning_rate: self.learning_rate.as_ref(),
-            conclusion: verdict.as_deref().map_err(|why| why.as_str()),
+            scaling: self.verdict.for_report(),
             skills: skills.as_ref(),
             generated: &generated,
             program: &program,
@@ -216,9 +201,12 @@ fn text_of(
     skills: Option<&SkillFindings>,
     width: usize,
 ) -> String {
-    let text = learning_rate.map_or_else(|| verdict.text(width), learning_rate_text::render);
+    let text = match learning_rate {
+        Some(conclusion) => terminal::learning_rate::text(conclusion, width),
+        None => terminal::scaling::text(verdict.for_report(), width),
+    };
     match skills {
-        Some(findings) => format!("{text}\n{}", skill_fit::render(findings, width)),
+        Some(findings) => format!("{text}\n{}", terminal::skills::text(&findings.for_report(), width)),
         None => text,
     }
 }

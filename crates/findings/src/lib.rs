@@ -18,7 +18,6 @@ pub mod capacity;
 
 pub mod critical_batch;
 pub mod learning_rate;
-pub mod learning_rate_text;
 
 pub mod viable;
 

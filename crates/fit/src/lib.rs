@@ -4,7 +4,7 @@
 //! Reading order: what is asked ([`spec`], [`objective`]); the laws ([`laws`], [`jet`]) and the rows as they see
 //! them ([`row`]); the search ([`search`], [`minimise`]) and what it refuses ([`identify`]); intervals ([`interval`],
 //! [`profile`], [`bootstrap`], `noise`) and predictions (`predict`, `backtest`, `choose`); the other approaches
-//! ([`isoflop`], `curve`); what a design will tell ([`power`]); and what is concluded ([`conclusion`], [`text`]).
+//! ([`isoflop`], `curve`); what a design will tell ([`power`]); and what is concluded ([`conclusion`]).
 //! How exact, fast and calibrated all this is: `README.md`.
 
 // Matrices are indexed as in their formulas.
@@ -46,7 +46,6 @@ pub mod simulate;
 
 pub mod conclusion;
 pub mod csv_table;
-pub mod text;
 
 #[cfg(test)]
 mod published;
@@ -67,7 +66,6 @@ use predict::Predictor;
 use row::{Point, Rows};
 pub use simulate::{KnownLaw, parse_law_with_params};
 pub use spec::{FitError, FitSpec, LawChoice, PredictAt};
-pub use text::render;
 
 /// Fits what `spec` asks for to the rows of `table`. `seconds` is left to the caller, who has a clock.
 ///

@@ -2,7 +2,7 @@
 //! allow, and for each part that they do not allow the reason. Reads no files.
 //!
 //! Reading order: what is asked and what comes out (here), which rows may be compared ([`rows`]), the parts
-//! ([`mix`], [`capacity`], [`viable`]), and all of it for the page ([`report`]) and as text ([`text`]).
+//! ([`mix`], [`capacity`], [`viable`]), and all of it as the report reads it ([`report`]).
 
 mod rows;
 
@@ -11,7 +11,6 @@ mod mix;
 mod viable;
 
 mod report;
-mod text;
 
 #[cfg(test)]
 mod tests;
@@ -36,9 +35,7 @@ use scalelaw_schema::sweep::SkillTarget;
 use scalelaw_schema::table::LossTable;
 use serde::{Deserialize, Serialize};
 
-pub use report::ReportFindings;
 use rows::Texts;
-pub use text::render;
 
 /// What a person asks beside what the sweep's own file asks.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -187,8 +187,8 @@ fn a_mix_sweep_gives_back_slopes_laws_and_a_mixture_and_says_what_it_cannot() {
     let parts: Vec<&str> = found.absent.iter().map(|absent| absent.part.as_str()).collect();
     assert_eq!(parts, ["skills", "best: poet", "viable: sums"], "{:?}", found.absent);
     assert!(found.absent[0].why.contains("10 mixtures") && found.absent[1].why.contains("verse"));
-    let text = render(&found, 80);
-    assert!(text.contains("best mixture for `tutor`") && text.contains("d ln N* / d ln f"), "{text}");
+    let text = scalelaw_report::terminal::skills::text(&found.for_report(), 80);
+    assert!(text.contains("Best mixture for tutor") && text.contains("d ln N* / d ln f"), "{text}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use scalelaw_report::terminal;
 use scalelaw_runner::folder::{read_run, run_folders};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::eval::{EvalRecord, EvalRequest};
@@ -70,7 +71,7 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
             let record = scalelaw_train::evaluate(&job, request)
                 .with_context(|| format!("run {}, `{}`", run.folder_name(), request.name))?;
             if !args.json {
-                writeln!(stdout, "{}  {}", run.folder_name(), line(&record))?;
+                writeln!(stdout, "{}  {}", run.folder_name(), terminal::eval::line(&record))?;
             }
             made.push(record);
         }
@@ -115,21 +116,4 @@ fn asked(
         requests.push(of_run.clone());
     }
     Ok(requests)
-}
-
-/// An evaluation on one line.
-fn line(record: &EvalRecord) -> String {
-    let name = &record.request.name;
-    let Some(score) = &record.skill else {
-        return format!("{name}  loss {:.4}  bpb {:.4}", record.loss, record.bpb);
-    };
-    let se = |se: Option<f64>| se.map_or(String::new(), |se| format!(" ± {se:.4}"));
-    let mut text = format!("{name}  nll {:.4}{}", score.nll.value, se(score.nll.se));
-    if let Some(accuracy) = &score.accuracy {
-        text.push_str(&format!("  accuracy {:.4}{}", accuracy.value, se(accuracy.se)));
-    }
-    if let Some(chance) = score.chance {
-        text.push_str(&format!("  chance {chance:.4}"));
-    }
-    text
 }

@@ -24,10 +24,8 @@ pub mod link;
 mod pair;
 
 pub mod power;
-mod power_text;
 mod regret;
 pub mod simulate;
-mod text;
 pub mod validation;
 
 #[cfg(test)]
@@ -43,10 +41,8 @@ pub(crate) use judge::optimum_of;
 use label::Evidence;
 use noise::SharedNoise;
 use pair::Pair;
-pub use power_text::render_labels;
 use scalelaw_fit::laws::{self, ScalingLaw};
 use scalelaw_fit::spec::FitError;
-pub use text::render;
 
 /// How skills are fitted.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,7 +126,7 @@ pub fn skills(
 /// The rule of the labels, in words.
 pub fn rule(level: f64) -> String {
     format!(
-        "capacity-hungry where the interval of ln N*(skill) - ln N*(aggregate), the mean over the budgets, lies above zero; \
+        "capacity-hungry where the interval of N*(skill) / N*(aggregate), the geometric mean over the budgets, lies above 1; \
          data-hungry where it lies below; undecided otherwise, and where the law and the parabolas contradict each other. \
          By the fitted law, by the parabolas where a law is missing. Holm's procedure holds the chance of any wrong label \
          below {:.0} %: the interval that decides is taken at the level that it gives the skill",
