@@ -32,7 +32,7 @@ fn an_lr_sweep_leaves_a_rule_that_a_later_sweep_follows_and_is_judged_by() {
     let bench = Workbench::new();
     bench.write("probe.toml", PROBE);
     let said = bench.expect(0, &["run", "probe.toml"]);
-    for part in ["best rate", "rule:", "beta2 0.95"] {
+    for part in ["Best learning rate of each size", "The rule", "beta2 at a batch", "0.95000"] {
         assert!(said.stdout.contains(part), "`{part}` is not in\n{}", said.stdout);
     }
     let conclusion = bench.json(&["fit", "probe"]);

@@ -43,6 +43,14 @@ fn a_simulated_sweep_goes_through_everything_and_the_fit_finds_the_law() {
     let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains("Does the pipeline find the law it drew from?") && page.contains("<svg"));
 
+    // A chart of its own shows all that the page shows: it needs none of the page's variables.
+    let said = bench.expect(0, &["report", "known-simulated", "--figures", "charts"]);
+    assert!(said.stdout.contains("isoflop.svg"), "{}", said.stdout);
+    for path in said.stdout.lines() {
+        let svg = std::fs::read_to_string(bench.path().join(path)).unwrap();
+        assert!(svg.starts_with("<svg xmlns") && !svg.contains("var("), "{path}");
+    }
+
     let fit = bench.json(&["fit", "known-simulated", "--bootstrap", "200"]);
     let chosen = &fit["fits"][0];
     for (name, truth) in [("alpha", 0.35), ("beta", 0.37), ("E", 1.8)] {
@@ -182,7 +190,7 @@ fn the_labels_that_a_plan_will_give_are_known_before_it_runs() {
     assert!((truth / ((2.0_f64 / 3.0).ln() / 0.72) - 1.0).abs() < 0.2, "{truth}");
     assert_eq!((&labels["skill"]["wrong"], &found["skill_law"]), (&0.0.into(), &skill.as_str().into()));
     let shown = bench.expect(0, &judged).stdout;
-    for part in ["loss at ten times the compute", "labels of 2 skills", "a tie", "a skill of the assumed law"]
+    for part in ["loss at ten times the compute", "Labels of 2 skills", "a tie", "A skill of the assumed law"]
     {
         assert!(shown.contains(part), "`{part}`\n{shown}");
     }

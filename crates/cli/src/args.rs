@@ -255,6 +255,9 @@ pub struct ReportArgs {
     /// Where to write it: `*.html` or `*.md`; `report.html` in the sweep's folder by default, `-` for standard output.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Write each chart of the page as a stand-alone SVG into this folder, instead of the page.
+    #[arg(long, value_name = "DIR", conflicts_with = "output")]
+    pub figures: Option<PathBuf>,
     /// Say what would be written.
     #[arg(long)]
     pub dry_run: bool,

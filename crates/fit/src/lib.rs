@@ -5,7 +5,7 @@
 //! ([`FitError`]); the rows as a law sees them ([`Rows`], [`Point`]); the [`laws`] and their frontier
 //! ([`ComputeModel`]); [`stats`]; the [`search`]; the fit of a law with its intervals, predictions and the choice among
 //! laws ([`law_fit`]); IsoFLOP minima ([`isoflop`]); the power of a design ([`power`]); several ways of counting
-//! ([`exponents_by_count`]); and what is concluded ([`conclusion`], [`text`]).
+//! ([`exponents_by_count`]); and what is concluded ([`conclusion`]).
 //! How exact, fast and calibrated all this is: `README.md`.
 
 #![warn(missing_docs)]
@@ -34,8 +34,6 @@ pub mod law_fit;
 mod counting;
 mod design;
 
-pub mod text;
-
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
@@ -50,4 +48,3 @@ pub use laws::{ScalingLaw, law};
 pub use objective::{Objective, UnknownObjective};
 pub use row::{Point, Rows, finite_rows};
 pub use spec::{FitSpec, LawChoice, PredictAt};
-pub use text::render;

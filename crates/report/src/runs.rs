@@ -1,4 +1,4 @@
-//! All runs of a report in one list: planned, finished, diverged, failed, or rows of a person's own table,
+//! All runs of a report in one list: planned, finished, diverged, failed, or rows of a user's own table,
 //! joined by their ids. A run's place in the list ties its marks in all charts together.
 
 use std::collections::BTreeMap;
@@ -7,26 +7,26 @@ use scalelaw_schema::plan::PlannedRun;
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::table::{LossRow, ResultRow};
 
-use crate::ReportInput;
-use crate::chart::{Mark, Series, Shape, Swatch};
-use crate::color::Color;
-use crate::format;
+use crate::draw::chart::{Mark, Series, Shape, Swatch};
+use crate::draw::color::Color;
+use crate::input::ReportInput;
+use crate::text;
 
-/// What became of a run.
+/// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
     /// It has a result.
     Finished,
-    /// Its loss left every bound.
+    /// Its loss diverged.
     Diverged {
-        /// The step at which it was given up.
+        /// The step at which it ended.
         step: u64,
     },
-    /// It was given up as hopeless beside another.
+    /// It was stopped early: another run was far ahead of it.
     Stopped {
-        /// The step at which it was given up.
+        /// The step at which it ended.
         step: u64,
-        /// Its loss, and whose it was held against.
+        /// Its loss, and that of the run it was compared with.
         why: String,
     },
     /// It has no result, and this is known of why.
@@ -41,11 +41,11 @@ pub enum Status {
 /// One run with everything that is known of it.
 #[derive(Debug, Clone)]
 pub struct Run<'a> {
-    /// Name for a person: the folder's, or the row's in a table.
+    /// Name to show: the folder's, or the row's in a table.
     pub name: String,
     /// Id, or the row's name.
     pub id: String,
-    /// What became of it.
+    /// How it ended.
     pub status: Status,
     /// Why it is not in the fit, where it is not.
     pub excluded: Option<String>,
@@ -78,22 +78,22 @@ impl Run<'_> {
     pub fn title(&self) -> String {
         let mut lines = vec![
             self.name.clone(),
-            format!("N: {} parameters", format::si(self.n)),
-            format!("D: {} tokens", format::si(self.d)),
-            format!("C: {} FLOPs", format::flops(self.c)),
+            format!("N: {} parameters", text::si(self.n)),
+            format!("D: {} tokens", text::si(self.d)),
+            format!("C: {} FLOPs", text::flops(self.c)),
         ];
         match (&self.status, self.loss) {
             (Status::Diverged { step }, _) => lines.push(format!("diverged: at step {step}")),
             (Status::Stopped { step, .. }, _) => lines.push(format!("stopped early: at step {step}")),
-            (_, Some(loss)) => lines.push(format!("loss: {} nats/token", format::loss(loss))),
+            (_, Some(loss)) => lines.push(format!("loss: {} nats/token", text::loss(loss))),
             (_, None) => {}
         }
         if let (Some(fitted), Some(residual)) = (self.fitted, self.residual) {
-            lines.push(format!("fitted: {} nats/token", format::loss(fitted)));
-            lines.push(format!("residual: {}", format::residual(residual)));
+            lines.push(format!("fitted: {} nats/token", text::loss(fitted)));
+            lines.push(format!("residual: {}", text::residual(residual)));
         }
         if let Some(lr) = self.lr {
-            lines.push(format!("lr: {}", format::significant(lr, 3)));
+            lines.push(format!("lr: {}", text::significant(lr, 3)));
         }
         if let Some(seed) = self.seed {
             lines.push(format!("seed: {seed}"));
@@ -201,7 +201,7 @@ pub fn series_by_budget(runs: &[Run], at: impl Fn(&Run) -> Option<[f64; 2]>) -> 
         .enumerate()
         .filter(|(_, marks)| !marks.is_empty())
         .map(|(idx, marks)| match budgets.get(idx) {
-            Some(budget) => Series::named(format!("{} FLOPs", format::flops(*budget)), sign(idx), marks),
+            Some(budget) => Series::named(format!("{} FLOPs", text::flops(*budget)), sign(idx), marks),
             None => {
                 Series::named("Runs without a budget", Swatch::Point(Color::Budget(3), Shape::Circle), marks)
             }

@@ -2,80 +2,57 @@
 
 use std::time::Instant;
 
-use scalelaw_findings::learning_rate::{LrConclusion, LrRow, best_learning_rates};
-use scalelaw_fit::conclusion::Conclusion;
-use scalelaw_schema::count::{self, CountRule};
-use scalelaw_schema::lr_rule::{Beta2Rule, LrRule, RuleExponents, RulePoint, RuleRange};
-use scalelaw_schema::recipe::{Parametrisation, Schedule};
-use scalelaw_schema::sweep::TokenizerChoice;
-
-use crate::simulated::{self, Simulated};
-use crate::simulated_skills;
-use crate::skills::SkillReport;
-use crate::{ReportInput, html, markdown, svgs};
-
-const REFUSAL: &str = "the fit is refused: 4 runs cannot tell 5 parameters (hint: add a budget; add sizes)";
-
-fn input<'a>(simulated: &'a Simulated, conclusion: Result<&'a Conclusion, &'a str>) -> ReportInput<'a> {
-    ReportInput {
-        plan: Some(&simulated.plan),
-        rows: &simulated.rows,
-        curves: &simulated.curves,
-        problems: &simulated.problems,
-        table: &simulated.table,
-        learning_rate: None,
-        conclusion,
-        skills: None,
-        generated: "2026-11-22 14:05 UTC",
-        program: "scalelaw 0.1.0 (6b60c00)",
-    }
-}
+use crate::testing::learning_rate::{learning_rates, lr_rule};
+use crate::testing::{input, refusal, refused, skills, sweep};
+use crate::{Refusal, ReportInput, SkillReport, html, markdown, svgs, terminal};
 
 /// Every kind of report, by name, given to `check`.
 fn for_each_kind(check: impl Fn(&str, &ReportInput)) {
-    let sweep = simulated::sweep(3, 5);
-    let concluded = sweep.conclusion.as_ref().expect("thirteen runs of a known law are fitted");
+    let sweep = sweep::sweep(3, 5);
+    let concluded = sweep.fitted();
+    let refusal = refusal();
+    let refused = refused(&refusal);
     check("concluded", &input(&sweep, Ok(concluded)));
     // As slow to fit as a hundred pages to write: once for all claims.
-    static SKILLS: std::sync::OnceLock<simulated_skills::SimulatedSkills> = std::sync::OnceLock::new();
-    let skills = SKILLS.get_or_init(|| simulated_skills::simulate(150, ""));
+    static SKILLS: std::sync::OnceLock<skills::SimulatedSkills> = std::sync::OnceLock::new();
+    let skills = SKILLS.get_or_init(|| skills::simulate(150, ""));
     let report = skills.report();
     check("skills", &ReportInput { skills: Some(&report), ..input(&sweep, Ok(concluded)) });
-    let bare = SkillReport { tables: &[], ..report };
-    check("skills without their runs", &ReportInput { skills: Some(&bare), ..input(&sweep, Err(REFUSAL)) });
-    check("no skills", &ReportInput { skills: Some(&SkillReport::default()), ..input(&sweep, Err(REFUSAL)) });
-    check("refused", &input(&sweep, Err(REFUSAL)));
+    let bare = SkillReport { tables: &[], ..report.clone() };
+    check("skills without their runs", &ReportInput { skills: Some(&bare), ..input(&sweep, refused) });
+    check("no skills", &ReportInput { skills: Some(&SkillReport::default()), ..input(&sweep, refused) });
+    check("refused", &input(&sweep, refused));
     check("without curves", &ReportInput { curves: &[], ..input(&sweep, Ok(concluded)) });
     check(
         "a user's own table",
         &ReportInput { plan: None, rows: &[], curves: &[], problems: &[], ..input(&sweep, Ok(concluded)) },
     );
 
-    let mut waiting = simulated::sweep(3, 5);
+    let mut waiting = sweep::sweep(3, 5);
     waiting.rows.clear();
     waiting.curves.clear();
     waiting.table.rows.clear();
     waiting.table.excluded.clear();
-    check("nothing finished", &input(&waiting, Err(REFUSAL)));
+    check("nothing finished", &input(&waiting, refused));
 
-    let one = simulated::sweep(1, 5);
-    check("one budget", &input(&one, Err(REFUSAL)));
-    let single = simulated::sweep(1, 1);
-    check("one run", &input(&single, Err(REFUSAL)));
+    let one = sweep::sweep(1, 5);
+    check("one budget", &input(&one, refused));
+    let single = sweep::sweep(1, 1);
+    check("one run", &input(&single, refused));
 
-    let mut diverged = simulated::sweep(3, 5);
+    let mut diverged = sweep::sweep(3, 5);
     for row in &mut diverged.rows {
         row.outcome = scalelaw_schema::record::Outcome::Diverged { step: 3 };
         row.loss = None;
     }
     diverged.table.rows.clear();
-    check("all diverged", &input(&diverged, Err(REFUSAL)));
+    check("all diverged", &input(&diverged, refused));
 
     let rates = learning_rates(&sweep);
-    check("an lr sweep", &ReportInput { learning_rate: Some(&rates), ..input(&sweep, Err(REFUSAL)) });
-    let mut by_rule = simulated::sweep(3, 5);
+    check("an lr sweep", &ReportInput { learning_rate: Some(&rates), ..input(&sweep, refused) });
+    let mut by_rule = sweep::sweep(3, 5);
     by_rule.plan.lr_rule = Some(lr_rule());
-    check("rates by a measured rule", &input(&by_rule, Err(REFUSAL)));
+    check("rates by a measured rule", &input(&by_rule, refused));
 
     // What no fit should hand over must still not reach a reader.
     let mut broken = concluded.clone();
@@ -99,71 +76,28 @@ fn for_each_kind(check: impl Fn(&str, &ReportInput)) {
     check("no fit", &input(&sweep, Ok(&broken)));
 }
 
-/// As if the first two runs had been trained at five rates each, the second with its best rate at the grid's edge.
-fn learning_rates(sweep: &Simulated) -> LrConclusion {
-    let mut rows = Vec::new();
-    for (planned, best) in sweep.plan.runs.iter().zip([2.0, 16.0]) {
-        let train = &planned.run.train;
-        for factor in [0.25, 0.5, 1.0, 2.0, 4.0f64] {
-            let off = (factor / best).ln();
-            rows.push(LrRow {
-                name: planned.run.id.to_string(),
-                n: count::params(train.model.shape()).total() as f64,
-                d: train.tokens() as f64,
-                batch_tokens: train.phase_at(0).batch_tokens() as f64,
-                beta2: 0.95,
-                variant: String::new(),
-                lr: factor * train.recipe.lr_peak,
-                loss: Some(2.5 * (0.02 * off * off).exp()),
-            });
-        }
-    }
-    best_learning_rates("simulated", &rows, 0.95)
-}
-
-fn lr_rule() -> LrRule {
-    LrRule {
-        schema_version: 1,
-        sweep: "probe <of> rates".to_string(),
-        program: "0.1.0".to_string(),
-        count_rule: CountRule::Exact,
-        lr: 4e-3,
-        lr_interval: None,
-        level: 0.95,
-        rms_ln_residual: 0.01,
-        n_optima: 1,
-        curvature: 0.02,
-        reference: RulePoint { n: 1e5, d: 1e6, batch_tokens: 1024.0 },
-        exponents: RuleExponents::default(),
-        range: RuleRange { n: [1e5; 2], d: [1e6; 2], batch_tokens: [1024.0; 2] },
-        beta2: Beta2Rule { beta2: 0.95, batch_tokens: 1024.0, measured: false },
-        schedule: Schedule::Constant,
-        context_len: vec![128],
-        tokenizer: vec![TokenizerChoice::Bytes],
-        parametrisation: Parametrisation::Standard,
-    }
-}
-
 #[test]
 fn every_run_is_shown_with_its_distance_from_the_best_rate() {
-    let sweep = simulated::sweep(3, 5);
+    let sweep = sweep::sweep(3, 5);
+    let refusal = refusal();
+    let refused = refused(&refusal);
     let rates = learning_rates(&sweep);
-    let report = markdown(&ReportInput { learning_rate: Some(&rates), ..input(&sweep, Err(REFUSAL)) });
+    let report = markdown(&ReportInput { learning_rate: Some(&rates), ..input(&sweep, refused) });
     // Half the best rate costs 0.02·ln²2 of ln loss: 0.97 %.
-    let rows: Vec<&str> = report.lines().filter(|line| line.contains(" 0.97 % |")).collect();
-    assert!(rows.len() == 1 && rows[0].contains(" 0.50 |"), "{report}");
+    let rows: Vec<&str> = report.lines().filter(|line| line.contains(" 0.50 | 0.97 % |")).collect();
+    assert!(rows.len() == 1, "{report}");
     assert!(report.contains("none: the largest rate"), "{report}");
 
     let mut sweep = sweep;
     sweep.plan.lr_rule = Some(lr_rule());
-    let report = markdown(&input(&sweep, Err(REFUSAL)));
+    let report = markdown(&input(&sweep, refused));
     let ratio = sweep.plan.runs[0].run.train.recipe.lr_peak / 4e-3;
     let cost = 100.0 * (0.02 * ratio.ln().powi(2)).exp_m1();
     assert!(report.contains(&format!("| {ratio:.2} | {cost:.2} % |")), "{ratio} {cost}\n{report}");
     assert!(report.contains("probe &lt;of> rates"), "{report}");
 
     // Nothing is known of a best rate, so nothing is said.
-    assert!(!markdown(&input(&simulated::sweep(3, 5), Err(REFUSAL))).contains("best learning rate"));
+    assert!(!markdown(&input(&sweep::sweep(3, 5), refused)).contains("best learning rate"));
 }
 
 /// The text of a page without its tags, style and script.
@@ -208,8 +142,11 @@ fn a_page_loads_nothing_from_anywhere() {
 #[test]
 fn no_report_shows_a_number_that_is_none() {
     for_each_kind(|kind, input| {
-        let mut texts =
-            vec![visible(&html(input)), html(input).replace(include_str!("script.js"), ""), markdown(input)];
+        let mut texts = vec![
+            visible(&html(input)),
+            html(input).replace(include_str!("page/script.js"), ""),
+            markdown(input),
+        ];
         texts.extend(svgs(input).into_iter().map(|(_, svg)| svg));
         for (idx, text) in texts.iter().enumerate() {
             let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
@@ -284,7 +221,7 @@ fn ids_are_unique() {
 #[test]
 fn text_of_a_user_is_never_markup() {
     const EVIL: &str = "<script>alert(1)</script>\"' onload=x & <b>";
-    let mut sweep = simulated::sweep(3, 5);
+    let mut sweep = sweep::sweep(3, 5);
     sweep.plan.sweep = EVIL.to_string();
     sweep.plan.question = Some(EVIL.to_string());
     sweep.plan.dropped[0].cell = EVIL.to_string();
@@ -299,21 +236,22 @@ fn text_of_a_user_is_never_markup() {
         row.program = EVIL.to_string();
         row.losses.insert(EVIL.to_string(), 1.0);
     }
-    let mut conclusion = sweep.conclusion.clone().unwrap();
+    let mut conclusion = sweep.fitted().clone();
     conclusion.warnings.push(EVIL.to_string());
     conclusion.fits[0].notes.push(EVIL.to_string());
     conclusion.fits[0].law = EVIL.to_string();
     conclusion.loss_name = EVIL.to_string();
-    let skills = simulated_skills::simulate(150, EVIL);
+    let skills = skills::simulate(150, EVIL);
     let report = skills.report();
-    for conclusion in [Ok(&conclusion), Err(EVIL)] {
+    let settle = [EVIL.to_string()];
+    for conclusion in [Ok(&conclusion), Err(Refusal { why: EVIL, settle: &settle })] {
         let input = ReportInput {
             generated: EVIL,
             program: EVIL,
             skills: Some(&report),
             ..input(&sweep, conclusion)
         };
-        let page = html(&input).replace(include_str!("script.js"), "");
+        let page = html(&input).replace(include_str!("page/script.js"), "");
         assert_eq!(page.matches("<script>").count(), 1, "the page's own");
         assert!(!page.contains("alert(1)</script>"));
         let markdown = markdown(&input);
@@ -321,14 +259,14 @@ fn text_of_a_user_is_never_markup() {
         assert!(svgs(&input).iter().all(|(_, svg)| !svg.contains("<script>")));
     }
     conclusion.fits[0].equation = EVIL.to_string();
-    let page = html(&input(&sweep, Ok(&conclusion))).replace(include_str!("script.js"), "");
+    let page = html(&input(&sweep, Ok(&conclusion))).replace(include_str!("page/script.js"), "");
     assert_eq!(page.matches("<script>").count(), 1, "the page's own");
 }
 
 #[test]
-fn the_parts_come_in_their_order_and_a_refusal_says_what_would_settle_it() {
-    let sweep = simulated::sweep(3, 5);
-    let page = html(&input(&sweep, sweep.conclusion.as_ref().map_err(String::as_str)));
+fn the_parts_come_in_their_order() {
+    let sweep = sweep::sweep(3, 5);
+    let page = html(&input(&sweep, Ok(sweep.fitted())));
     let places: Vec<usize> = [
         "results",
         "plan",
@@ -346,27 +284,42 @@ fn the_parts_come_in_their_order_and_a_refusal_says_what_would_settle_it() {
     .collect();
     assert!(places.is_sorted(), "{places:?}");
 
-    let refused = html(&input(&sweep, Err(REFUSAL)));
-    let text = visible(&refused);
-    assert!(text.contains("4 runs cannot tell 5 parameters") && text.contains("What would settle it"));
+    let (why, settle) = &refusal();
+    let page = html(&input(&sweep, Err(Refusal { why, settle })));
     // Without a law there is neither a residual nor a frontier to show, but the runs are.
-    assert!(!refused.contains("id=\"residuals\"") && refused.contains("id=\"isoflop\""));
+    assert!(!page.contains("id=\"residuals\"") && page.contains("id=\"isoflop\""));
+}
+
+#[test]
+fn a_refusal_of_the_fit_says_what_would_settle_it_wherever_it_is_written() {
+    let sweep = sweep::sweep(3, 5);
+    let (why, settle) = &refusal();
+    assert!(!settle.is_empty(), "{why}");
+    let input = input(&sweep, Err(Refusal { why, settle }));
+    for text in [html(&input), markdown(&input), terminal::scaling::text(input.scaling, 500)] {
+        let text = text.replace("<code>", "`").replace("</code>", "`");
+        assert!(text.to_lowercase().contains("what would settle it"), "{text}");
+        for sentence in settle.iter().chain([why]) {
+            let end = &sentence[1..];
+            assert!(text.contains(end), "{sentence}\n{text}");
+        }
+    }
 }
 
 #[test]
 fn a_run_is_tied_together_over_all_charts_and_the_table() {
-    let sweep = simulated::sweep(3, 5);
-    let page = html(&input(&sweep, sweep.conclusion.as_ref().map_err(String::as_str)));
+    let sweep = sweep::sweep(3, 5);
+    let page = html(&input(&sweep, Ok(sweep.fitted())));
     // Two curves with their ends, the IsoFLOP point, three losses, two residuals, three frontiers, a row.
     assert_eq!(page.matches(" data-r=\"0\"").count(), 4 + 1 + 3 + 2 + 3 + 1);
 }
 
 #[test]
-fn what_was_left_out_is_said_with_its_reason() {
-    let sweep = simulated::sweep(3, 5);
-    let text = visible(&html(&input(&sweep, sweep.conclusion.as_ref().map_err(String::as_str))));
+fn excluded_runs_are_named_with_their_reason() {
+    let sweep = sweep::sweep(3, 5);
+    let text = visible(&html(&input(&sweep, Ok(sweep.fitted()))));
     for reason in
-        ["left every bound at step 412", "out of memory at a micro-batch of 1", "142 steps are fewer"]
+        ["The loss diverged at step 412", "out of memory at a micro-batch of 1", "142 steps are fewer"]
     {
         assert!(text.contains(reason), "{reason}");
     }
@@ -374,10 +327,10 @@ fn what_was_left_out_is_said_with_its_reason() {
 
 #[test]
 fn a_thousand_runs_stay_small_and_quick() {
-    let mut sweep = simulated::sweep(3, 5);
+    let mut sweep = sweep::sweep(3, 5);
     let (runs, rows, curves, losses) =
         (sweep.plan.runs.clone(), sweep.rows.clone(), sweep.curves.clone(), sweep.table.rows.clone());
-    let conclusion = sweep.conclusion.clone().unwrap();
+    let conclusion = sweep.fitted().clone();
     for copy in 1..72u64 {
         // Other seeds of the same cells: new ids, the same lengths.
         let id_of = |old: &str| -> scalelaw_schema::run_id::RunId {

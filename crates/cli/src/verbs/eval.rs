@@ -6,7 +6,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use scalelaw_report::format::counted;
 use scalelaw_report::terminal;
 use scalelaw_runner::folder::{read_run, run_folders};
 use scalelaw_schema::SCHEMA_VERSION;

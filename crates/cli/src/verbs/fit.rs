@@ -7,9 +7,9 @@ use anyhow::{Result, anyhow};
 use scalelaw_findings::answers;
 use scalelaw_findings::learning_rate::LrConclusion;
 use scalelaw_findings::skills::SkillSpec;
-use scalelaw_findings::{SkillAsk, Verdict, learning_rate_text};
-use scalelaw_fit::conclusion::Interval;
+use scalelaw_findings::{SkillAsk, Verdict};
 use scalelaw_fit::{FitError, FitSpec, LawChoice, Objective, PredictAt};
+use scalelaw_report::{SkillReport, terminal};
 use scalelaw_results::{Collected, ColumnNames, NotedTable};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::CountRule;
@@ -24,7 +24,7 @@ use crate::exit::UsageError;
 use crate::facts::read_plan;
 use crate::paths;
 use crate::say::Say;
-use crate::skill_fit;
+use crate::verbs::plan::width;
 
 pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
     if args.skill {
@@ -38,7 +38,7 @@ pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
         if args.json {
             writeln!(stdout, "{}", serde_json::to_string_pretty(&conclusion)?)?;
         } else {
-            write!(stdout, "{}", learning_rate_text::render(&conclusion))?;
+            write!(stdout, "{}", terminal::learning_rate::text(&conclusion, width()))?;
         }
         return Ok(());
     }
@@ -51,7 +51,9 @@ pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
         Verdict::Fitted(conclusion) if args.json => {
             writeln!(stdout, "{}", serde_json::to_string_pretty(&conclusion)?)?;
         }
-        Verdict::Fitted(conclusion) => write!(stdout, "{}", scalelaw_fit::render(&conclusion, 80))?,
+        Verdict::Fitted(conclusion) => {
+            write!(stdout, "{}", terminal::scaling::text(Ok(&conclusion), width()))?;
+        }
         Verdict::Refused { why, settle } => return Err(FitError::Refused { why, settle }.into()),
     }
     Ok(())
@@ -82,20 +84,7 @@ fn every_count(shared: &Shared, args: &FitArgs) -> Result<()> {
         writeln!(stdout, "{}", serde_json::to_string_pretty(&value)?)?;
         return Ok(());
     }
-    writeln!(stdout, "{:20} {:>26}  {:>26}", "N and C counted as", "a by the law", "a by IsoFLOP minima")?;
-    for counted in &exponents {
-        let cell = |a: Option<f64>, interval: &Option<Interval>| match (a, interval) {
-            (Some(a), Some(i)) => format!("{a:.3} [{:.3}, {:.3}]", i.low, i.high),
-            (Some(a), None) => format!("{a:.3}"),
-            (None, _) => "not known".to_string(),
-        };
-        let law = cell(counted.a, &counted.interval);
-        let isoflop = cell(counted.a_isoflop, &counted.interval_isoflop);
-        writeln!(stdout, "{:20} {law:>26}  {isoflop:>26}", counted.count_rule)?;
-        if let Some(why) = &counted.refused {
-            writeln!(stdout, "  refused: {why}")?;
-        }
-    }
+    write!(stdout, "{}", terminal::comparison::by_count_rule(&exponents, width()))?;
     Ok(())
 }
 
@@ -122,11 +111,12 @@ fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
     };
     let Some(findings) = answers::skills::answer(&evidence, &ask).map_err(of_usage)? else {
         let why = match collected.rows.len() {
-            0 => "none of its runs is completed".to_string(),
-            n => format!("none of its {n} runs was judged by a skill"),
+            0 => "none of its runs has ended".to_string(),
+            1 => "its run was not evaluated on a skill".to_string(),
+            n => format!("none of its {n} runs was evaluated on a skill"),
         };
         let settle = format!(
-            "name skills under `[measure]`, or judge the runs that are there by `scalelaw eval {} --skill NAME`",
+            "name skills under `[measure]`, or evaluate the existing runs with `scalelaw eval {} --skill NAME`",
             args.table.display()
         );
         return Err(FitError::Refused { why: format!("`{name}`: {why}"), settle: vec![settle] }.into());
@@ -135,7 +125,7 @@ fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
     if args.json {
         writeln!(stdout, "{}", serde_json::to_string_pretty(&findings)?)?;
     } else {
-        write!(stdout, "{}", skill_fit::render(&findings, 80))?;
+        write!(stdout, "{}", terminal::skills::text(&SkillReport::of(&findings), width()))?;
     }
     Ok(())
 }
@@ -156,7 +146,7 @@ fn column(name: &str) -> LossColumn {
 /// `mano=nll:0.5` or `mano=accuracy:0.9`.
 fn parse_target(text: &str) -> Result<(String, SkillTarget)> {
     let bad = || {
-        UsageError(format!("`--target {text}` is no target (hint: `NAME=nll:0.5` or `NAME=accuracy:0.9`)"))
+        UsageError(format!("`--target {text}` is not a target (hint: `NAME=nll:0.5` or `NAME=accuracy:0.9`)"))
     };
     let (skill, goal) = text.rsplit_once('=').ok_or_else(bad)?;
     let (measure, value) = goal.split_once(':').ok_or_else(bad)?;
@@ -238,7 +228,7 @@ fn read_sweep(shared: &Shared, sweep: &Path, args: &FitArgs, rule: Option<CountR
 
 /// `N=1e8,D=2e9` or `C=1e20`.
 fn parse_point(text: &str) -> Result<PredictAt> {
-    let bad = || UsageError(format!("`--predict {text}` is no point (hint: `N=1e8,D=2e9` or `C=1e20`)"));
+    let bad = || UsageError(format!("`--predict {text}` is not a point (hint: `N=1e8,D=2e9` or `C=1e20`)"));
     let (mut n, mut d, mut c) = (None, None, None);
     for part in text.split(',') {
         let (name, value) = part.split_once('=').ok_or_else(bad)?;

@@ -3,9 +3,11 @@
 use std::io::Write;
 
 use anyhow::Result;
+use scalelaw_findings::skills::SkillSpec;
 use scalelaw_findings::skills::power::sweep_labels;
-use scalelaw_findings::skills::{SkillSpec, render_labels};
-use scalelaw_fit::{FitError, FitSpec, KnownLaw, Power, PredictAt, parse_law_with_params, power};
+
+use scalelaw_fit::{FitError, FitSpec, KnownLaw, PredictAt, parse_law_with_params, power};
+use scalelaw_report::terminal;
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::measure::{LossColumn, Measure};
 use scalelaw_schema::plan::Plan;
@@ -65,9 +67,9 @@ pub fn show(
         });
         writeln!(stdout, "{}", serde_json::to_string_pretty(&value)?)?;
     } else {
-        write!(stdout, "{}", table(&power, largest))?;
+        write!(stdout, "{}", terminal::power::text(&power, largest, width()))?;
         if let Some(labels) = labels {
-            write!(stdout, "\n{}", render_labels(&labels, width()))?;
+            write!(stdout, "\n{}", terminal::power::labels(&labels, width()))?;
         }
         if let Some(why) = why_no_labels {
             writeln!(stdout, "\nlabels of skills: {why}")?;
@@ -115,30 +117,4 @@ fn assumed_law(text: &str, sweep_dir: &std::path::Path) -> Result<KnownLaw> {
     let fit = &conclusion.fits[0];
     let params: Vec<String> = fit.params.iter().map(|(name, value)| format!("{name}={value:e}")).collect();
     Ok(parse_law_with_params(&format!("{}:{},noise={:e}", fit.law, params.join(","), fit.rms_log_residual))?)
-}
-
-fn table(power: &Power, largest: f64) -> String {
-    let mut text = format!("what {} runs would tell, over {} simulated sweeps\n\n", power.runs, power.draws);
-    text.push_str(&format!(
-        "  {:28} {:>10}  {:>23}  {:>10}\n",
-        "quantity", "truth", "95 % interval", "width"
-    ));
-    for (name, expected) in &power.expected {
-        let name = match name.as_str() {
-            "log10_n_at_largest_budget" => "log10 N*, largest budget",
-            "loss at prediction 1" => "loss at ten times the compute",
-            other => other,
-        };
-        let truth = expected.truth.map_or("not known".to_string(), |truth| format!("{truth:.4}"));
-        let interval = format!("[{:.4}, {:.4}]", expected.low, expected.high);
-        text.push_str(&format!("  {name:28} {truth:>10}  {interval:>23}  {:>10.4}\n", expected.width));
-    }
-    text.push_str(&format!(
-        "\nlargest run planned: {largest:.2e} FLOPs; ends and widths are medians over the sweeps\n"
-    ));
-    if power.refused > 0.0 {
-        let why = power.why_refused.as_deref().unwrap_or("no reason was given");
-        text.push_str(&format!("refused in {:.0} % of them, mostly: {why}\n", 100.0 * power.refused));
-    }
-    text
 }

@@ -1,4 +1,4 @@
-//! `scalelaw report`: the page of a sweep, made again.
+//! `scalelaw report`: the page of a sweep, made again, or its charts as files.
 
 use std::io::Write;
 
@@ -17,10 +17,19 @@ pub fn report(shared: &Shared, say: Say, args: &ReportArgs) -> Result<()> {
     let output = args.output.clone().unwrap_or_else(|| sweep_dir.join(folder::REPORT_HTML));
     let mut stdout = std::io::stdout().lock();
     if args.dry_run {
-        writeln!(stdout, "would write {}", output.display())?;
+        writeln!(stdout, "would write {}", args.figures.as_ref().unwrap_or(&output).display())?;
         return Ok(());
     }
     let concluded = conclude(&sweep_dir, plan, say)?;
+    if let Some(folder) = &args.figures {
+        scalelaw_disk::create_folder(folder)?;
+        for (name, svg) in concluded.figures() {
+            let path = folder.join(format!("{name}.svg"));
+            scalelaw_disk::write(&path, svg.as_bytes())?;
+            writeln!(stdout, "{}", path.display())?;
+        }
+        return Ok(());
+    }
     let is_markdown = output.extension().is_some_and(|extension| extension == "md");
     let text = if is_markdown { concluded.markdown() } else { concluded.html() };
     if output.as_os_str() == "-" {

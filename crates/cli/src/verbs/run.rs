@@ -97,7 +97,7 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
     let total = &plan.total;
     let time = total
         .wall_seconds
-        .map_or(String::new(), |s| format!(", about {}", scalelaw_report::format::duration(s)));
+        .map_or(String::new(), |s| format!(", about {}", scalelaw_report::text::duration(s)));
     let at_once = if placement.slots > 1 { format!(", {} at once", placement.slots) } else { String::new() };
     say.line(&format!(
         "{}: {}, {:.2e} FLOPs{time}{at_once}",

@@ -24,17 +24,13 @@ mod label;
 mod pair;
 
 pub mod power;
-mod power_text;
 pub mod simulate;
-mod text;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use power_text::render_labels;
 pub use spec::SkillSpec;
 pub(crate) use spec::{check, refuse};
-pub use text::render;
 
 use scalelaw_fit::FitError;
 use scalelaw_schema::SCHEMA_VERSION;
@@ -103,7 +99,7 @@ pub fn skills(
 /// The rule of the labels, in words.
 pub fn rule(level: f64) -> String {
     format!(
-        "capacity-hungry where the interval of ln N*(skill) - ln N*(aggregate), the mean over the budgets, lies above zero; \
+        "capacity-hungry where the interval of N*(skill) / N*(aggregate), the geometric mean over the budgets, lies above 1; \
          data-hungry where it lies below; undecided otherwise, and where the law and the parabolas contradict each other. \
          By the fitted law, by the parabolas where a law is missing. Holm's procedure holds the chance of any wrong label \
          below {:.0} %: the interval that decides is taken at the level that it gives the skill",

@@ -40,7 +40,7 @@ fn conclude(correlation: f64, seed: u64) -> SkillConclusion {
 #[test]
 fn a_sweep_of_known_skills_gives_back_their_optima_residuals_and_labels() {
     let found = conclude(0.5, 5);
-    println!("{}", render(&found, 100));
+    println!("{found:#?}");
     let labels: Vec<Label> = found.residuals.iter().map(|residual| residual.label).collect();
     assert_eq!(labels, [Label::CapacityHungry, Label::DataHungry, Label::Undecided]);
     for (skill, text) in found.skills.iter().zip([HUNGRY, DATA, TIE]) {
@@ -118,7 +118,7 @@ fn intervals_of_residuals_hold_the_truth_and_ties_stay_undecided_at_their_level(
 }
 
 #[test]
-fn the_power_of_a_sweep_is_described_in_words() {
+fn what_a_sweep_will_tell_of_its_labels_is_what_each_skill_tells_alone() {
     let runs = grid().runs(&law(AGGREGATE));
     let spec = SkillSpec { draws: 200, ..SkillSpec::new() };
     let found = power::sweep_labels(&runs, &law(AGGREGATE), Some(&law(HUNGRY)), 4, 30, &spec).unwrap();
@@ -132,22 +132,6 @@ fn the_power_of_a_sweep_is_described_in_words() {
     let tie = power::label_power(&runs, &assumed(AGGREGATE), 30, &spec).unwrap();
     let hungry = power::label_power(&runs, &assumed(HUNGRY), 30, &spec).unwrap();
     assert_eq!((&found.tie, found.skill.as_ref()), (&tie, Some(&hungry)));
-    let shown = render_labels(&found, 80);
-    println!("{shown}");
-    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
-    for part in [
-        "labels of 4 skills".to_string(),
-        // Holm's strictest level for four skills at 95 %.
-        "98.75 %".to_string(),
-        format!("median {:.2}", tie.width),
-        format!("{:.2} (sizes {:.2} times apart)", tie.detectable, tie.detectable.exp()),
-        // ln 1.64 / 0.7, the residual of the assumed law.
-        "0.71 (sizes 2.03 times apart)".to_string(),
-    ] {
-        assert!(shown.contains(&part), "`{part}`\n{shown}");
-    }
-    let alone = power::SweepLabels { skill: None, ..found };
-    assert!(!render_labels(&alone, 80).contains("assumed law"));
     let mut no_budgets = runs;
     no_budgets.rows.iter_mut().for_each(|row| row.budget = None);
     let refused = power::sweep_labels(&no_budgets, &law(AGGREGATE), None, 4, 30, &spec).unwrap_err();
@@ -170,7 +154,6 @@ fn an_optimum_beyond_the_sizes_is_absent_and_makes_the_residual_a_bound() {
     let pooled = residual.by_surface.pooled.as_ref().unwrap();
     assert_eq!(pooled.bound, Some(Bound::AtLeast));
     assert!(pooled.log_ratio < 10f64.ln() && pooled.log_ratio > 1.2, "{pooled:?}");
-    assert!(render(&found, 80).contains(">= "));
 }
 
 #[test]

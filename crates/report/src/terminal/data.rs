@@ -7,7 +7,7 @@ use scalelaw_schema::listing::{ListedCorpus, ListedSkill, Listing};
 use scalelaw_schema::overlap::OverlapReport;
 use scalelaw_schema::skill::{SkillItem, Target};
 
-use crate::format::{bytes, count, counted, fixed};
+use crate::text::{bytes, count, counted, fixed};
 
 /// Items that are shown of a suite.
 const N_SHOWN: usize = 5;

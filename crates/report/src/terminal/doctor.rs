@@ -2,7 +2,7 @@
 
 use scalelaw_schema::device::{DeviceKind, DoctorDevice, DoctorReport};
 
-use crate::format::{counted, flop_rate, si};
+use crate::text::{counted, flop_rate, si};
 
 /// The report, a block per device.
 pub fn doctor(report: &DoctorReport) -> String {

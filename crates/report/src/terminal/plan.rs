@@ -6,8 +6,7 @@ use scalelaw_schema::plan::{CenterSource, Packing, Plan, PlanTotal, PlannedBudge
 use scalelaw_schema::recipe::Optimizer;
 use scalelaw_schema::shape::ModelShape;
 
-use crate::format::{bytes, counted, duration, si};
-use crate::terminal::wrap::push_wrapped;
+use crate::text::{bytes, counted, duration, si, wrap};
 
 /// Rows shown before the rest is only counted: more than anyone reads.
 const ROWS_SHOWN: usize = 400;
@@ -37,14 +36,9 @@ pub fn plan(plan: &Plan, width: usize) -> String {
     let width = width.max(40);
     let mut out = String::new();
     let rule = plan.count_rule;
-    push_wrapped(
-        &mut out,
-        "",
-        &format!("{}: {} grid, N and C counted by `{rule}`", plan.sweep, plan.kind),
-        width,
-    );
+    out += &wrap(&format!("{}: {} grid, N and C counted by `{rule}`", plan.sweep, plan.kind), 0, width);
     if let Some(question) = &plan.question {
-        push_wrapped(&mut out, "  ", question, width);
+        out += &wrap(question, 2, width);
     }
     out.push('\n');
 
@@ -60,22 +54,22 @@ pub fn plan(plan: &Plan, width: usize) -> String {
     let hidden = hide_columns(&mut columns, &rows, width);
     push_rows(&mut out, plan, &columns, &rows);
     if !hidden.is_empty() {
-        push_wrapped(&mut out, "  ", &format!("(no room for: {})", hidden.join(", ")), width);
+        out += &wrap(&format!("(no room for: {})", hidden.join(", ")), 2, width);
     }
     if is_mix(plan) {
         out.push('\n');
         push_mixtures(&mut out, plan, width);
     }
     out.push('\n');
-    push_wrapped(&mut out, "", &format!("total: {}", total(&plan.total)), width);
+    out += &wrap(&format!("total: {}", total(&plan.total)), 0, width);
     if let Some(packing) = &plan.packing {
-        push_wrapped(&mut out, "", &format!("at once: {}", at_once(packing)), width);
+        out += &wrap(&format!("at once: {}", at_once(packing)), 0, width);
     }
 
     if !plan.dropped.is_empty() {
         out += &format!("\nDROPPED {}\n", counted(plan.dropped.len(), "cell"));
         for dropped in plan.dropped.iter().take(DROPPED_SHOWN) {
-            push_wrapped(&mut out, "  ", &format!("{}: {}", dropped.cell, dropped.why), width);
+            out += &wrap(&format!("{}: {}", dropped.cell, dropped.why), 2, width);
         }
         if plan.dropped.len() > DROPPED_SHOWN {
             out += &format!("  and {} more\n", plan.dropped.len() - DROPPED_SHOWN);
@@ -84,7 +78,7 @@ pub fn plan(plan: &Plan, width: usize) -> String {
     if !plan.warnings.is_empty() {
         out.push('\n');
         for warning in &plan.warnings {
-            push_wrapped(&mut out, "", &format!("warning: {warning}"), width);
+            out += &wrap(&format!("warning: {warning}"), 0, width);
         }
     }
     out
@@ -310,16 +304,11 @@ fn push_mixtures(out: &mut String, plan: &Plan, width: usize) {
             None => mixtures.push((shares, 1)),
         }
     }
-    push_wrapped(
-        out,
-        "",
-        &format!("{}, each at all of these sizes:", counted(mixtures.len(), "mixture")),
-        width,
-    );
+    *out += &wrap(&format!("{}, each at all of these sizes:", counted(mixtures.len(), "mixture")), 0, width);
     for (shares, n_runs) in mixtures.iter().take(ROWS_SHOWN) {
         let shares: Vec<String> =
             shares.iter().map(|(name, weight)| format!("{name} {}", share(*weight))).collect();
-        push_wrapped(out, "  ", &format!("{}: {}", counted(*n_runs, "run"), shares.join(", ")), width);
+        *out += &wrap(&format!("{}: {}", counted(*n_runs, "run"), shares.join(", ")), 2, width);
     }
     if mixtures.len() > ROWS_SHOWN {
         *out += &format!("  and {} more\n", mixtures.len() - ROWS_SHOWN);
