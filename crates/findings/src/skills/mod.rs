@@ -29,7 +29,9 @@ pub mod simulate;
 mod text;
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use power_text::render_labels;
 pub use spec::SkillSpec;
