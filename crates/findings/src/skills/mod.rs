@@ -27,7 +27,9 @@ pub mod power;
 pub mod simulate;
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use spec::SkillSpec;
 pub(crate) use spec::{check, refuse};

@@ -3,7 +3,7 @@
 use super::{ValidationConclusion, ValidationMix, mixed, validation};
 use crate::skills::SkillSpec;
 use crate::skills::simulate::{draw_losses, ln_optimum};
-use crate::skills::tests::{AGGREGATE, DATA, HUNGRY, grid, law, sweep};
+use crate::skills::testing::{AGGREGATE, DATA, HUNGRY, grid, law, sweep};
 use scalelaw_fit::KnownLaw;
 
 fn found(noise: f64) -> ValidationConclusion {

@@ -164,12 +164,8 @@ fn power_law(
 
 #[cfg(test)]
 mod tests {
-    use scalelaw_schema::table::LossRow;
-
-    use scalelaw_schema::measure::Measure;
-    use scalelaw_schema::table::Counting;
-
     use super::*;
+    use crate::testing::{row, table_of};
 
     const DRAWS: Draws = Draws { n: 100, seed: 0, level: 0.95 };
 
@@ -179,20 +175,10 @@ mod tests {
             for k in -3..=3 {
                 let n = 1e6 * (c / 1e15_f64).powf(0.5) * 1.5_f64.powi(k);
                 let x = (n / best(c)).ln();
-                rows.push(LossRow {
-                    name: String::new(),
-                    n,
-                    d: c / (6.0 * n),
-                    c,
-                    loss: (1.0 + 0.02 * x * x).exp(),
-                    budget: Some(c),
-                    cluster: None,
-                    seed: None,
-                    unique_tokens: None,
-                });
+                rows.push(row(rows.len(), n, c / (6.0 * n), (1.0 + 0.02 * x * x).exp(), Some(c)));
             }
         }
-        LossTable { rows, ..LossTable::new("test", Counting::AsGiven, Measure::of_user("loss")) }
+        table_of(rows)
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(crate) fn rank(table: &LossTable, objective: Objective) -> Ranking {
     let (average, average_tests) = average(&tested);
     let method = match (scores.iter().any(Option::is_some), average.len() > 1) {
         (true, true) => {
-            "rolling back-tests, rows of less compute predict those of more; the law is the one of least error, \
+            "rolling back-tests: rows of less compute predict those of more; the law is the one of least error, \
              predictions and held-out errors are of the average with these weights"
         }
         (true, false) => "rolling back-tests: rows of less compute predict those of more",
