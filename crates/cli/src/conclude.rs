@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use scalelaw_findings::learning_rate::LrConclusion;
+use scalelaw_findings::learning_rate::{self, LrConclusion};
 use scalelaw_findings::{
-    Ask, Evidence, Findings, FindingsError, Question, SkillFindings, Verdict, fit_table, plan_hash, rule,
+    Ask, Evidence, Findings, FindingsError, Question, SkillFindings, Verdict, fit_table, plan_hash,
 };
 use scalelaw_fit::FitSpec;
 use scalelaw_report::{ReportInput, SkillReport, scaling, terminal};
@@ -122,7 +122,8 @@ impl Concluded {
             scalelaw_disk::remove(&sweep_dir.join(old))?;
         }
         let lr_rule = self.findings.learning_rate.as_ref();
-        let lr_rule = lr_rule.and_then(|found| rule(&self.evidence.plan, found, &program_name()));
+        let lr_rule =
+            lr_rule.and_then(|found| learning_rate::rule(&self.evidence.plan, found, &program_name()));
         let path = sweep_dir.join(folder::LR_RULE_TOML);
         match lr_rule {
             Some(rule) => scalelaw_disk::write(&path, toml::to_string(&rule)?.as_bytes())?,

@@ -7,12 +7,11 @@ use scalelaw_schema::count::CountRule;
 use scalelaw_schema::plan::Plan;
 use serde::{Deserialize, Serialize};
 
-use crate::answers::scaling::Verdict;
-use crate::answers::skills::{SkillAsk, SkillFindings};
-use crate::answers::{learning_rate, scaling, skills};
 use crate::error::FindingsError;
 use crate::evidence::Evidence;
-use crate::learning_rate::LrConclusion;
+use crate::learning_rate::{self, LrConclusion};
+use crate::scaling::{self, Verdict};
+use crate::skill_findings::{self, SkillAsk, SkillFindings};
 
 /// A question that a sweep can answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +115,7 @@ pub fn conclude(
     on_question(Question::LearningRate);
     let learning_rate = learning_rate::answer(evidence);
     on_question(Question::Skills);
-    let skills = skills::answer(evidence, &ask.skills)?;
+    let skills = skill_findings::answer(evidence, &ask.skills)?;
     Ok(Findings {
         schema_version: SCHEMA_VERSION,
         sweep: evidence.plan.sweep.clone(),

@@ -7,11 +7,11 @@
 
 mod error;
 pub mod evidence;
+mod texts;
 
-pub mod answers;
-mod findings;
+pub mod scaling;
 
-mod scaling;
+pub mod learning_rate;
 
 pub mod skills;
 
@@ -21,15 +21,19 @@ pub mod validation;
 
 pub mod capacity;
 
-pub mod learning_rate;
-
 pub mod target;
 
-pub use answers::learning_rate::rule;
-pub use answers::scaling::{Verdict, fit_table};
-pub use answers::skills::{Absent, SkillAsk, SkillCapacity, SkillFindings, SkillViable, UseMixture};
+pub mod skill_findings;
+
+mod findings;
+
+#[cfg(test)]
+mod tests;
+
 pub use error::FindingsError;
 pub use evidence::Evidence;
 pub use findings::{Ask, Findings, Origin, Question, conclude, plan_hash};
-pub use scaling::{Estimate, Optimum, Surface, center_of_next_budget};
+pub use scaling::{Estimate, Optimum, Surface, Verdict, center_of_next_budget, fit_table};
+pub use skill_findings::{SkillAsk, SkillFindings};
 pub use target::{Investment, Price, Rates, Target, Viable};
+pub use texts::Absent;

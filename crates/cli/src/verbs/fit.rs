@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use scalelaw_findings::answers;
-use scalelaw_findings::learning_rate::LrConclusion;
+use scalelaw_findings::learning_rate::{self, LrConclusion};
+use scalelaw_findings::skill_findings;
 use scalelaw_findings::skills::SkillSpec;
 use scalelaw_findings::{SkillAsk, Verdict};
 use scalelaw_fit::{FitError, FitSpec, LawChoice, Objective, PredictAt};
@@ -109,7 +109,7 @@ fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
             ..SkillSpec::new()
         },
     };
-    let Some(findings) = answers::skills::answer(&evidence, &ask).map_err(of_usage)? else {
+    let Some(findings) = skill_findings::answer(&evidence, &ask).map_err(of_usage)? else {
         let why = match collected.rows.len() {
             0 => "none of its runs has ended".to_string(),
             1 => "its run was not evaluated on a skill".to_string(),
@@ -169,7 +169,7 @@ fn learning_rates(shared: &Shared, say: Say, args: &FitArgs) -> Result<Option<Lr
     let (collected, rule) = (collect(&folder, args)?, plan.count_rule);
     let mut evidence = conclude::evidence(plan, &collected, rule, LossColumn::Mean, say)?;
     evidence.curves = collected.points(|metric| metric == TRAIN_LOSS);
-    Ok(answers::learning_rate::answer(&evidence))
+    Ok(learning_rate::answer(&evidence))
 }
 
 /// Whether `path` names a file of rows and not a sweep.

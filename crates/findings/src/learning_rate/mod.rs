@@ -2,6 +2,7 @@
 //! by a power law through those optima (`law`). What comes out is the rule of later sweeps. Beside it the critical batch
 //! sizes ([`critical_batch`]).
 
+mod answer;
 mod conclusion;
 pub mod critical_batch;
 mod law;
@@ -10,6 +11,7 @@ mod quadratic;
 #[cfg(test)]
 mod tests;
 
+pub use answer::{answer, rule};
 pub use conclusion::{LrConclusion, LrLaw, LrOptimum, LrRow, RateLoss};
 
 use std::collections::BTreeMap;

@@ -5,11 +5,13 @@
 //! The theory has N* of a mixture between the optima of its sets, so the extremes are single sets; mixtures
 //! are fitted all the same, each as a text of its own.
 
+mod answer;
 mod regret;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::answer;
 pub use regret::Regret;
 
 use std::collections::BTreeMap;

@@ -16,11 +16,12 @@ use scalelaw_schema::skill::TokenClass;
 use scalelaw_schema::sweep::SkillTarget;
 use scalelaw_schema::table::{Counting, LossRow, LossTable, ResultRow};
 
-use super::skills::{SkillAsk, SkillFindings, answer};
-use super::texts::Texts;
-use super::{capacity, mixture};
+use crate::capacity;
 use crate::evidence::Evidence;
+use crate::mixture;
+use crate::skill_findings::{SkillAsk, SkillFindings, answer};
 use crate::skills::SkillSpec;
+use crate::texts::Texts;
 
 const BUDGET: f64 = 1e14;
 const RULE: CountRule = CountRule::SixNTotal;
@@ -264,11 +265,11 @@ fn a_corpus_is_swept_where_the_others_keep_their_proportions() {
     ];
     let rows: Vec<ResultRow> =
         mixtures.into_iter().enumerate().map(|(idx, shares)| row(64, shares, idx)).collect();
-    let found = mixture::sweep_of("facts", rows.iter()).unwrap();
+    let found = mixture::answer::sweep_of("facts", rows.iter()).unwrap();
     let fractions: Vec<(f64, usize)> = found.iter().map(|(f, names)| (*f, names.len())).collect();
     assert_eq!(fractions, [(1.0 / 7.0, 1), (0.5, 1), (1.0, 1)]);
-    assert!(mixture::sweep_of("prose", rows[2..4].iter()).is_none());
-    assert!(mixture::sweep_of("verse", rows.iter()).is_none());
+    assert!(mixture::answer::sweep_of("prose", rows[2..4].iter()).is_none());
+    assert!(mixture::answer::sweep_of("verse", rows.iter()).is_none());
 }
 
 #[test]
@@ -276,7 +277,7 @@ fn mixing_laws_take_the_size_with_the_most_mixtures_and_of_several_the_middle_on
     let mut rows = mix_sweep();
     let width_of = |rows: &[ResultRow]| {
         let evidence = evidence(plan(), rows.to_vec());
-        let (runs, trained) = mixture::at_one_size(&Texts::of(&evidence).unwrap());
+        let (runs, trained) = mixture::answer::at_one_size(&Texts::of(&evidence).unwrap());
         let row = rows.iter().find(|row| row.run_id.as_str() == runs.runs[0].name).unwrap();
         (row.d_model, trained.len())
     };
@@ -306,13 +307,15 @@ fn a_memoriser_has_the_bits_of_its_values_and_of_the_names_it_knows() {
         (with_names(10.0 * ln2), 12.0),
         (with_names(13.0 * ln2), 9.0),
     ] {
-        let learned = capacity::fact(&score, &space).learned_bits();
+        let learned = capacity::answer::fact(&score, &space).learned_bits();
         assert!((learned / 1024.0 - bits).abs() < 1e-9, "{learned}, by hand {bits} each");
     }
-    assert!((capacity::fact(&with_names(10.0 * ln2), &space).total_bits() - 1024.0 * 14.0).abs() < 1e-6);
+    assert!(
+        (capacity::answer::fact(&with_names(10.0 * ln2), &space).total_bits() - 1024.0 * 14.0).abs() < 1e-6
+    );
     let run = ResultRow { tokens: 1_000_000, ..row(64, shares(&[("facts", 0.1234), ("prose", 0.8766)]), 0) };
-    assert_eq!(capacity::exposures(&run, "facts", &space), Some(120.0));
-    assert_eq!(capacity::exposures(&run, "sums", &space), None);
+    assert_eq!(capacity::answer::exposures(&run, "facts", &space), Some(120.0));
+    assert_eq!(capacity::answer::exposures(&run, "sums", &space), None);
 }
 
 #[test]

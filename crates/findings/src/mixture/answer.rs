@@ -6,33 +6,56 @@ use std::collections::{BTreeMap, BTreeSet};
 use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::{LossTable, ResultRow};
+use serde::{Deserialize, Serialize};
 
-use super::skills::{SkillAsk, SkillFindings, UseMixture};
-use super::texts::{SAME_SHARE, Texts, is_of, is_same, mixtures, without};
+use super::best::{BestMixture, best_mixture};
+use super::fraction::{AtFraction, FractionCurve, against_fraction};
+use super::mixing_law::{MixingConclusion, MixtureRun, MixtureRuns, mixing_laws};
 use crate::error::FindingsError;
-use crate::mixture::best::best_mixture;
-use crate::mixture::fraction::{AtFraction, against_fraction};
-use crate::mixture::mixing_law::{MixtureRun, MixtureRuns, mixing_laws};
+use crate::skills::SkillSpec;
+use crate::texts::{Absences, SAME_SHARE, Texts, is_of, is_same, mixtures, without};
 
-pub(super) fn answer(
+/// The best mixture for a use that the sweep names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UseMixture {
+    /// The use.
+    pub name: String,
+    /// Its mixture.
+    pub mixture: BestMixture,
+}
+
+/// What the runs say of mixtures.
+#[derive(Debug, Default)]
+pub(crate) struct MixtureAnswer {
+    /// N* against the fraction of each corpus.
+    pub fractions: Vec<FractionCurve>,
+    /// Mixing laws.
+    pub mixing: Option<MixingConclusion>,
+    /// Best mixture for each use.
+    pub best: Vec<UseMixture>,
+}
+
+/// Fractions, mixing laws and best mixtures, where the runs were trained on more than one mixture.
+pub(crate) fn answer(
     plan: &Plan,
     texts: &Texts,
-    ask: &SkillAsk,
-    findings: &mut SkillFindings,
-) -> Result<(), FindingsError> {
+    spec: &SkillSpec,
+    absent: &mut Absences,
+) -> Result<MixtureAnswer, FindingsError> {
+    let mut found = MixtureAnswer::default();
     if texts.mixed().is_none() {
         let why = "the runs were trained on one mixture (hint: a grid of kind `mix`)";
         for name in plan.uses.keys() {
-            findings.leave_out(format!("best: {name}"), why.to_string());
+            absent.add(format!("best: {name}"), why.to_string());
         }
-        return Ok(());
+        return Ok(found);
     }
     for corpus in sources(texts) {
-        fractions(&corpus, texts, ask, findings)?;
+        found.fractions.extend(fractions(&corpus, texts, spec, absent)?);
     }
     let (runs, trained) = at_one_size(texts);
-    findings.mixing = findings.unless_refused("mixing", mixing_laws(&runs, &ask.spec))?;
-    let Some(mixing) = findings.mixing.clone() else { return Ok(()) };
+    found.mixing = absent.unless_refused("mixing", mixing_laws(&runs, spec))?;
+    let Some(mixing) = &found.mixing else { return Ok(found) };
     for (name, weights) in &plan.uses {
         let weights: Vec<(String, f64)> = weights
             .iter()
@@ -41,12 +64,12 @@ pub(super) fn answer(
                 (known.unwrap_or(text).clone(), *weight)
             })
             .collect();
-        let found = best_mixture(&mixing, &trained, &weights);
-        if let Some(mixture) = findings.unless_refused(&format!("best: {name}"), found)? {
-            findings.best.push(UseMixture { name: name.clone(), mixture });
+        let best = best_mixture(mixing, &trained, &weights);
+        if let Some(mixture) = absent.unless_refused(&format!("best: {name}"), best)? {
+            found.best.push(UseMixture { name: name.clone(), mixture });
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Corpora that any run was trained on.
@@ -58,14 +81,14 @@ fn sources(texts: &Texts) -> BTreeSet<String> {
 fn fractions(
     corpus: &str,
     texts: &Texts,
-    ask: &SkillAsk,
-    findings: &mut SkillFindings,
-) -> Result<(), FindingsError> {
-    let Some(sweep) = sweep_of(corpus, texts.finished()) else { return Ok(()) };
+    spec: &SkillSpec,
+    absent: &mut Absences,
+) -> Result<Option<FractionCurve>, FindingsError> {
+    let Some(sweep) = sweep_of(corpus, texts.finished()) else { return Ok(None) };
     // By the skill of its name where there is one, else by its held-out text.
     let judges = [LossColumn::Skill(corpus.to_string()), LossColumn::Corpus(corpus.to_string())];
     let columns = texts.columns();
-    let Some(column) = judges.into_iter().find(|column| columns.contains(column)) else { return Ok(()) };
+    let Some(column) = judges.into_iter().find(|column| columns.contains(column)) else { return Ok(None) };
     let all = texts.table(&column);
     let tables: Vec<(f64, LossTable)> = sweep
         .into_iter()
@@ -76,15 +99,13 @@ fn fractions(
         .collect();
     let runs: Vec<AtFraction> =
         tables.iter().map(|(fraction, table)| AtFraction { fraction: *fraction, table }).collect();
-    let found = against_fraction(&column.title(), &runs, None, &ask.spec);
-    let found = findings.unless_refused(&format!("fractions: {corpus}"), found)?;
-    findings.fractions.extend(found);
-    Ok(())
+    let found = against_fraction(&column.title(), &runs, None, spec);
+    absent.unless_refused(&format!("fractions: {corpus}"), found)
 }
 
 /// The runs in which a corpus alone was swept, by its fraction: of all proportions of the other corpora the one
 /// with the most fractions. A run on the corpus alone belongs to any. `None` with fewer than two fractions.
-pub(super) fn sweep_of<'a>(
+pub(crate) fn sweep_of<'a>(
     corpus: &str,
     rows: impl Iterator<Item = &'a ResultRow>,
 ) -> Option<Vec<(f64, BTreeSet<&'a str>)>> {
@@ -130,7 +151,7 @@ impl<'a> Fractions<'a> {
 
 /// Runs that differ in their mixture alone, with the mixtures: of all shapes and horizons the one with the most
 /// mixtures; of several such, of the largest horizon the middle size.
-pub(super) fn at_one_size(texts: &Texts) -> (MixtureRuns, Vec<Vec<f64>>) {
+pub(crate) fn at_one_size(texts: &Texts) -> (MixtureRuns, Vec<Vec<f64>>) {
     let mut cells: BTreeMap<(u64, u64, usize, usize), Vec<&ResultRow>> = BTreeMap::new();
     for row in texts.finished() {
         // Budgets fix D for a size; without them D itself does.

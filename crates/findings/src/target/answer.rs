@@ -9,51 +9,71 @@ use scalelaw_schema::plan::Plan;
 use scalelaw_schema::sweep::SkillTarget;
 use scalelaw_schema::table::LossRow;
 
-use super::skills::{SkillAsk, SkillFindings, SkillViable};
-use super::texts::Texts;
+use serde::{Deserialize, Serialize};
+
+use super::link::{Link, LinkPoint, link};
+use super::{Rates, Target, Viable};
 use crate::error::FindingsError;
 use crate::scaling::Surface;
-use crate::target::link::{Link, LinkPoint, link};
-use crate::target::{Rates, Target, Viable};
+use crate::skills::SkillSpec;
+use crate::skills::conclusion::SkillConclusion;
+use crate::texts::{Absences, Texts};
 
 /// Probability with which a target is to be reached.
 const PROBABILITY: f64 = 0.9;
 
-pub(super) fn answer(
+/// The least investment by which a skill reaches its target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SkillViable {
+    /// The skill.
+    pub skill: String,
+    /// What it is to reach.
+    pub goal: SkillTarget,
+    /// How an accuracy was turned into a likelihood, where one was asked for.
+    pub link: Option<Link>,
+    /// What reaches it.
+    pub found: Viable,
+}
+
+/// The least investment for each target of the plan and of `asked`, which has precedence.
+pub(crate) fn answer(
     plan: &Plan,
     texts: &Texts,
-    ask: &SkillAsk,
-    findings: &mut SkillFindings,
-) -> Result<(), FindingsError> {
-    for skill in ask.targets.keys() {
+    asked: &BTreeMap<String, SkillTarget>,
+    spec: &SkillSpec,
+    skills: Option<&SkillConclusion>,
+    absent: &mut Absences,
+) -> Result<Vec<SkillViable>, FindingsError> {
+    let mut answers = Vec::new();
+    for skill in asked.keys() {
         if !texts.skills.contains(skill) {
             let known = texts.skills.join("`, `");
             return Err(FindingsError::UnknownSkill { skill: skill.clone(), known });
         }
     }
     let targets: BTreeMap<&String, SkillTarget> =
-        plan.targets.iter().chain(&ask.targets).map(|(skill, goal)| (skill, *goal)).collect();
+        plan.targets.iter().chain(asked).map(|(skill, goal)| (skill, *goal)).collect();
     if targets.is_empty() {
-        return Ok(());
+        return Ok(answers);
     }
     let rates = rates(plan, texts);
     for (skill, goal) in targets {
         let part = format!("viable: {skill}");
         if !texts.skills.contains(skill) {
-            findings.leave_out(part, format!("no run was judged by a skill `{skill}`"));
+            absent.add(part, format!("no run was judged by a skill `{skill}`"));
             continue;
         }
         if let Some(why) = texts.mixed().or_else(|| texts.unlearned.get(skill).cloned()) {
-            findings.leave_out(part, why);
+            absent.add(part, why);
             continue;
         }
-        let reached = reach(skill, goal, texts, ask);
-        let Some((link, asked)) = findings.unless_refused(&part, reached)? else { continue };
-        let law = law(skill, texts, ask, findings);
-        let Some(fit) = findings.unless_refused(&part, law)? else { continue };
+        let reached = reach(skill, goal, texts, spec);
+        let Some((link, asked)) = absent.unless_refused(&part, reached)? else { continue };
+        let law = law(skill, texts, spec, skills);
+        let Some(fit) = absent.unless_refused(&part, law)? else { continue };
         let found = Surface::new(&fit).and_then(|surface| surface.viable(asked));
         match found {
-            Some(found) => findings.viable.push(SkillViable {
+            Some(found) => answers.push(SkillViable {
                 skill: skill.clone(),
                 goal,
                 link,
@@ -63,10 +83,10 @@ pub(super) fn answer(
                     ..found.priced(&rates)
                 },
             }),
-            None => findings.leave_out(part, "its law cannot tell what more of N or of D brings".to_string()),
+            None => absent.add(part, "its law cannot tell what more of N or of D brings".to_string()),
         }
     }
-    Ok(())
+    Ok(answers)
 }
 
 /// What is asked of the law, with the link where the goal is an accuracy. Then link and law may both err: each is held
@@ -75,7 +95,7 @@ fn reach(
     skill: &str,
     goal: SkillTarget,
     texts: &Texts,
-    ask: &SkillAsk,
+    spec: &SkillSpec,
 ) -> Result<(Option<Link>, Target), FitError> {
     let accuracy = match goal {
         SkillTarget::Nll(loss) => return Ok((None, Target { loss, probability: PROBABILITY })),
@@ -87,7 +107,7 @@ fn reach(
         .collect();
     // Where chance is unknown the logistic falls to nothing.
     let chance = scores().find_map(|score| score.chance).unwrap_or(0.0);
-    let found = link(&points, chance, ask.spec.seed)?;
+    let found = link(&points, chance, spec.seed)?;
     let half = 0.5 * (1.0 - PROBABILITY);
     // The lower end of this interval errs on one side, with half of what the interval leaves out.
     let Some(interval) = found.nll(accuracy, 1.0 - 2.0 * half)?.interval else {
@@ -100,16 +120,21 @@ fn reach(
 }
 
 /// The law of a skill: that of its optima, or a fit of its own where the runs have no budgets.
-fn law(skill: &str, texts: &Texts, ask: &SkillAsk, findings: &SkillFindings) -> Result<Fit, FitError> {
-    let judged = findings.skills.iter().flat_map(|found| found.skills.iter().chain([&found.aggregate]));
+fn law(
+    skill: &str,
+    texts: &Texts,
+    spec: &SkillSpec,
+    skills: Option<&SkillConclusion>,
+) -> Result<Fit, FitError> {
+    let judged = skills.iter().flat_map(|found| found.skills.iter().chain([&found.aggregate]));
     if let Some(text) = judged.into_iter().find(|text| text.name == skill)
         && let Some(fit) = &text.fit
     {
         return Ok(fit.clone());
     }
     let table = texts.table(&LossColumn::Skill(skill.to_string()));
-    let spec = FitSpec { level: ask.spec.level, seed: ask.spec.seed, ..FitSpec::new() };
-    scalelaw_fit::fit(table, &spec).map(|mut conclusion| conclusion.fits.swap_remove(0))
+    let fit_spec = FitSpec { level: spec.level, seed: spec.seed, ..FitSpec::new() };
+    scalelaw_fit::fit(table, &fit_spec).map(|mut conclusion| conclusion.fits.swap_remove(0))
 }
 
 /// FLOPs per second of the runs, under the rule by which they are fitted, and what their time cost.

@@ -6,6 +6,8 @@
 //! of keys to 8-bit values, `facts · (8 − loss/ln 2)`. A lower bound of what is stored, and below zero for a model
 //! that is confidently wrong.
 
+pub(crate) mod answer;
+
 use std::collections::BTreeMap;
 use std::f64::consts::LN_2;
 
@@ -15,6 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use scalelaw_fit::conclusion::Interval;
 use scalelaw_fit::stats::quantile;
+
+pub use answer::SkillCapacity;
+pub(crate) use answer::answer;
 
 /// Bits of one person's attributes in the published biographies: gender 2, birth date 12·28·200, city 200,
 /// university 300, major 100, employer 263; the employer's city follows from the employer.

@@ -3,16 +3,57 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use scalelaw_fit::FitError;
 use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::table::{LossTable, ResultRow};
+use serde::{Deserialize, Serialize};
 
+use crate::error::FindingsError;
 use crate::evidence::Evidence;
 
+/// A part that the rows do not allow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absent {
+    /// The part: a key of this object, with the skill or the use where it is of one.
+    pub part: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The parts that the rows do not allow.
+#[derive(Debug, Default)]
+pub(crate) struct Absences(pub Vec<Absent>);
+
+impl Absences {
+    /// Says why a part is absent.
+    pub fn add(&mut self, part: impl Into<String>, why: String) {
+        self.0.push(Absent { part: part.into(), why });
+    }
+
+    /// A refusal is a reason to leave a part out, any other error an error.
+    pub fn unless_refused<T>(
+        &mut self,
+        part: &str,
+        found: Result<T, FitError>,
+    ) -> Result<Option<T>, FindingsError> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(FitError::Refused { why, settle }) => {
+                let settle = settle.join("; ");
+                let hint = if settle.is_empty() { String::new() } else { format!(" (hint: {settle})") };
+                self.add(part, format!("{why}{hint}"));
+                Ok(None)
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
 /// Shares closer than this are one share: they are quotients of written weights.
-pub(super) const SAME_SHARE: f64 = 1e-6;
+pub(crate) const SAME_SHARE: f64 = 1e-6;
 
 /// The runs and the texts that they were evaluated on.
-pub(super) struct Texts<'a> {
+pub(crate) struct Texts<'a> {
     pub evidence: &'a Evidence,
     /// Skills that any run was evaluated on.
     pub skills: Vec<String>,
@@ -109,12 +150,12 @@ fn at_chance(evidence: &Evidence, skill: &str) -> Option<String> {
 }
 
 /// Whether a text is meant by `name`: a skill's name, else a held-out corpus'.
-pub(super) fn is_of(text: &str, name: &str) -> bool {
+pub(crate) fn is_of(text: &str, name: &str) -> bool {
     text == name || text.strip_prefix("loss/") == Some(name)
 }
 
 /// The mixtures of some runs, each once.
-pub(super) fn mixtures<'a>(rows: impl Iterator<Item = &'a ResultRow>) -> Vec<&'a BTreeMap<String, f64>> {
+pub(crate) fn mixtures<'a>(rows: impl Iterator<Item = &'a ResultRow>) -> Vec<&'a BTreeMap<String, f64>> {
     let mut mixtures: Vec<&BTreeMap<String, f64>> = Vec::new();
     for row in rows {
         if !mixtures.iter().any(|known| is_same(known, &row.shares)) {
@@ -125,7 +166,7 @@ pub(super) fn mixtures<'a>(rows: impl Iterator<Item = &'a ResultRow>) -> Vec<&'a
 }
 
 /// Whether two mixtures have the same sources in the same shares.
-pub(super) fn is_same(one: &BTreeMap<String, f64>, other: &BTreeMap<String, f64>) -> bool {
+pub(crate) fn is_same(one: &BTreeMap<String, f64>, other: &BTreeMap<String, f64>) -> bool {
     one.len() == other.len()
         && one.iter().zip(other).all(|((name, share), (other_name, other_share))| {
             name == other_name && (share - other_share).abs() < SAME_SHARE
@@ -133,7 +174,7 @@ pub(super) fn is_same(one: &BTreeMap<String, f64>, other: &BTreeMap<String, f64>
 }
 
 /// A mixture without one of its sources, made to sum to 1; empty where there is no other.
-pub(super) fn without(shares: &BTreeMap<String, f64>, source: &str) -> BTreeMap<String, f64> {
+pub(crate) fn without(shares: &BTreeMap<String, f64>, source: &str) -> BTreeMap<String, f64> {
     let others = shares.iter().filter(|(name, share)| *name != source && **share > SAME_SHARE);
     let sum: f64 = others.clone().map(|(_, share)| share).sum();
     others.map(|(name, share)| (name.clone(), share / sum)).collect()

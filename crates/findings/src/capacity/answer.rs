@@ -6,21 +6,38 @@ use scalelaw_schema::plan::Plan;
 use scalelaw_schema::score::{FactSpace, SkillScore};
 use scalelaw_schema::skill::TokenClass;
 use scalelaw_schema::table::{Counting, ResultRow};
+use serde::{Deserialize, Serialize};
 
-use super::skills::{SkillAsk, SkillCapacity, SkillFindings};
-use super::texts::Texts;
-use crate::capacity::{CapacityRun, FactLoss, capacity};
+use super::{CapacityConclusion, CapacityRun, FactLoss, capacity};
+use crate::skills::SkillSpec;
+use crate::texts::{Absences, Texts};
 
 /// Significant figures of exposures: horizons are whole steps, so runs meant alike differ in the fourth.
 const EXPOSURE_FIGURES: usize = 2;
 
-pub(super) fn answer(plan: &Plan, texts: &Texts, ask: &SkillAsk, findings: &mut SkillFindings) {
+/// Knowledge capacity by one skill's facts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SkillCapacity {
+    /// The skill.
+    pub skill: String,
+    /// What was found.
+    pub found: CapacityConclusion,
+}
+
+/// Bits per parameter by each skill whose items are facts.
+pub(crate) fn answer(
+    plan: &Plan,
+    texts: &Texts,
+    spec: &SkillSpec,
+    absent: &mut Absences,
+) -> Vec<SkillCapacity> {
+    let mut answers = Vec::new();
     for skill in &texts.skills {
         let scores = || texts.finished().filter_map(|row| Some((row, row.skills.get(skill)?)));
         let Some(space) = scores().find_map(|(_, score)| score.facts) else { continue };
         if space.pass_tokens.is_none() {
             let why = "it is not known how many tokens state each fact once, so neither are the exposures";
-            findings.leave_out(format!("capacity: {skill}"), why.to_string());
+            absent.add(format!("capacity: {skill}"), why.to_string());
             continue;
         }
         let runs: Vec<CapacityRun> = scores()
@@ -37,22 +54,22 @@ pub(super) fn answer(plan: &Plan, texts: &Texts, ask: &SkillAsk, findings: &mut 
         let distinct: BTreeSet<u64> = runs.iter().map(|run| run.exposures.to_bits()).collect();
         if distinct.is_empty() {
             let why = format!("no run was trained on a corpus `{skill}`");
-            findings.leave_out(format!("capacity: {skill}"), why);
+            absent.add(format!("capacity: {skill}"), why);
             continue;
         }
-        let mut found =
-            capacity(&plan.sweep, Counting::Rule(texts.evidence.count_rule), &runs, ask.spec.level);
+        let mut found = capacity(&plan.sweep, Counting::Rule(texts.evidence.count_rule), &runs, spec.level);
         if runs.iter().flat_map(|run| &run.facts).any(|fact| fact.what != "value") {
             found.notes.push(
                 "names and values both count, as in the published definition; the order in which names come holds no bits that could be known".to_string(),
             );
         }
-        findings.capacity.push(SkillCapacity { skill: skill.clone(), found });
+        answers.push(SkillCapacity { skill: skill.clone(), found });
     }
+    answers
 }
 
 /// How often each fact was read, on the mean: training tokens of the skill over those that state each once.
-pub(super) fn exposures(row: &ResultRow, skill: &str, space: &FactSpace) -> Option<f64> {
+pub(crate) fn exposures(row: &ResultRow, skill: &str, space: &FactSpace) -> Option<f64> {
     let exposures = row.tokens as f64 * row.shares.get(skill)? / space.pass_tokens?;
     // By way of its decimals, so that what is printed is as short as what is meant.
     let rounded: f64 = format!("{exposures:.*e}", EXPOSURE_FIGURES - 1).parse().ok()?;
@@ -64,7 +81,7 @@ pub(super) fn exposures(row: &ResultRow, skill: &str, space: &FactSpace) -> Opti
 /// A name is one of `2^key_bits`, and the facts come in random order: `ln(n_facts)` nats of it nobody can know.
 /// Both entropy and loss are taken beyond those, so that the bits are those of the published definition,
 /// `n_facts · (key_bits − p1/ln 2)`, and a model that knows every name knows all of them.
-pub(super) fn fact(score: &SkillScore, space: &FactSpace) -> FactLoss {
+pub(crate) fn fact(score: &SkillScore, space: &FactSpace) -> FactLoss {
     let n_facts = space.n_facts as f64;
     let value = FactLoss {
         what: "value".to_string(),

@@ -11,10 +11,10 @@ use scalelaw_schema::sweep::TokenizerChoice;
 use scalelaw_schema::table::ResultRow;
 use scalelaw_schema::{BYTE_VOCAB_SIZE, LEVEL, SCHEMA_VERSION};
 
-use super::scaling::LR;
+use super::critical_batch::{BatchCurve, critical_batches};
+use super::{LrConclusion, LrRow, best_learning_rates};
 use crate::evidence::Evidence;
-use crate::learning_rate::critical_batch::{BatchCurve, critical_batches};
-use crate::learning_rate::{LrConclusion, LrRow, best_learning_rates};
+use crate::scaling::LR;
 
 /// What the runs of an `lr` sweep show; `None` for a sweep of another kind.
 pub fn answer(evidence: &Evidence) -> Option<LrConclusion> {
