@@ -18,5 +18,5 @@ pub use numbers::{
     UNKNOWN, capitalised, count, counted, fixed, flops, loss, or_unknown, percent, plural, residual, si,
     significant,
 };
-pub use units::{bytes, duration};
+pub use units::{bytes, duration, flop_rate};
 pub use wrap::wrap;

@@ -1,6 +1,6 @@
-//! Durations and sizes in bytes.
+//! Durations, sizes in bytes, and rates of computing.
 
-use super::numbers::UNKNOWN;
+use super::numbers::{UNKNOWN, si};
 
 /// `1.4s`, `45s`, `12m30s`, `3h05m`, `2d04h`.
 pub fn duration(seconds: f64) -> String {
@@ -30,6 +30,15 @@ pub fn bytes(bytes: f64) -> String {
     format!("{scaled:.digits$} {unit}")
 }
 
+/// A rate of computing in decimal units: `120 GFLOP/s`.
+pub fn flop_rate(flops_per_second: f64) -> String {
+    let (scaled, unit) = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")]
+        .into_iter()
+        .find(|(size, _)| flops_per_second >= *size)
+        .map_or((flops_per_second, ""), |(size, unit)| (flops_per_second / size, unit));
+    format!("{} {unit}FLOP/s", si(scaled))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +65,10 @@ mod tests {
         ] {
             assert_eq!(bytes(size), expected);
         }
+    }
+
+    #[test]
+    fn rates_have_three_digits() {
+        assert_eq!((flop_rate(1.2e11), flop_rate(2.34e12)), ("120 GFLOP/s".into(), "2.34 TFLOP/s".into()));
     }
 }
