@@ -78,19 +78,19 @@ fn skills_and_a_question_that_is_not_answered() {
       trained`. Undecided: programs.
 
     Labels
-      Skill        Label            N* / N*     Interval of  p, Holm          By the
-                                                  the label                parabolas
-      lookup       capacity-hungry     1.54    [1.43, 1.72]    0.027            1.54
-                                                 at 98.75 %             [1.44, 1.66]
+      Skill        Label              N* /   Interval of the     p,           By the
+                                        N*             label   Holm        parabolas
+      lookup       capacity-hungry    1.54   [1.43, 1.72] at  0.027             1.54
+                                                     98.75 %            [1.44, 1.66]
         by the fitted laws: the interval of the ratio lies above 1
-      arithmetic   data-hungry        0.551  [0.519, 0.583]    0.027           0.545
-                                                 at 98.33 %           [0.497, 0.578]
+      arithmetic   data-hungry       0.551    [0.519, 0.583]  0.027            0.545
+                                                  at 98.33 %          [0.497, 0.578]
         by the fitted laws: the interval of the ratio lies below 1
-      programs     undecided           1.02   [0.953, 1.10]     0.58            1.03
-                                                    at 95 %            [0.981, 1.09]
+      programs     undecided          1.02  [0.953, 1.10] at   0.58             1.03
+                                                        95 %           [0.981, 1.09]
         by the fitted laws: the interval of the ratio includes 1
-      biographies  capacity-hungry   ≥ 4.89    [4.50, 5.17]    0.027          ≥ 4.93
-                                                  at 97.5 %             [4.64, 5.11]
+      biographies  capacity-hungry  ≥ 4.89   [4.50, 5.17] at  0.027           ≥ 4.93
+                                                      97.5 %            [4.64, 5.11]
         by the fitted laws: the interval of the ratio lies above 1
       N*/N*: the skill's best size over the aggregate's, averaged over the budgets
         as a logarithm. A sign of at least or at most stands where an optimum lies
@@ -98,40 +98,33 @@ fn skills_and_a_question_that_is_not_answered() {
         not resolved below one over the draws.
 
     Best size of each text at each budget
-      Budget, FLOPs       N*, fitted law         N*, parabola   D* there  Loss there
+          Budget,        N*, fitted law          N*, parabola   D* there  Loss there
+            FLOPs
       all, as trained
-            1.00e12                40.7K                42.1K      4.09M      2.6638
-                          [38.4K, 43.9K]       [38.7K, 48.2K]
-            3.00e12                72.0K                66.8K      6.95M      2.4021
-                          [69.0K, 76.4K]       [63.0K, 71.0K]
-            9.00e12    127K [118K, 137K]    124K [117K, 132K]      11.8M      2.1885
-            2.70e13    225K [200K, 248K]    232K [200K, 273K]      20.0M      2.0141
+          1.00e12  40.7K [38.4K, 43.9K]  42.1K [38.7K, 48.2K]      4.09M      2.6638
+          3.00e12  72.0K [69.0K, 76.4K]  66.8K [63.0K, 71.0K]      6.95M      2.4021
+          9.00e12     127K [118K, 137K]     124K [117K, 132K]      11.8M      2.1885
+          2.70e13     225K [200K, 248K]     232K [200K, 273K]      20.0M      2.0141
       lookup
-            1.00e12                63.3K                67.0K      2.63M      2.5401
-                          [57.3K, 72.7K]       [58.5K, 85.5K]
-            3.00e12    111K [104K, 121K]   101K [94.2K, 112K]      4.50M      2.2253
-            9.00e12    195K [185K, 208K]    179K [163K, 205K]      7.68M      1.9672
-            2.70e13    343K [312K, 375K]    375K [323K, 458K]      13.1M      1.7553
+          1.00e12  63.3K [57.3K, 72.7K]  67.0K [58.5K, 85.5K]      2.63M      2.5401
+          3.00e12     111K [104K, 121K]    101K [94.2K, 112K]      4.50M      2.2253
+          9.00e12     195K [185K, 208K]     179K [163K, 205K]      7.68M      1.9672
+          2.70e13     343K [312K, 375K]     375K [323K, 458K]      13.1M      1.7553
       arithmetic
-            1.00e12                23.0K                24.4K      7.24M      2.4014
-                          [20.8K, 25.5K]       [21.2K, 27.8K]
-            3.00e12                40.0K                32.9K      12.5M      2.0851
-                          [37.7K, 42.7K]       [29.2K, 35.3K]
-            9.00e12                69.5K                78.6K      21.6M      1.8260
-                          [65.1K, 75.7K]       [74.5K, 83.9K]
-            2.70e13    121K [109K, 135K]   114K [78.8K, 141K]      37.2M      1.6139
+          1.00e12  23.0K [20.8K, 25.5K]  24.4K [21.2K, 27.8K]      7.24M      2.4014
+          3.00e12  40.0K [37.7K, 42.7K]  32.9K [29.2K, 35.3K]      12.5M      2.0851
+          9.00e12  69.5K [65.1K, 75.7K]  78.6K [74.5K, 83.9K]      21.6M      1.8260
+          2.70e13     121K [109K, 135K]    114K [78.8K, 141K]      37.2M      1.6139
       programs
-            1.00e12                43.4K                46.5K      3.84M      2.0707
-                          [39.9K, 47.5K]       [41.4K, 55.6K]
-            3.00e12                74.6K                67.0K      6.71M      1.7904
-                          [70.3K, 78.6K]       [61.2K, 72.6K]
-            9.00e12    128K [119K, 137K]    126K [114K, 140K]      11.7M      1.5626
-            2.70e13    221K [197K, 245K]    237K [215K, 256K]      20.4M      1.3775
+          1.00e12  43.4K [39.9K, 47.5K]  46.5K [41.4K, 55.6K]      3.84M      2.0707
+          3.00e12  74.6K [70.3K, 78.6K]  67.0K [61.2K, 72.6K]      6.71M      1.7904
+          9.00e12     128K [119K, 137K]     126K [114K, 140K]      11.7M      1.5626
+          2.70e13     221K [197K, 245K]     237K [215K, 256K]      20.4M      1.3775
       biographies
-            1.00e12  at the largest size  at the largest size  not known   not known
-            3.00e12  at the largest size  at the largest size  not known   not known
-            9.00e12  at the largest size  at the largest size  not known   not known
-            2.70e13  at the largest size  at the largest size  not known   not known
+          1.00e12   at the largest size   at the largest size  not known   not known
+          3.00e12   at the largest size   at the largest size  not known   not known
+          9.00e12   at the largest size   at the largest size  not known   not known
+          2.70e13   at the largest size   at the largest size  not known   not known
       N in parameters, D in tokens, loss in nats per token; 95 % intervals. Sizes
         trained: 8.17K to 205K at 1.00e12, 14.2K to 356K at 3.00e12, 24.5K to 616K
         at 9.00e12, 42.5K to 1.07M at 2.70e13. An end of an interval that equals the
@@ -162,14 +155,12 @@ fn learning_rates_of_an_lr_sweep() {
     simulated
 
     Best learning rate of each size
-              N,        D,    Batch,  beta2     Best  Interval     Loss  Curvature
-      parameters    tokens    tokens            rate              there
-           67.9K      625K     1.02K   0.95     none       not      not  not known
-                                                       bounded    known
+              N,      D,  Batch,  beta2    Best     Interval       Loss  Curvature
+      parameters  tokens  tokens           rate                   there
+           67.9K    625K   1.02K   0.95    none  not bounded  not known  not known
         Best rate: the largest rate, 2.46e-2, is the best: the minimum lies at the
           grid's edge
-            117K      375K     1.02K   0.95   0.0101       not   2.5000      0.020
-                                                       bounded
+            117K    375K   1.02K   0.95  0.0101  not bounded     2.5000      0.020
       N counts every parameter. Curvature c: a rate r times the best one costs
         c·ln(r)² of log loss. Noise of the loss about the quadratics: 0.00 %.
 

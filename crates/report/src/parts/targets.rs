@@ -48,23 +48,29 @@ pub fn part(all: &[TargetReport]) -> Option<Part> {
     titles.extend(has_time.then_some("#Time"));
     titles.extend(has_money.then_some("#Money"));
     titles.push("Place");
-    let rate = match has_time {
-        true => " Time: of one run, at the FLOPs per second of this sweep's runs of the nearest size.",
-        false => "",
-    };
+    let rates = all.iter().filter_map(|target| {
+        let price = target.found.cheapest.as_ref()?.price.as_ref()?;
+        let rate = text::flop_rate(price.flops_per_second);
+        Some(format!(
+            "{}: time at {rate}, the rate of the runs of N = {}.",
+            name(target),
+            text::si(price.at_n)
+        ))
+    });
+    let unreached = all
+        .iter()
+        .filter_map(|target| Some(format!("{}: {}.", name(target), target.found.why_none.as_ref()?)));
+    let notes = rates.chain(unreached).collect();
     Some(Part {
         id: "viable",
         link: "Targets",
         title: "Minimum viable investment",
         lead: String::new(),
         charts: chart(all).into_iter().collect(),
-        tables: vec![Table::new("The least that reaches each target", &titles, rows).with_note(format!(
-            "For a single run: the probability includes the uncertainty of the fitted law and the noise of a run. Least N keeps to the tested range of data, least D to that of sizes.{rate}"
-        ))],
-        notes: all
-            .iter()
-            .filter_map(|target| Some(format!("{}: {}.", name(target), target.found.why_none.as_ref()?)))
-            .collect(),
+        tables: vec![Table::new("The least that reaches each target", &titles, rows).with_note(
+            "For a single run: the probability includes the uncertainty of the fitted law and the noise of a run. Least N keeps to the tested range of data, least D to that of sizes.",
+        )],
+        notes,
     })
 }
 
