@@ -197,6 +197,11 @@ fn is_at_or_below(path: &str, above: &str) -> bool {
     path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
+/// The key that holds the last one of `path`; empty if there is none.
+fn owner(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(above, _)| last_part(above))
+}
+
 fn last_part(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
@@ -226,12 +231,14 @@ fn quoted_after<'a>(message: &'a str, start: &str) -> Option<&'a str> {
 }
 
 /// What to write, by key, if the names of the choices do not show it.
-const EXAMPLES: [(&str, &str); 4] = [
+const EXAMPLES: [(&str, &str); 6] = [
     ("tokenizer", "write `\"bytes\"` or `{ bpe = 1024 }`"),
     (
         "schedule",
         "write `\"constant\"`, `{ cosine = { final-fraction = 0.1 } }` or `{ wsd = { cooldown = { fraction = 0.2 } } }`",
     ),
+    ("cooldown", "write `{ fraction = 0.2 }` or `{ steps = 100 }`"),
+    ("warmup", "write `{ fraction = 0.1 }` or `{ steps = 100 }`"),
     ("parametrisation", "write `\"standard\"` or `{ mup = { base-width = 256 } }`"),
     (
         "horizon",
@@ -243,39 +250,47 @@ const EXAMPLES: [(&str, &str); 4] = [
 fn in_words(path: &str, message: String) -> String {
     let key = last_part(path);
     if let Some(rest) = message.strip_prefix("unknown variant ") {
-        let noun = key.split('[').next().filter(|noun| !noun.is_empty()).unwrap_or("value");
-        return format!("unknown {noun} {rest}");
+        // The path of a choice that is written as a table ends with its name.
+        let owner = if rest.starts_with(&format!("`{key}`")) { owner(path) } else { key };
+        return format!("unknown {} {rest}", owner.split('[').next().unwrap_or(owner));
+    }
+    let subject = if key.is_empty() { "the value".to_string() } else { format!("`{key}`") };
+    if let Some(rest) = message.strip_prefix("invalid length ") {
+        let Some((found, expected)) = rest.split_once(", expected ") else { return message };
+        return format!(
+            "{subject} must be {}, got {found}",
+            expected.replace("an array of length", "a list of length")
+        );
     }
     let described =
         ["invalid type: ", "invalid value: "].iter().find_map(|start| message.strip_prefix(start));
     let Some((found, expected)) = described.and_then(|rest| rest.split_once(", expected ")) else {
         return message;
     };
-    let subject = if key.is_empty() { "the value".to_string() } else { format!("`{key}`") };
     let (expected, is_bare) = match expected {
         "u8" | "u16" | "u32" | "u64" | "usize" => ("a whole number", true),
-        "i8" | "i16" | "i32" | "i64" | "isize" => ("a whole number", true),
         "f32" | "f64" => ("a number", true),
         "a boolean" => ("`true` or `false`", true),
         "a string" => ("text in quotes", false),
         "a sequence" => ("a list", false),
         "a map" => ("a table", false),
+        // A choice that is neither a name nor a table.
+        "string only" => return format!("{subject} must be a name in quotes, or a table with one key"),
+        "struct variant" | "newtype variant" => return format!("{subject} needs a value"),
         other if other.starts_with("struct ") => ("a table", false),
         other => (other, other.starts_with("a number")),
     };
+    let without_quotes = if is_bare && found.starts_with("string ") { " without quotes" } else { "" };
     // serde names what it found: `string "x"`, "floating point `0.5`", "map".
-    match (found.strip_prefix("string "), is_bare) {
-        (Some(text), true) => format!("{subject} must be {expected} without quotes, got {text}"),
-        (Some(text), false) => format!("{subject} must be {expected}, got {text}"),
-        (None, _) => {
-            let found = match found {
-                "sequence" => "a list",
-                "map" => "a table",
-                other => other.strip_prefix("floating point ").unwrap_or(other),
-            };
-            format!("{subject} must be {expected}, got {found}")
-        }
-    }
+    let found = match found {
+        "sequence" => "a list",
+        "map" => "a table",
+        other => ["string ", "floating point ", "integer ", "boolean "]
+            .iter()
+            .find_map(|kind| other.strip_prefix(kind))
+            .unwrap_or(other),
+    };
+    format!("{subject} must be {expected}{without_quotes}, got {found}")
 }
 
 /// What else to say about the value at `path`: the name that was probably meant, or how to write the value.
@@ -283,14 +298,27 @@ fn hint(path: &str, message: &str) -> Option<String> {
     if message.contains("hint: ") {
         return None;
     }
+    if message.contains("must be a whole number, got `-") {
+        return Some("it cannot be negative".to_string());
+    }
     if message.contains("must be a whole number, got `") {
         return Some("write it without point and exponent".to_string());
     }
-    // "unknown field `x`, expected one of `y`, `z`", and the same for a kind, a corpus, ...
+    let is_form = ["unknown ", " must be ", " needs a value"].iter().any(|part| message.contains(part));
+    let example = || {
+        let keys = [last_part(path), owner(path)].map(|key| key.split('[').next().unwrap_or(key));
+        EXAMPLES.iter().find(|(of, _)| is_form && keys.contains(of)).map(|(_, example)| example.to_string())
+    };
+    nearest_name(message).map(|known| format!("did you mean `{known}`?")).or_else(example)
+}
+
+/// The known name that is most like the unknown one in "unknown field `x`, expected one of `y`, `z`", and the same for
+/// a kind, a corpus, ...
+fn nearest_name(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("unknown ")?;
     let name = rest.split('`').nth(1)?;
     let (_, expected) = rest.split_once("expected")?;
-    let nearest = expected
+    expected
         .split('`')
         .skip(1)
         .step_by(2)
@@ -298,10 +326,5 @@ fn hint(path: &str, message: &str) -> Option<String> {
         // 0.75 keeps one or two slips in a short word and refuses a mere likeness.
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| format!("did you mean `{known}`?"));
-    let example = || {
-        let key = last_part(path).split('[').next().unwrap_or_default();
-        EXAMPLES.iter().find(|(of, _)| *of == key).map(|(_, example)| example.to_string())
-    };
-    nearest.or_else(example)
+        .map(|(_, known)| known)
 }

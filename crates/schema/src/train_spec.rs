@@ -176,7 +176,7 @@ impl TrainSpec {
         }
         if self.recipe.warmup_steps >= steps {
             return bad(format!(
-                "{} leave nothing after a warm-up of {}",
+                "a run of {} is too short for a warm-up of {}",
                 counted(steps as usize, "step"),
                 self.recipe.warmup_steps
             ));
@@ -185,7 +185,7 @@ impl TrainSpec {
             && cooldown_steps + self.recipe.warmup_steps > steps
         {
             return bad(format!(
-                "{} are fewer than warm-up and cool-down together",
+                "a run of {} is too short for its warm-up and cool-down",
                 counted(steps as usize, "step")
             ));
         }
