@@ -104,7 +104,7 @@ pub fn read_table(path: &Path, names: &ColumnNames) -> Result<NotedTable, Result
     let columns = Columns {
         n: NamedCells { cells: cells(&n_name)?, name: n_name },
         d: NamedCells { cells: cells(&d_name)?, name: d_name },
-        c: c_name.map(|name| Ok::<_, ResultsError>(NamedCells { cells: cells(&name)?, name })).transpose()?,
+        c: c_name.map(|name| cells(&name).map(|cells| NamedCells { cells, name })).transpose()?,
         loss: NamedCells { cells: cells(&loss_name)?, name: loss_name },
         budget,
         cluster,
