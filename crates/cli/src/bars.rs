@@ -8,7 +8,7 @@ use scalelaw_plan::table::duration;
 use scalelaw_runner::progress::{Next, Progress};
 use scalelaw_schema::plan::PlannedRun;
 use scalelaw_schema::record::Outcome;
-use scalelaw_schema::run_id::{RunId, readable};
+use scalelaw_schema::run_id::RunId;
 
 use crate::say::Say;
 
@@ -66,7 +66,7 @@ impl Bars {
                     let (train, flops) = (&run.run.train, flops(run));
                     (
                         run.run.id.clone(),
-                        Shown { name: readable(train), flops, first_step: train.first_step() },
+                        Shown { name: train.readable(), flops, first_step: train.first_step() },
                     )
                 })
                 .collect(),
@@ -101,10 +101,10 @@ impl Bars {
                 self.clear(slot);
                 self.flops_running.remove(&run);
                 let next = match next {
-                    Next::Retry { micro_batch: Some(n) } => {
-                        format!("trying again with {n} sequences at once")
+                    Next::Retry { micro_batch_tokens: Some(n) } => {
+                        format!("trying again with {n} tokens at once")
                     }
-                    Next::Retry { micro_batch: None } => "trying again".to_string(),
+                    Next::Retry { micro_batch_tokens: None } => "trying again".to_string(),
                     Next::GiveUp => "given up for now".to_string(),
                 };
                 self.line(&format!("{}: failed: {why} ({next})", self.name(&run)));

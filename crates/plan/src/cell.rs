@@ -2,9 +2,9 @@
 
 use scalelaw_schema::axis::Axis;
 use scalelaw_schema::count::CountRule;
+use scalelaw_schema::model::{EXACT_MAX, ModelSpec};
 use scalelaw_schema::plan::DroppedCell;
 use scalelaw_schema::run_id::si;
-use scalelaw_schema::shape::ModelShape;
 use scalelaw_schema::sweep::Horizon;
 
 use crate::error::PlanError;
@@ -16,13 +16,10 @@ use crate::values::{counts, numbers};
 /// model of one block.
 const N_ERROR_MAX: f64 = 0.3;
 
-/// Tokens and FLOPs beyond this are no longer counted exactly.
-const COUNT_MAX: f64 = 9_007_199_254_740_992.0; // 2^53
-
 /// A cell that can be trained, as far as shape and steps go.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Cell {
-    pub shape: ModelShape,
+    pub model: ModelSpec,
     pub steps: u64,
     /// The steps that the rate and the warm-up are chosen for: the cell's own, or those of the shortest horizon of its
     /// trunk, along which both must be the same.
@@ -80,46 +77,46 @@ impl HorizonValue {
 
     /// Whole steps, at least one, that come nearest to this length: D and C of a run are then the exact ones
     /// of its steps.
-    pub fn steps(&self, rule: CountRule, shape: &ModelShape, setting: &Setting) -> f64 {
+    pub fn steps(&self, rule: CountRule, model: &ModelSpec, setting: &Setting) -> f64 {
         let batch_tokens = setting.batch_tokens();
         let steps = match self {
             HorizonValue::Steps(steps) => *steps as f64,
             HorizonValue::Tokens(tokens) => tokens / batch_tokens,
-            HorizonValue::Flops(flops) => flops / rule.c(shape, setting.context_len, batch_tokens),
-            HorizonValue::TokensPerParam(ratio) => ratio * rule.n(shape) / batch_tokens,
+            HorizonValue::Flops(flops) => flops / rule.c(model, setting.context_len, batch_tokens),
+            HorizonValue::TokensPerParam(ratio) => ratio * rule.n(model) / batch_tokens,
         };
         steps.round().max(1.0)
     }
 }
 
-/// The cell of `shape` trained for `length`, or why its numbers cannot be held.
+/// The cell of `model` trained for `length`, or why its numbers cannot be held.
 pub(crate) fn cell(
     rule: CountRule,
-    shape: &ModelShape,
+    model: &ModelSpec,
     setting: &Setting,
     length: HorizonValue,
     label: String,
 ) -> MaybeCell {
-    if let Err(error) = shape.check() {
+    if let Err(error) = model.check() {
         return Err(dropped(label, error.to_string()));
     }
-    if !is_countable(shape, setting.context_len) {
+    if !model.is_countable(setting.context_len) {
         return Err(dropped(label, "one sequence takes more FLOPs than can be counted exactly (2^53)"));
     }
-    let steps = length.steps(rule, shape, setting);
-    if steps * setting.batch_tokens() > COUNT_MAX {
+    let steps = length.steps(rule, model, setting);
+    if steps * setting.batch_tokens() > EXACT_MAX {
         return Err(dropped(label, "it takes more tokens than can be counted exactly (2^53)"));
     }
     let steps = steps as u64;
-    Ok(Cell { shape: shape.clone(), steps, recipe_steps: steps, budget_flops: None, label })
+    Ok(Cell { model: model.clone(), steps, recipe_steps: steps, budget_flops: None, label })
 }
 
-/// The shape of the family nearest to `n`, or why there is none.
-pub(crate) fn shape_of_size(family: &Family, n: f64, label: &str) -> Result<ModelShape, DroppedCell> {
-    let (Some(shape), Some([smallest, largest])) = (family.nearest(n), family.range()) else {
+/// The model of the family nearest to `n`, or why there is none.
+pub(crate) fn model_of_size(family: &Family, n: f64, label: &str) -> Result<ModelSpec, DroppedCell> {
+    let (Some(model), Some([smallest, largest])) = (family.nearest(n), family.range()) else {
         return Err(dropped(label, "no width satisfies `width-range` and `d-head`"));
     };
-    let found = family.rule().n(shape);
+    let found = family.rule().n(model);
     if (found / n).ln().abs() > N_ERROR_MAX {
         let why = if n < smallest {
             format!("no model is that small: the smallest has N {}", si(smallest))
@@ -130,13 +127,5 @@ pub(crate) fn shape_of_size(family: &Family, n: f64, label: &str) -> Result<Mode
         };
         return Err(dropped(label, why));
     }
-    Ok(shape.clone())
-}
-
-/// Whether the counts of schema stay exact for this shape (they are made in whole numbers first).
-fn is_countable(shape: &ModelShape, context_len: usize) -> bool {
-    let [l, d, f, v, t] =
-        [shape.n_layer, shape.d_model, shape.d_ff, shape.vocab_size, context_len].map(|x| x as f64);
-    let forward = 2.0 * t * l * (4.0 * d * d + 3.0 * d * f) + 2.0 * l * d * t * (t + 1.0) + 2.0 * t * v * d;
-    3.0 * forward < COUNT_MAX
+    Ok(model.clone())
 }

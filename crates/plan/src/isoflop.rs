@@ -9,7 +9,7 @@ use scalelaw_schema::plan::{CenterSource, PlannedBudget};
 use scalelaw_schema::run_id::si;
 use scalelaw_schema::sweep::{CenterChoice, IsoflopGrid};
 
-use crate::cell::{HorizonValue, MaybeCell, cell, dropped, shape_of_size};
+use crate::cell::{HorizonValue, MaybeCell, cell, dropped, model_of_size};
 use crate::error::PlanError;
 use crate::facts::PlanFacts;
 use crate::resolve::{Choices, Setting};
@@ -173,8 +173,8 @@ fn center_by_prior(family: &Family, context_len: usize, budget: f64, tokens_per_
     let rule: CountRule = family.rule();
     let flops_at = |ln_n: f64| {
         let n = ln_n.exp();
-        let shape = family.nearest(n)?;
-        let flops_per_param_token = rule.c(shape, context_len, 1.0) / rule.n(shape);
+        let model = family.nearest(n)?;
+        let flops_per_param_token = rule.c(model, context_len, 1.0) / rule.n(model);
         Some(n * n * tokens_per_param * flops_per_param_token)
     };
     let [mut low, mut high] = family.range()?.map(f64::ln);
@@ -202,10 +202,10 @@ pub(crate) fn cells(grid: &Isoflop, budget: &PlannedBudget, setting: &Setting) -
         .into_iter()
         .map(|target| {
             let label = format!("budget {:.2e}, N {}", budget.flops, si(target));
-            let shape = shape_of_size(family, target, &label)?;
+            let model = model_of_size(family, target, &label)?;
             let length = HorizonValue::Flops(budget.flops);
-            let mut cell = cell(family.rule(), &shape, setting, length, label.clone())?;
-            let n = family.rule().n(&shape).to_bits();
+            let mut cell = cell(family.rule(), &model, setting, length, label.clone())?;
+            let n = family.rule().n(&model).to_bits();
             if let Some(other) = taken.get(&n) {
                 let why = format!("its shape is that of N {other} too (hint: fewer sizes, or a wider span)");
                 return Err(dropped(label, why));

@@ -3,7 +3,7 @@
 use scalelaw_schema::axis::Axis;
 use scalelaw_schema::run_id::si;
 
-use crate::cell::{HorizonValue, MaybeCell, cell, shape_of_size};
+use crate::cell::{HorizonValue, MaybeCell, cell, model_of_size};
 use crate::error::PlanError;
 use crate::resolve::Setting;
 use crate::values::{check_product, numbers};
@@ -24,8 +24,8 @@ pub(crate) fn cells(
             let length = HorizonValue::TokensPerParam(ratio);
             let label = format!("N {}, {}", si(size), length.label());
             cells.push(
-                shape_of_size(family, size, &label)
-                    .and_then(|shape| cell(family.rule(), &shape, setting, length, label)),
+                model_of_size(family, size, &label)
+                    .and_then(|model| cell(family.rule(), &model, setting, length, label)),
             );
         }
     }

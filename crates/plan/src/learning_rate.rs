@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use scalelaw_schema::count;
 use scalelaw_schema::lr_rule::RulePoint;
 use scalelaw_schema::sweep::SweepSpec;
 
@@ -44,7 +43,7 @@ pub fn lr_by_rule(n_total: f64) -> f64 {
 /// Where a measured rule is read for the runs of a cell.
 pub(crate) fn rule_point(cell: &Cell, setting: &Setting) -> RulePoint {
     RulePoint {
-        n: count::params(&cell.shape).total() as f64,
+        n: cell.model.params().total() as f64,
         d: cell.recipe_steps as f64 * setting.batch_tokens(),
         batch_tokens: setting.batch_tokens(),
     }

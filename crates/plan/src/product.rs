@@ -1,11 +1,11 @@
 //! The product: every combination of the sizes or widths and depths in `[model]` with every horizon.
 
 use scalelaw_schema::axis::Axis;
+use scalelaw_schema::model::{ModelShape, ModelSpec};
 use scalelaw_schema::run_id::si;
-use scalelaw_schema::shape::ModelShape;
 use scalelaw_schema::sweep::{Horizon, ModelChoice};
 
-use crate::cell::{HorizonValue, MaybeCell, cell, dropped, shape_of_size};
+use crate::cell::{HorizonValue, MaybeCell, cell, dropped, model_of_size};
 use crate::error::PlanError;
 use crate::resolve::Setting;
 use crate::shapes::{Family, d_ff_by_rule, heads_by_rule};
@@ -22,7 +22,7 @@ pub(crate) fn cells(
 ) -> Result<Vec<MaybeCell>, PlanError> {
     let family = &setting.family;
     let lengths = HorizonValue::of_horizon(horizon, "grid.horizon")?;
-    let shapes = match (&model.size, &model.d_model, &model.n_layer) {
+    let models = match (&model.size, &model.d_model, &model.n_layer) {
         (Some(_), Some(_), _) => {
             return Err(PlanError::at("model.size", "give `size`, or `d-model` with `n-layer`, not both"));
         }
@@ -41,13 +41,13 @@ pub(crate) fn cells(
             return Err(PlanError::at("model", "a product needs `size`, or `d-model` with `n-layer`"));
         }
     };
-    check_product("grid.horizon", &[shapes.len(), lengths.len()])?;
+    check_product("grid.horizon", &[models.len(), lengths.len()])?;
     let mut cells = Vec::new();
-    for (label, shape) in &shapes {
+    for (label, found) in &models {
         for length in &lengths {
             let label = format!("{label}, {}", length.label());
-            cells.push(match shape {
-                Ok(shape) => cell(family.rule(), shape, setting, *length, label),
+            cells.push(match found {
+                Ok(model) => cell(family.rule(), model, setting, *length, label),
                 Err(why) => Err(dropped(label, why)),
             });
         }
@@ -75,9 +75,9 @@ pub(crate) fn check_model_has_no_sizes(model: &ModelChoice, kind: &str) -> Resul
     }
 }
 
-type LabelledShape = (String, Result<ModelShape, String>);
+type LabelledModel = (String, Result<ModelSpec, String>);
 
-fn by_size(size: &Axis, model: &ModelChoice, family: &Family) -> Result<Vec<LabelledShape>, PlanError> {
+fn by_size(size: &Axis, model: &ModelChoice, family: &Family) -> Result<Vec<LabelledModel>, PlanError> {
     for (key, is_given) in [("n-head", model.n_head.is_some()), ("d-ff", model.d_ff.is_some())] {
         if is_given {
             let message = format!("`size` decides the shape: `{key}` goes with `d-model` and `n-layer`");
@@ -89,13 +89,13 @@ fn by_size(size: &Axis, model: &ModelChoice, family: &Family) -> Result<Vec<Labe
         .into_iter()
         .map(|size| {
             let label = format!("N {}", si(size));
-            let shape = shape_of_size(family, size, &label).map_err(|dropped| dropped.why);
-            (label, shape)
+            let found = model_of_size(family, size, &label).map_err(|dropped| dropped.why);
+            (label, found)
         })
         .collect())
 }
 
-fn by_width(model: &ModelChoice, setting: &Setting) -> Result<Vec<LabelledShape>, PlanError> {
+fn by_width(model: &ModelChoice, setting: &Setting) -> Result<Vec<LabelledModel>, PlanError> {
     let whole = |axis, path| counts(axis, 1.0, path, 1);
     let widths = whole(model.d_model.as_ref(), "model.d-model")?;
     let depths = whole(model.n_layer.as_ref(), "model.n-layer")?;
@@ -111,7 +111,7 @@ fn by_width(model: &ModelChoice, setting: &Setting) -> Result<Vec<LabelledShape>
         return Err(PlanError::at("model.d-model", format!("`{width}` is above {WIDTH_MAX}")));
     }
     check_product("model.d-model", &[widths.len(), depths.len(), heads.len(), hidden.len()])?;
-    let mut shapes = Vec::new();
+    let mut models = Vec::new();
     for &d_model in &widths {
         for &n_layer in &depths {
             for &n_head in &heads {
@@ -126,15 +126,15 @@ fn by_width(model: &ModelChoice, setting: &Setting) -> Result<Vec<LabelledShape>
                     let d_model = d_model as usize;
                     let family = setting.family.spec();
                     let n_head = n_head.map(|n_head| n_head as usize);
-                    let shape = match n_head.or_else(|| heads_by_rule(d_model, family.d_head)) {
-                        Some(n_head) => Ok(ModelShape {
+                    let found = match n_head.or_else(|| heads_by_rule(d_model, family.d_head)) {
+                        Some(n_head) => Ok(ModelSpec::Transformer(ModelShape {
                             n_layer: n_layer as usize,
                             d_model,
                             n_head,
                             d_ff: d_ff.map_or_else(|| d_ff_by_rule(d_model), |d_ff| d_ff as usize),
                             vocab_size: family.vocab_size,
                             head: family.head,
-                        }),
+                        })),
                         None => Err(match family.d_head {
                             Some(d_head) => {
                                 format!("d_model {d_model} is not divisible into heads of {d_head}")
@@ -142,10 +142,10 @@ fn by_width(model: &ModelChoice, setting: &Setting) -> Result<Vec<LabelledShape>
                             None => format!("d_model {d_model} is not divisible into heads of even width"),
                         }),
                     };
-                    shapes.push((label, shape));
+                    models.push((label, found));
                 }
             }
         }
     }
-    Ok(shapes)
+    Ok(models)
 }

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::eval::{EvalRequest, EvalSpec};
 use scalelaw_schema::lr_rule::LrRule;
+use scalelaw_schema::model::Head;
 use scalelaw_schema::recipe::{Parametrisation, Precision};
 use scalelaw_schema::run::{EarlyStop, Keep};
-use scalelaw_schema::shape::Head;
 use scalelaw_schema::sweep::{
     EvalChoice, Length, ParametrisationChoice, ScheduleChoice, SweepSpec, TokenizerChoice, TrainChoice,
 };

@@ -1,13 +1,11 @@
 //! From a cell to its runs: every mixture, every value of the recipe, and what each will cost.
 
 use scalelaw_schema::SCHEMA_VERSION;
-use scalelaw_schema::count;
 use scalelaw_schema::eval::{EvalRequest, EvalSpec};
 use scalelaw_schema::plan::{DroppedCell, PlannedRun};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Recipe, Schedule};
 use scalelaw_schema::run::{Cadence, Cell as PlacedCell, RunSpec};
 use scalelaw_schema::run_id::{RunId, si};
-use scalelaw_schema::shape::ModelSpec;
 use scalelaw_schema::sweep::{CostChoice, Length, ScheduleChoice};
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
@@ -40,7 +38,7 @@ pub(crate) fn runs(
     let slots = facts.slots.max(1);
     let bytes_per_slot = facts.memory_bytes.map(|bytes| bytes as f64 / slots as f64);
     let (_, memory_bytes) =
-        micro_batch(&cell.shape, setting.context_len, setting.batch_sequences, bytes_per_slot);
+        micro_batch(&cell.model, setting.context_len, setting.batch_sequences, bytes_per_slot);
     if let Some(bytes) = bytes_per_slot
         && memory_bytes > bytes
     {
@@ -51,7 +49,7 @@ pub(crate) fn runs(
         );
         return Err(dropped(why));
     }
-    let binding_bytes = largest_binding_bytes(&cell.shape, setting.context_len);
+    let binding_bytes = largest_binding_bytes(&cell.model, setting.context_len);
     if let Some(bytes) = facts.max_binding_bytes
         && binding_bytes > bytes as f64
     {
@@ -70,9 +68,9 @@ pub(crate) fn runs(
             run.train.check().map_err(|error| dropped(error.to_string()))?;
             let d = run.train.tokens() as f64;
             runs.push(PlannedRun {
-                n: choices.rule.n(&cell.shape),
+                n: choices.rule.n(&cell.model),
                 d,
-                c: choices.rule.c(&cell.shape, setting.context_len, d),
+                c: choices.rule.c(&cell.model, setting.context_len, d),
                 estimate: estimate(&run, memory_bytes, facts.speed.as_ref(), slots, cost),
                 run,
             });
@@ -99,10 +97,10 @@ fn run(cell: &Cell, setting: &Setting, choices: &Choices, blend: &Blend, recipe:
     let at = rule_point(cell, setting);
     let lr_by_rule = || match &choices.lr_rule {
         Some(rule) => rule.lr(at),
-        None => lr_by_rule(count::params(&choices.parametrisation.base_shape(&cell.shape)).total() as f64),
+        None => lr_by_rule(choices.parametrisation.base_model(&cell.model).params().total() as f64),
     };
     let train = TrainSpec {
-        model: ModelSpec::Transformer(cell.shape.clone()),
+        model: cell.model.clone(),
         phases: vec![Phase {
             context_len: setting.context_len,
             batch_sequences: setting.batch_sequences,

@@ -234,9 +234,9 @@ fn parse_run(path: &Path, text: &str) -> Result<RunSpec, RunnerError> {
 pub(crate) mod tests {
     use scalelaw_schema::SCHEMA_VERSION;
     use scalelaw_schema::mixture::{Mixture, MixtureSource};
+    use scalelaw_schema::model::{Head, ModelShape, ModelSpec};
     use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
     use scalelaw_schema::run::{Cadence, Cell, Keep};
-    use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
     use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
     use super::*;

@@ -132,7 +132,7 @@ struct Queued<'a> {
 struct Busy<'a> {
     queued: Queued<'a>,
     lease: Lease,
-    micro_batch: Option<usize>,
+    micro_batch_tokens: Option<u64>,
     /// The last checkpoint that was heard of.
     checkpoint_step: Option<u64>,
     /// The worker was killed because the lease is lost, or never got the command.

@@ -39,8 +39,8 @@ pub enum Progress {
 /// What follows a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Another attempt, with so many sequences at once (`None`: as before).
-    Retry { micro_batch: Option<usize> },
+    /// Another attempt, with so many tokens at once (`None`: the whole batch).
+    Retry { micro_batch_tokens: Option<u64> },
     /// No further attempt in this launch; the next `run` tries again.
     GiveUp,
 }

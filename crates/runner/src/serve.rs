@@ -28,8 +28,8 @@ const WRITER_PATIENCE: Duration = Duration::from_secs(20);
 pub struct Task<'a> {
     /// The run's folder, with its `run.toml`.
     pub folder: &'a Path,
-    /// Sequences to compute at once; the whole batch where absent.
-    pub micro_batch: Option<usize>,
+    /// Tokens to compute at once, in whole sequences; defaults to the whole batch.
+    pub micro_batch_tokens: Option<u64>,
     /// The loss to hold the run against, where it may be stopped early.
     pub bar: Option<&'a Bar>,
     /// Once true: write a checkpoint after this step and return `Failure::Interrupted`.
@@ -96,13 +96,13 @@ pub fn serve(
     for line in commands {
         let command = serde_json::from_str(&line)
             .map_err(|error| RunnerError::BadCommand { line: line.clone(), why: error.to_string() })?;
-        let Command::Train { folders, micro_batch, bar } = command;
+        let Command::Train { folders, micro_batch_tokens, bar } = command;
         for folder in &folders {
             let Some(run) = id_in_name(folder) else {
                 let why = format!("`{}` is no run folder's name", folder.display());
                 return Err(RunnerError::BadCommand { line, why });
             };
-            let task = Task { folder, micro_batch, bar: bar.as_ref(), stop: &stop };
+            let task = Task { folder, micro_batch_tokens, bar: bar.as_ref(), stop: &stop };
             match train_guarded(&task, &run, &mut emit, &mut train) {
                 Ok(Ok(outcome)) => emit(Event::Done { run, outcome }),
                 Ok(Err(TrainFailure { failure, why })) => emit(Event::Failed { run, failure, why }),

@@ -9,7 +9,7 @@ use scalelaw_schema::event::Event;
 use scalelaw_schema::record::{Failure, Outcome};
 use scalelaw_schema::train_spec::Start;
 
-use crate::attempts::{self, batch_sequences, failed_attempts, next_micro_batch};
+use crate::attempts::{self, failed_attempts, next_micro_batch_tokens};
 use crate::early_stop::Peers;
 use crate::error::RunnerError;
 use crate::folder::{ending, go_on_where_stopped, is_over, read_run, run_folders};
@@ -95,7 +95,7 @@ pub fn train_one(
         attempts::append(folder, &attempts::now(Failure::Error, why.clone(), None, None))?;
         return Ok(OneRun::Failed(TrainFailure { failure: Failure::Error, why }));
     }
-    let micro_batch = next_micro_batch(&failed_attempts(folder)?, batch_sequences(&run.train));
+    let micro_batch_tokens = next_micro_batch_tokens(&failed_attempts(folder)?, &run.train);
     let mut checkpoint_step = None;
     let mut hear = |event: Event| {
         if lease.is_lost() {
@@ -106,7 +106,7 @@ pub fn train_one(
         }
         emit(event);
     };
-    let task = Task { folder, micro_batch, bar: bar.as_ref(), stop };
+    let task = Task { folder, micro_batch_tokens, bar: bar.as_ref(), stop };
     let failed = match train_guarded(&task, &run.id, &mut hear, &mut train) {
         Ok(Ok(outcome)) => {
             lease.finish();
@@ -116,7 +116,7 @@ pub fn train_one(
         Err(why) => TrainFailure { failure: failure_in(&why), why: format!("panicked: {why}") },
     };
     if failed.failure != Failure::Interrupted {
-        let attempt = attempts::now(failed.failure, failed.why.clone(), micro_batch, checkpoint_step);
+        let attempt = attempts::now(failed.failure, failed.why.clone(), micro_batch_tokens, checkpoint_step);
         attempts::append(folder, &attempt)?;
     }
     Ok(OneRun::Failed(failed))

@@ -15,9 +15,9 @@ pub enum Command {
     Train {
         /// Run folders, each with its `run.toml`.
         folders: Vec<PathBuf>,
-        /// Sequences to compute at once; the whole batch where absent.
+        /// Tokens to compute at once, in whole sequences; defaults to the whole batch.
         #[serde(skip_serializing_if = "Option::is_none", default)]
-        micro_batch: Option<usize>,
+        micro_batch_tokens: Option<u64>,
         /// The loss to hold the run against; never stopped early where absent.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         bar: Option<Bar>,

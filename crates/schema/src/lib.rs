@@ -2,7 +2,7 @@
 //! printing; no files, no algorithms.
 //!
 //! Reading order: what a person wrote ([`sweep`], [`axis`], [`corpus`], [`generator`], [`skill`]), what was resolved from
-//! it ([`shape`], [`recipe`], [`lr_rule`], [`mixture`], [`train_spec`], [`run_id`], [`run`], [`plan`]), what happened
+//! it ([`model`], [`recipe`], [`lr_rule`], [`mixture`], [`train_spec`], [`run_id`], [`run`], [`plan`]), what happened
 //! ([`event`], [`metrics`], [`eval`], [`score`], [`record`], [`folder`]), and what is fitted ([`table`]).
 
 pub mod axis;
@@ -16,11 +16,11 @@ pub mod canonical;
 pub mod count;
 pub mod lr_rule;
 pub mod mixture;
+pub mod model;
 pub mod plan;
 pub mod recipe;
 pub mod run;
 pub mod run_id;
-pub mod shape;
 pub mod train_spec;
 
 pub mod device;
@@ -34,7 +34,6 @@ pub mod score;
 pub mod table;
 
 mod error;
-mod place;
 
 pub use error::SchemaError;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::eval::EvalRequest;
 use crate::metrics::{MetricsRow, TRAIN_LOSS};
-use crate::run_id::{self, RunId};
+use crate::run_id::RunId;
 use crate::train_spec::TrainSpec;
 
 /// The content of `run.toml`. Only [`RunSpec::train`] decides the weights and the id.
@@ -132,7 +132,7 @@ pub enum Keep {
 impl RunSpec {
     /// Name of the run's folder.
     pub fn folder_name(&self) -> String {
-        run_id::folder_name(&self.train)
+        self.train.folder_name()
     }
 
     /// Share of each corpus by name in the training mixture; they sum to 1.

@@ -7,18 +7,16 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::SchemaError;
 use crate::canonical::hash12;
-use crate::count;
-use crate::train_spec::{Start, TrainSpec};
 
-/// Twelve hex digits: the hash of a [`TrainSpec`]. Equal ids are never trained twice.
+/// Twelve hex digits: the hash of a [`crate::train_spec::TrainSpec`]. Equal ids are never trained twice.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct RunId(String);
 
 impl RunId {
-    /// The id of `spec`: the first 12 hex digits of blake3 over its canonical JSON.
-    pub fn of(spec: &TrainSpec) -> RunId {
-        RunId(hash12(spec))
+    /// The first 12 hex digits of blake3 over the canonical JSON of what the run is identified by.
+    pub(crate) fn of_content<T: Serialize>(content: &T) -> RunId {
+        RunId(hash12(content))
     }
 
     /// The twelve digits.
@@ -51,29 +49,6 @@ impl<'de> Deserialize<'de> for RunId {
     }
 }
 
-/// The readable part of a run's folder: size, shape, horizon and seed, such as
-/// `n1.20M-L4-d128-t30.0M-s0`. It helps a person and identifies nothing.
-pub fn readable(spec: &TrainSpec) -> String {
-    let shape = spec.model.shape();
-    let branch = match spec.start {
-        Start::Init => "",
-        Start::Branch { .. } => "-branch",
-    };
-    format!(
-        "n{}-L{}-d{}-t{}-s{}{branch}",
-        si(count::params(shape).total() as f64),
-        shape.n_layer,
-        shape.d_model,
-        si(spec.tokens() as f64),
-        spec.seed
-    )
-}
-
-/// Name of the run's folder: `readable-hash12`.
-pub fn folder_name(spec: &TrainSpec) -> String {
-    format!("{}-{}", readable(spec), RunId::of(spec))
-}
-
 /// Three digits with K, M, B or T: `si(1_234_567.0)` is `1.23M`.
 pub fn si(x: f64) -> String {
     let (scaled, unit) = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")]
@@ -92,9 +67,9 @@ pub fn si(x: f64) -> String {
 mod tests {
     use super::*;
     use crate::mixture::{Mixture, MixtureSource};
+    use crate::model::{Head, ModelShape, ModelSpec};
     use crate::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
-    use crate::shape::{Head, ModelShape, ModelSpec};
-    use crate::train_spec::Phase;
+    use crate::train_spec::{Phase, Start, TrainSpec};
 
     fn spec() -> TrainSpec {
         TrainSpec {
@@ -180,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_hangs_neither_on_white_space_nor_on_the_order_of_fields_nor_on_the_format() {
+    fn an_id_depends_neither_on_white_space_nor_on_the_order_of_fields_nor_on_the_format() {
         fn reversed(value: &serde_json::Value) -> String {
             match value {
                 serde_json::Value::Object(map) => {
@@ -207,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_hangs_on_the_sources_and_not_on_the_order_or_scale_they_were_written_in() {
+    fn an_id_depends_on_the_sources_and_not_on_the_order_or_scale_they_were_written_in() {
         let of = |sources| RunId::of(&changed(|spec| spec.mixture = mixture(sources)));
         assert_eq!(of(&[("aa", 2.0), ("bb", 1.0)]), of(&[("bb", 0.5), ("aa", 1.0)]));
         assert_ne!(of(&[("aa", 2.0), ("bb", 1.0)]), of(&[("aa", 1.0), ("bb", 2.0)]));
@@ -215,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_folder_ends_with_the_id_and_begins_with_what_a_person_looks_for() {
-        assert_eq!(folder_name(&spec()), format!("n117K-L2-d64-t1.02M-s0-{}", RunId::of(&spec())));
+        assert_eq!(spec().folder_name(), format!("n117K-L2-d64-t1.02M-s0-{}", RunId::of(&spec())));
         assert!("0123456789ab".parse::<RunId>().is_ok());
         for text in ["", "0123456789a", "0123456789abc", "0123456789aB", "0123456789ag"] {
             assert!(text.parse::<RunId>().is_err(), "{text}");

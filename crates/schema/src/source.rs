@@ -1,11 +1,13 @@
 //! Reads a value from layered TOML: includes below, the file above them, overrides on top. An error shows
 //! the file, the line, a caret and, for a misspelt name, the nearest known one.
 
+mod place;
+
 use serde::de::DeserializeOwned;
 use toml::Table;
 
 use crate::SchemaError;
-use crate::place::{find_span, is_inline_table, render_at};
+use place::{find_span, is_inline_table, render_at};
 
 /// One TOML text with the name that errors show.
 #[derive(Debug, Clone, PartialEq, Eq)]

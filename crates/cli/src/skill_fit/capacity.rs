@@ -27,7 +27,7 @@ pub(super) fn conclude(plan: &Plan, texts: &Texts, ask: &SkillAsk, findings: &mu
             .filter_map(|(row, score)| {
                 Some(CapacityRun {
                     name: row.run_id.to_string(),
-                    n: texts.rule.n(&row.shape()),
+                    n: texts.rule.n(&row.model()),
                     exposures: exposures(row, skill, &score.facts?)?,
                     seed: Some(row.seed),
                     facts: vec![fact(score, &score.facts?)],

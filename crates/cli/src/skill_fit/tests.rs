@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use scalelaw_fit::parse_law_with_params;
-use scalelaw_schema::count::{self, FlopCount};
+use scalelaw_schema::model::{FlopCount, Head, ModelShape, ModelSpec};
 use scalelaw_schema::plan::PlanTotal;
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::score::{ClassLoss, FactSpace, Measured, SkillScore};
-use scalelaw_schema::shape::{Head, ModelShape};
 use scalelaw_schema::skill::TokenClass;
 use scalelaw_schema::table::ResultRow;
 
@@ -52,7 +51,7 @@ fn row(width: usize, shares: BTreeMap<String, f64>, idx: usize) -> ResultRow {
         vocab_size: 257,
         head: Head::Untied,
     };
-    let n = RULE.n(&shape);
+    let n = RULE.n(&ModelSpec::Transformer(shape.clone()));
     let d = BUDGET / (6.0 * n);
     let id: RunId = format!("{idx:012x}").parse().unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(idx as u64);
@@ -75,7 +74,7 @@ fn row(width: usize, shares: BTreeMap<String, f64>, idx: usize) -> ResultRow {
         outcome: scalelaw_schema::record::Outcome::Finished,
         seed: 0,
         budget_flops: Some(BUDGET),
-        params: count::params(&shape),
+        params: shape.params(),
         n_layer: shape.n_layer,
         d_model: shape.d_model,
         n_head: shape.n_head,

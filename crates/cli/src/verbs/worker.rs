@@ -70,7 +70,7 @@ impl OpenWorker {
                     folder: task.folder,
                     cache: &self.cache,
                     device,
-                    micro_batch: task.micro_batch,
+                    micro_batch_tokens: task.micro_batch_tokens,
                     matmul_peak: self.matmul_peak,
                     bar: task.bar,
                     program: &self.program,

@@ -8,7 +8,7 @@ use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::train_spec::Start;
 
 use super::{Busy, Phase, Queued, Scheduler, Slot};
-use crate::attempts::{self, batch_sequences};
+use crate::attempts::{self, half};
 use crate::error::RunnerError;
 use crate::folder::{ending, probe};
 use crate::progress::{FailedRun, Next, Progress};
@@ -160,15 +160,15 @@ impl<'a> Scheduler<'a, '_> {
 
     /// Concludes an attempt without a record.
     fn fail(&mut self, slot: usize, busy: Busy<'a>, failure: Failure, why: String) {
-        let Busy { mut queued, lease, micro_batch, checkpoint_step, .. } = busy;
+        let Busy { mut queued, lease, micro_batch_tokens, checkpoint_step, .. } = busy;
         let run = queued.run.id.clone();
         if failure == Failure::Interrupted && self.phase != Phase::Running {
             (self.on_progress)(Progress::Interrupted { slot, run });
             self.queue.push_front(queued);
             return;
         }
-        let whole = batch_sequences(&queued.run.train);
-        let can_halve = failure == Failure::OutOfMemory && micro_batch.unwrap_or(whole) > 1;
+        let halved = half(micro_batch_tokens, &queued.run.train).filter(|_| failure == Failure::OutOfMemory);
+        let can_halve = halved.is_some();
         if checkpoint_step > queued.farthest_step {
             queued.farthest_step = checkpoint_step;
             queued.n_fruitless = 0;
@@ -177,7 +177,7 @@ impl<'a> Scheduler<'a, '_> {
             queued.n_fruitless += 1;
         }
         if failure != Failure::Interrupted {
-            let attempt = attempts::now(failure, why.clone(), micro_batch, checkpoint_step);
+            let attempt = attempts::now(failure, why.clone(), micro_batch_tokens, checkpoint_step);
             let written = attempts::append(&queued.folder, &attempt).and_then(|()| probe(&queued.folder));
             match written {
                 Err(error) if error.is_fatal() => self.end_by(error),
@@ -192,8 +192,7 @@ impl<'a> Scheduler<'a, '_> {
             self.give_up(&queued, why);
             return;
         }
-        let halved = can_halve.then(|| micro_batch.unwrap_or(whole) / 2);
-        let next = Next::Retry { micro_batch: halved.or(micro_batch) };
+        let next = Next::Retry { micro_batch_tokens: halved.or(micro_batch_tokens) };
         (self.on_progress)(Progress::Failed { slot, run, failure, why, next });
         if can_halve {
             self.queue.push_front(queued);

@@ -8,7 +8,7 @@ use scalelaw_schema::record::{Failure, Outcome};
 use scalelaw_schema::train_spec::Start;
 
 use super::{Busy, Queued, Scheduler};
-use crate::attempts::{self, batch_sequences, failed_attempts, next_micro_batch};
+use crate::attempts::{self, failed_attempts, next_micro_batch_tokens};
 use crate::error::RunnerError;
 use crate::folder::{ending, go_on_where_stopped, is_over, prepare};
 use crate::holder::Holder;
@@ -172,10 +172,8 @@ impl<'a> Scheduler<'a, '_> {
     }
 
     fn dispatch(&mut self, slot_idx: usize, queued: Queued<'a>, lease: Lease) -> Result<(), RunnerError> {
-        let micro_batch = failed_attempts(&queued.folder)
-            .map(|attempts| next_micro_batch(&attempts, batch_sequences(&queued.run.train)));
-        let micro_batch = match micro_batch {
-            Ok(micro_batch) => micro_batch,
+        let micro_batch_tokens = match failed_attempts(&queued.folder) {
+            Ok(attempts) => next_micro_batch_tokens(&attempts, &queued.run.train),
             Err(error) => {
                 self.queue.push_front(queued);
                 return Err(error);
@@ -200,9 +198,10 @@ impl<'a> Scheduler<'a, '_> {
         worker.log_to(&queued.folder);
         // A worker is a process of its own, perhaps in another folder.
         let folder = std::path::absolute(&queued.folder).unwrap_or_else(|_| queued.folder.clone());
-        let is_void = worker.send(&Command::Train { folders: vec![folder], micro_batch, bar }).is_err();
+        let is_void =
+            worker.send(&Command::Train { folders: vec![folder], micro_batch_tokens, bar }).is_err();
         slot.is_working = true;
-        slot.busy = Some(Busy { queued, lease, micro_batch, checkpoint_step: None, is_void });
+        slot.busy = Some(Busy { queued, lease, micro_batch_tokens, checkpoint_step: None, is_void });
         Ok(())
     }
 }

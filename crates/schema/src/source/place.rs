@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
+use super::TomlText;
 use crate::SchemaError;
-use crate::source::TomlText;
 
 /// Whether the table at a dotted path is written in braces.
 pub(crate) fn is_inline_table(text: &str, path: &str) -> bool {
