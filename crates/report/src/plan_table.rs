@@ -1,5 +1,6 @@
 //! The plan: what was to be trained, what it was to cost, and the cells that cannot be.
 
+use scalelaw_schema::model::ModelSpec;
 use scalelaw_schema::plan::{CenterSource, Plan};
 use scalelaw_schema::train_spec::Start;
 
@@ -58,7 +59,7 @@ pub fn section(plan: &Plan) -> String {
         .runs
         .iter()
         .map(|planned| {
-            let shape = planned.run.train.model.shape();
+            let ModelSpec::Transformer(shape) = &planned.run.train.model;
             let mut row = vec![
                 format!("<code>{}</code>", escape(&planned.run.folder_name())),
                 format!("{}×{}", shape.n_layer, shape.d_model),

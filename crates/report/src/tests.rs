@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use scalelaw_findings::learning_rate::{LrConclusion, LrRow, best_learning_rates};
 use scalelaw_fit::conclusion::Conclusion;
-use scalelaw_schema::count::{self, CountRule};
+use scalelaw_schema::count::CountRule;
 use scalelaw_schema::lr_rule::{Beta2Rule, LrRule, RuleExponents, RulePoint, RuleRange};
 use scalelaw_schema::recipe::{Parametrisation, Schedule};
 use scalelaw_schema::sweep::TokenizerChoice;
@@ -108,7 +108,7 @@ fn learning_rates(sweep: &Simulated) -> LrConclusion {
             let off = (factor / best).ln();
             rows.push(LrRow {
                 name: planned.run.id.to_string(),
-                n: count::params(train.model.shape()).total() as f64,
+                n: train.model.params().total() as f64,
                 d: train.tokens() as f64,
                 batch_tokens: train.phase_at(0).batch_tokens() as f64,
                 beta2: 0.95,

@@ -6,12 +6,13 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::eval::{EvalRecord, EvalSpec};
 use scalelaw_schema::folder::{ATTEMPTS_JSONL, EVALS_DIR, METRICS_JSONL, RECORD_JSON, RUN_TOML};
+use scalelaw_schema::model::ModelSpec;
 use scalelaw_schema::record::{Attempt, Outcome, RunRecord};
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::table::ResultRow;
-use scalelaw_schema::{SCHEMA_VERSION, count};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -107,7 +108,7 @@ fn check(record: &RunRecord, spec: &RunSpec) -> Result<(), String> {
         ));
     }
     record.train.check().map_err(|error| format!("{RECORD_JSON}: {error}"))?;
-    let counted = count::params(record.train.model.shape());
+    let counted = record.train.model.params();
     if record.params != counted {
         return Err(format!(
             "{RECORD_JSON} says {} parameters, its shape has {}, or by group they differ",
@@ -164,7 +165,7 @@ fn to_row(name: &str, record: RunRecord, spec: &RunSpec, evals: &[EvalRecord]) -
     let of_skills = by_name(spec, evals, |eval| eval.skill.is_some());
     let mean = |of: fn(&EvalRecord) -> f64| mixture_mean(&record, spec, evals, of);
     let (loss, bpb) = (mean(|eval| eval.loss), mean(|eval| eval.bpb));
-    let shape = record.train.model.shape();
+    let ModelSpec::Transformer(shape) = &record.train.model;
     let last_phase = record.train.phases.last().ok_or("the run has no phase")?;
     let provenance = &record.provenance;
     Ok(ResultRow {

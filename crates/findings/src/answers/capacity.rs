@@ -27,7 +27,7 @@ pub(super) fn answer(plan: &Plan, texts: &Texts, ask: &SkillAsk, findings: &mut 
             .filter_map(|(row, score)| {
                 Some(CapacityRun {
                     name: row.run_id.to_string(),
-                    n: texts.evidence.count_rule.n(&row.shape()),
+                    n: texts.evidence.count_rule.n(&row.model()),
                     exposures: exposures(row, skill, &score.facts?)?,
                     seed: Some(row.seed),
                     facts: vec![fact(score, &score.facts?)],
