@@ -153,9 +153,9 @@ fn accumulated_gradients_are_those_of_the_whole_batch() {
     let copy = bench.path().join("runs/copy").join(run.file_name().unwrap());
     std::fs::create_dir_all(&copy).unwrap();
     std::fs::copy(run.join("run.toml"), copy.join("run.toml")).unwrap();
-    bench.expect(0, &["train-one", copy.to_str().unwrap(), "--micro-batch", "1"]);
+    bench.expect(0, &["train-one", copy.to_str().unwrap(), "--micro-batch-tokens", "1"]);
     let record: Value = serde_json::from_slice(&std::fs::read(copy.join("record.json")).unwrap()).unwrap();
-    assert_eq!(record["micro_batch"], 1);
+    assert_eq!(record["micro_batch_tokens"], record["train"]["phases"][0]["context_len"]);
     let parts = rows(&bench, "copy")[0]["loss"].as_f64().unwrap();
     // The same sums in another order: float32 rounding over 20 steps.
     assert!((whole - parts).abs() < 1e-4, "{whole} against {parts}");

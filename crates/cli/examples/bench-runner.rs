@@ -25,7 +25,7 @@ use scalelaw_schema::record::{Outcome, Provenance, RunRecord};
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::score::Score;
 use scalelaw_schema::sweep::SweepSpec;
-use scalelaw_schema::{SCHEMA_VERSION, count, folder};
+use scalelaw_schema::{SCHEMA_VERSION, folder};
 use serde_json::json;
 
 // As in the program.
@@ -361,7 +361,7 @@ fn write_run(sweep_dir: &Path, run: &RunSpec) -> Result<u64> {
         run: run.id.clone(),
         train: train.clone(),
         outcome: Outcome::Finished,
-        params: count::params(train.model.shape()),
+        params: train.model.params(),
         steps: train.total_steps(),
         tokens: train.tokens(),
         flops_path: train.flops(),
@@ -373,7 +373,8 @@ fn write_run(sweep_dir: &Path, run: &RunSpec) -> Result<u64> {
         wall_seconds: 1.0,
         tokens_per_second: Some(5e4),
         peak_bytes: Some(115_466_240),
-        micro_batch: 4,
+        micro_batch_tokens: Some(train.largest_batch_tokens()),
+        micro_batch: None,
         attempts: 1,
         provenance: provenance(),
     };

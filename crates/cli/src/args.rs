@@ -386,9 +386,12 @@ pub struct TrainOneArgs {
     /// Threads; all cores by default.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Sequences computed at once; the whole batch by default.
+    /// Tokens computed at once, in whole sequences; the whole batch by default.
     #[arg(long, value_name = "N")]
-    pub micro_batch: Option<usize>,
+    pub micro_batch_tokens: Option<u64>,
+    /// The same in sequences.
+    #[arg(long, value_name = "N", hide = true, conflicts_with = "micro_batch_tokens")]
+    pub micro_batch: Option<u64>,
 }
 
 #[derive(Debug, Args)]

@@ -102,10 +102,10 @@ impl Bars {
                 self.clear(slot);
                 self.flops_running.remove(&run);
                 let next = match next {
-                    Next::Retry { micro_batch: Some(n) } => {
-                        format!("trying again with {n} sequences at once")
+                    Next::Retry { micro_batch_tokens: Some(n) } => {
+                        format!("trying again with {n} tokens at once")
                     }
-                    Next::Retry { micro_batch: None } => "trying again".to_string(),
+                    Next::Retry { micro_batch_tokens: None } => "trying again".to_string(),
                     Next::GiveUp => "given up for now".to_string(),
                 };
                 self.line(&format!("{}: failed: {why} ({next})", self.name(&run)));

@@ -146,11 +146,6 @@ impl Concluded {
         self.with_report_input(scalelaw_report::html)
     }
 
-    /// Each chart as its name and an SVG of its own.
-    pub fn figures(&self) -> Vec<(String, String)> {
-        self.with_report_input(scalelaw_report::svgs)
-    }
-
     /// The page as Markdown.
     pub fn markdown(&self) -> String {
         self.with_report_input(scalelaw_report::markdown)

@@ -8,7 +8,7 @@ use anyhow::Result;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use scalelaw_fit::KnownLaw;
-use scalelaw_schema::count::{self, CountRule};
+use scalelaw_schema::count::CountRule;
 use scalelaw_schema::eval::{EvalSpec, Evaluation};
 use scalelaw_schema::metrics::{self, MetricsRow};
 use scalelaw_schema::record::{Outcome, RunRecord};
@@ -27,7 +27,7 @@ const CURVE_POINTS: u64 = 60;
 pub fn simulate(folder: &Path, run: &RunSpec, law: &KnownLaw, rule: CountRule) -> Result<Outcome> {
     let started = now();
     let train = &run.train;
-    let n = rule.n(train.model.shape());
+    let n = rule.n(&train.model);
     // The run's id is a hash of all its choices, the seed included.
     let seed = u64::from_str_radix(run.id.as_str(), 16).expect("an id is hexadecimal");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -108,7 +108,7 @@ fn run_record(run: &RunSpec, loss: f64, started: &str) -> RunRecord {
         run: run.id.clone(),
         train: train.clone(),
         outcome: Outcome::Finished,
-        params: count::params(train.model.shape()),
+        params: train.model.params(),
         steps: train.total_steps(),
         tokens: train.tokens(),
         flops_path: train.flops(),
@@ -120,7 +120,8 @@ fn run_record(run: &RunSpec, loss: f64, started: &str) -> RunRecord {
         wall_seconds: 0.0,
         tokens_per_second: None,
         peak_bytes: None,
-        micro_batch: train.phases.last().map_or(1, |phase| phase.batch_sequences),
+        micro_batch_tokens: Some(train.largest_batch_tokens()),
+        micro_batch: None,
         attempts: 1,
         provenance: of_simulation(started),
     }

@@ -6,12 +6,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use scalelaw_fit::parse_law_with_params;
 use scalelaw_schema::SCHEMA_VERSION;
-use scalelaw_schema::count::{self, CountRule, FlopCount};
+use scalelaw_schema::count::CountRule;
 use scalelaw_schema::measure::{LossColumn, Measure};
+use scalelaw_schema::model::{FlopCount, Head, ModelShape, ModelSpec};
 use scalelaw_schema::plan::{Plan, PlanTotal};
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::score::{ClassLoss, FactSpace, Measured, SkillScore};
-use scalelaw_schema::shape::{Head, ModelShape};
 use scalelaw_schema::skill::TokenClass;
 use scalelaw_schema::sweep::SkillTarget;
 use scalelaw_schema::table::{Counting, LossRow, LossTable, ResultRow};
@@ -60,7 +60,7 @@ fn row(width: usize, shares: BTreeMap<String, f64>, idx: usize) -> ResultRow {
         vocab_size: 257,
         head: Head::Untied,
     };
-    let n = RULE.n(&shape);
+    let n = RULE.n(&ModelSpec::Transformer(shape.clone()));
     let d = BUDGET / (6.0 * n);
     let id: RunId = format!("{idx:012x}").parse().unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(idx as u64);
@@ -83,7 +83,7 @@ fn row(width: usize, shares: BTreeMap<String, f64>, idx: usize) -> ResultRow {
         outcome: scalelaw_schema::record::Outcome::Finished,
         seed: 0,
         budget_flops: Some(BUDGET),
-        params: count::params(&shape),
+        params: shape.params(),
         n_layer: shape.n_layer,
         d_model: shape.d_model,
         n_head: shape.n_head,
@@ -178,9 +178,9 @@ fn evidence(plan: Plan, rows: Vec<ResultRow>) -> Evidence {
             .iter()
             .map(|row| LossRow {
                 name: row.run_id.to_string(),
-                n: RULE.n(&row.shape()),
+                n: RULE.n(&row.model()),
                 d: row.tokens as f64,
-                c: RULE.c(&row.shape(), row.context_len, row.tokens as f64),
+                c: RULE.c(&row.model(), row.context_len, row.tokens as f64),
                 loss: column.value(row).unwrap(),
                 budget: row.budget_flops,
                 cluster: Some(row.cluster.to_string()),

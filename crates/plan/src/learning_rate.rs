@@ -1,7 +1,6 @@
 //! The peak learning rate if a sweep names none.
 
 use scalelaw_schema::canonical::rounded;
-use scalelaw_schema::count;
 use scalelaw_schema::lr_rule::RulePoint;
 
 use crate::grid::cell::Cell;
@@ -38,7 +37,7 @@ pub fn lr_by_rule(n_total: f64) -> f64 {
 /// The point at which a measured rule is evaluated for the runs of a cell.
 pub(crate) fn rule_point(cell: &Cell, setting: &Setting) -> RulePoint {
     RulePoint {
-        n: count::params(&cell.shape).total() as f64,
+        n: cell.model.params().total() as f64,
         d: cell.recipe_steps as f64 * setting.batch_tokens(),
         batch_tokens: setting.batch_tokens(),
     }

@@ -1,13 +1,11 @@
 //! From a cell to its runs: every mixture, every value of the recipe, and the cost of each.
 
 use scalelaw_schema::SCHEMA_VERSION;
-use scalelaw_schema::count;
 use scalelaw_schema::eval::{EvalRequest, EvalSpec};
 use scalelaw_schema::plan::{DroppedCell, PlannedRun};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Recipe, Schedule};
 use scalelaw_schema::run::{Cadence, Cell as PlacedCell, RunSpec};
 use scalelaw_schema::run_id::RunId;
-use scalelaw_schema::shape::ModelSpec;
 use scalelaw_schema::sweep::{Length, ScheduleChoice};
 use scalelaw_schema::text::counted;
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
@@ -42,13 +40,13 @@ pub(crate) fn runs(
     let slots = facts.slots.max(1);
     let bytes_per_slot = facts.memory_bytes.map(|bytes| bytes as f64 / slots as f64);
     let (_, memory_bytes) =
-        micro_batch(&cell.shape, setting.context_len, setting.batch_sequences, bytes_per_slot);
+        micro_batch(&cell.model, setting.context_len, setting.batch_sequences, bytes_per_slot);
     if let Some(per_slot) = bytes_per_slot
         && memory_bytes > per_slot
     {
         return Err(DropReason::Memory { needed: memory_bytes, per_slot });
     }
-    let binding_bytes = largest_binding_bytes(&cell.shape, setting.context_len);
+    let binding_bytes = largest_binding_bytes(&cell.model, setting.context_len);
     if let Some(allowed) = facts.max_binding_bytes.map(|bytes| bytes as f64)
         && binding_bytes > allowed
     {
@@ -62,9 +60,9 @@ pub(crate) fn runs(
             run.train.check()?;
             let d = run.train.tokens() as f64;
             runs.push(PlannedRun {
-                n: choices.rule.n(&cell.shape),
+                n: choices.rule.n(&cell.model),
                 d,
-                c: choices.rule.c(&cell.shape, setting.context_len, d),
+                c: choices.rule.c(&cell.model, setting.context_len, d),
                 estimate: estimate(&run, memory_bytes, facts, choices.cost.as_ref()),
                 run,
             });
@@ -101,10 +99,10 @@ fn run(
     let at = rule_point(cell, setting);
     let lr_by_rule = || match &choices.lr_rule {
         Some(rule) => rule.lr(at),
-        None => lr_by_rule(count::params(&choices.parametrisation.base_shape(&cell.shape)).total() as f64),
+        None => lr_by_rule(choices.parametrisation.base_model(&cell.model).params().total() as f64),
     };
     let train = TrainSpec {
-        model: ModelSpec::Transformer(cell.shape.clone()),
+        model: cell.model.clone(),
         phases: vec![Phase {
             context_len: setting.context_len,
             batch_sequences: setting.batch_sequences,

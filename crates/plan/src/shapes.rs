@@ -1,7 +1,7 @@
 //! From a size to a shape: the family of transformers from which a size is chosen by rule.
 
 use scalelaw_schema::count::CountRule;
-use scalelaw_schema::shape::{Head, ModelShape};
+use scalelaw_schema::model::{Head, ModelShape, ModelSpec};
 
 /// Default width over depth: between the 8 of the smallest models here and the 128 of the
 /// largest published ones. Kaplan et al. 2020 (section 3) lose below 3 % over a factor of 40.
@@ -40,7 +40,7 @@ pub(crate) struct Family {
 #[derive(Debug, Clone, PartialEq)]
 struct Member {
     n: f64,
-    shape: ModelShape,
+    model: ModelSpec,
 }
 
 impl Family {
@@ -62,18 +62,18 @@ impl Family {
                     continue;
                 }
                 let Some(n_head) = heads_by_rule(d_model, spec.d_head) else { continue };
-                let shape = ModelShape {
+                let model = ModelSpec::Transformer(ModelShape {
                     n_layer,
                     d_model,
                     n_head,
                     d_ff: d_ff_by_rule(d_model),
                     vocab_size: spec.vocab_size,
                     head: spec.head,
-                };
-                let n = spec.rule.n(&shape);
+                });
+                let n = spec.rule.n(&model);
                 // Tables make the sizes of two depths overlap a little; the shallower model is kept.
                 if members.last().is_none_or(|below| below.n < n) {
-                    members.push(Member { n, shape });
+                    members.push(Member { n, model });
                 }
             }
         }
@@ -95,15 +95,15 @@ impl Family {
         Some([self.members.first()?.n, self.members.last()?.n])
     }
 
-    /// The shape nearest to `n` in log N.
-    pub fn nearest(&self, n: f64) -> Option<&ModelShape> {
+    /// The model nearest to `n` in log N.
+    pub fn nearest(&self, n: f64) -> Option<&ModelSpec> {
         let start = self.members.partition_point(|member| member.n < n);
         let distance = |member: &&Member| (member.n / n).ln().abs();
         self.members[start.saturating_sub(1)..]
             .iter()
             .take(2)
             .min_by(|a, b| distance(a).total_cmp(&distance(b)))
-            .map(|member| &member.shape)
+            .map(|member| &member.model)
     }
 }
 
@@ -193,8 +193,12 @@ mod tests {
     fn a_deeper_model_is_always_a_larger_one_and_the_aspect_stays_near_its_aim() {
         for rule in CountRule::ALL {
             let family = Family::new(FamilySpec { rule, ..spec() });
-            let shapes: Vec<&ModelShape> =
-                sizes(1e4, 1e9, 5000).map(|n| family.nearest(n).unwrap()).collect();
+            let shapes: Vec<&ModelShape> = sizes(1e4, 1e9, 5000)
+                .map(|n| {
+                    let ModelSpec::Transformer(shape) = family.nearest(n).unwrap();
+                    shape
+                })
+                .collect();
             assert!(shapes.windows(2).all(|pair| pair[0].n_layer <= pair[1].n_layer), "{rule}");
             for shape in shapes.iter().filter(|shape| shape.n_layer > DEPTH_MIN) {
                 let aspect = shape.d_model as f64 / shape.n_layer as f64;
@@ -220,7 +224,7 @@ mod tests {
             let distance = |member: &Member| (member.n / n).ln().abs();
             let least = family.members.iter().map(distance).fold(f64::INFINITY, f64::min);
             let found = family.nearest(n).unwrap();
-            let member = family.members.iter().find(|member| member.shape == *found).unwrap();
+            let member = family.members.iter().find(|member| member.model == *found).unwrap();
             assert_eq!(distance(member), least, "{n}");
         }
     }
@@ -258,7 +262,7 @@ mod tests {
             (1e7, (9, 304, 816)),
             (1e8, (20, 640, 1712)),
         ] {
-            let shape = family.nearest(n).unwrap();
+            let ModelSpec::Transformer(shape) = family.nearest(n).unwrap();
             assert_eq!((shape.n_layer, shape.d_model, shape.d_ff), expected, "{n}");
         }
     }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 
-use scalelaw_schema::count;
 use scalelaw_schema::lr_rule::RulePoint;
 use scalelaw_schema::plan::{Plan, PlannedRun};
 use scalelaw_schema::run_id::RunId;
@@ -67,7 +66,7 @@ pub(crate) fn beyond_rule(plan: &Plan) -> Vec<String> {
         contexts.insert(phase.context_len);
         has_other_schedule |= discriminant(&train.recipe.schedule) != discriminant(&rule.schedule);
         outside.push(rule.outside(RulePoint {
-            n: count::params(train.model.shape()).total() as f64,
+            n: train.model.params().total() as f64,
             d: train.tokens() as f64,
             batch_tokens: phase.batch_tokens() as f64,
         }));

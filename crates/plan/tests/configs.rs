@@ -4,6 +4,7 @@ use scalelaw_plan::cost::limits::check_limits;
 use scalelaw_plan::expand;
 use scalelaw_plan::facts::PlanFacts;
 use scalelaw_schema::device::{DeviceSpeed, TrainingSpeed};
+use scalelaw_schema::model::ModelSpec;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::source::{Layers, TomlText};
 use scalelaw_schema::sweep::SweepSpec;
@@ -47,7 +48,8 @@ fn the_quickstart_is_15_runs_of_2e13_flops_with_200_steps_each() {
     assert!((1.8e13..2.2e13).contains(&plan.total.flops), "{:e}", plan.total.flops);
     for planned in &plan.runs {
         let run = &planned.run;
-        let (shape, phase) = (run.train.model.shape(), &run.train.phases[0]);
+        let ModelSpec::Transformer(shape) = &run.train.model;
+        let phase = &run.train.phases[0];
         assert!((16..=96).contains(&shape.d_model), "{shape:?}");
         assert!(shape.vocab_size <= 512, "{shape:?}");
         assert_eq!((phase.context_len, phase.batch_sequences), (128, 8));

@@ -73,7 +73,7 @@ fn every_isoflop_cell_hits_its_budget_to_within_half_a_step_under_every_rule() {
             let budget = planned.run.cell.budget_flops.unwrap();
             let half_a_step = 0.5 * planned.c / planned.run.train.total_steps() as f64;
             assert!((planned.c - budget).abs() <= half_a_step * 1.0001, "{rule} {budget:e}: {:e}", planned.c);
-            assert_eq!(planned.n, rule.n(planned.run.train.model.shape()));
+            assert_eq!(planned.n, rule.n(&planned.run.train.model));
             assert_eq!(planned.d, planned.run.train.tokens() as f64);
         }
         assert_eq!(plan.budgets.iter().map(|budget| budget.flops).collect::<Vec<_>>(), [1e11, 1e12]);

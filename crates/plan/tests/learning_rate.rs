@@ -3,7 +3,7 @@
 use scalelaw_plan::expand;
 use scalelaw_plan::facts::PlanFacts;
 use scalelaw_plan::learning_rate::lr_by_rule;
-use scalelaw_schema::count::{self, CountRule};
+use scalelaw_schema::count::CountRule;
 use scalelaw_schema::lr_rule::{Beta2Rule, LrRule, RuleExponent, RuleExponents, RulePoint, RuleRange};
 use scalelaw_schema::plan::{Plan, PlannedRun};
 use scalelaw_schema::recipe::{Optimizer, Parametrisation, Schedule};
@@ -30,7 +30,7 @@ fn lrs(plan: &Plan) -> Vec<f64> {
 }
 
 fn n(planned: &PlannedRun) -> f64 {
-    count::params(planned.run.train.model.shape()).total() as f64
+    planned.run.train.model.params().total() as f64
 }
 
 fn rule() -> LrRule {

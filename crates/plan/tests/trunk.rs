@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use scalelaw_plan::facts::PlanFacts;
 use scalelaw_plan::{PlanError, expand};
 use scalelaw_schema::device::{DeviceSpeed, TrainingSpeed};
+use scalelaw_schema::model::ModelSpec;
 use scalelaw_schema::plan::{Plan, PlannedRun};
 use scalelaw_schema::recipe::Schedule;
 use scalelaw_schema::record::Outcome;
@@ -67,7 +68,8 @@ fn plan(text: &str) -> Plan {
 }
 
 fn width(run: &PlannedRun) -> usize {
-    run.run.train.model.shape().d_model
+    let ModelSpec::Transformer(shape) = &run.run.train.model;
+    shape.d_model
 }
 
 fn of_width(plan: &Plan, d_model: usize) -> Vec<&PlannedRun> {

@@ -121,17 +121,17 @@ fn to_loss_row(
         Outcome::Stopped { step, .. } => return Err(Reason::Stopped { step: Some(*step) }),
     }
     let missing = || CellFault { column: loss_name.to_string(), found: None };
-    let shape = row.shape();
+    let model = row.model();
     let d = row.tokens as f64;
     let c = match rule {
         CountRule::Exact | CountRule::WithHeadExact => row.flops_path.total(),
         CountRule::SixNTotal | CountRule::SixNNonEmbedding | CountRule::SixNWithHead => {
-            rule.c(&shape, row.context_len, d)
+            rule.c(&model, row.context_len, d)
         }
     };
     Ok(LossRow {
         name: row.run_id.to_string(),
-        n: positive("n_total", rule.n(&shape))?,
+        n: positive("n_total", rule.n(&model))?,
         d: positive("tokens", d)?,
         c: positive("flops_path", c)?,
         loss: positive(loss_name, loss.value(row).ok_or_else(missing)?)?,

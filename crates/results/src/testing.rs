@@ -5,16 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use scalelaw_schema::SCHEMA_VERSION;
-use scalelaw_schema::count;
 use scalelaw_schema::eval::{EvalRequest, EvalSpec, Evaluation};
 use scalelaw_schema::metrics::MetricsRow;
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
+use scalelaw_schema::model::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
 use scalelaw_schema::record::{Outcome, Provenance, RunRecord};
 use scalelaw_schema::run::{Cadence, Cell, CorpusRef, Keep, RunSpec};
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::score::{Measured, Score, SkillScore};
-use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
 /// A run to write: each test changes what it is about.
@@ -28,9 +27,10 @@ pub(crate) struct Run {
 /// A run of `n_layer` blocks and `steps` steps on `code` (weight 3/4, loss 2) and `prose` (1/4, loss 4).
 pub(crate) fn run(n_layer: usize, steps: u64, seed: u64) -> Run {
     let shape = ModelShape { n_layer, d_model: 16, n_head: 2, d_ff: 40, vocab_size: 256, head: Head::Untied };
+    let params = shape.params();
     let source = |tokens: &str, weight| MixtureSource { tokens: tokens.to_string(), weight };
     let train = TrainSpec {
-        model: ModelSpec::Transformer(shape.clone()),
+        model: ModelSpec::Transformer(shape),
         phases: vec![Phase { context_len: 32, batch_sequences: 4, steps }],
         recipe: Recipe {
             optimizer: Optimizer::AdamW { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 },
@@ -74,7 +74,7 @@ pub(crate) fn run(n_layer: usize, steps: u64, seed: u64) -> Run {
         schema_version: SCHEMA_VERSION,
         run: id.clone(),
         outcome: Outcome::Finished,
-        params: count::params(&shape),
+        params,
         steps,
         tokens: train.tokens(),
         flops_path: train.flops(),
@@ -86,7 +86,8 @@ pub(crate) fn run(n_layer: usize, steps: u64, seed: u64) -> Run {
         wall_seconds: 2.5,
         tokens_per_second: Some(1000.0),
         peak_bytes: Some(1 << 20),
-        micro_batch: 4,
+        micro_batch_tokens: Some(128),
+        micro_batch: None,
         attempts: 1,
         provenance: provenance(),
         train: train.clone(),

@@ -18,9 +18,9 @@ pub enum Command {
     Train {
         /// Run folders, each with its `run.toml`.
         folders: Vec<PathBuf>,
-        /// Sequences to compute at once. Defaults to the whole batch.
+        /// Tokens to compute at once, in whole sequences. Defaults to the whole batch.
         #[serde(skip_serializing_if = "Option::is_none", default)]
-        micro_batch: Option<usize>,
+        micro_batch_tokens: Option<u64>,
         /// The loss to compare the run's with. Defaults to none: the run is not stopped early.
         #[serde(rename = "bar", skip_serializing_if = "Option::is_none", default)]
         threshold: Option<EarlyStopThreshold>,

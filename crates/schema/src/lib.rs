@@ -2,7 +2,7 @@
 //! printing; no files, no algorithms.
 //!
 //! Reading order: what the user wrote ([`sweep`], [`axis`], [`corpus`], [`generator`], [`skill`]), what was resolved from
-//! it ([`shape`], [`recipe`], [`lr_rule`], [`mixture`], [`train_spec`], [`run_id`], [`run_name`], [`run`], [`plan`]),
+//! it ([`model`], [`recipe`], [`lr_rule`], [`mixture`], [`train_spec`], [`run_id`], [`run_name`], [`run`], [`plan`]),
 //! what happened ([`event`], [`metrics`], [`eval`], [`score`], [`record`], [`folder`]), what is shown of text
 //! ([`listing`], [`overlap`]), and what is fitted ([`measure`], [`table`]).
 //! How numbers are written: [`text`].
@@ -20,12 +20,12 @@ pub mod canonical;
 pub mod count;
 pub mod lr_rule;
 pub mod mixture;
+pub mod model;
 pub mod plan;
 pub mod recipe;
 pub mod run;
 pub mod run_id;
 pub mod run_name;
-pub mod shape;
 pub mod train_spec;
 
 pub mod device;

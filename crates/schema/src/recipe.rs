@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::SchemaError;
-use crate::shape::ModelShape;
+use crate::model::{ModelShape, ModelSpec};
 
 /// Everything about training that is neither the model nor the data. All choices made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,16 +90,17 @@ impl Parametrisation {
         matches!(self, Parametrisation::Standard)
     }
 
-    /// The model that `lr_peak` applies to: the one of base width and depth, or `shape` itself in the standard
+    /// The model that `lr_peak` applies to: the one of base width and depth, or `model` itself in the standard
     /// parametrisation. Only for counting; its width need not divide into heads.
-    pub fn base_shape(&self, shape: &ModelShape) -> ModelShape {
+    pub fn base_model(&self, model: &ModelSpec) -> ModelSpec {
+        let ModelSpec::Transformer(shape) = model;
         let (base_width, base_depth) = match *self {
             Parametrisation::Standard => (shape.d_model, shape.n_layer),
             Parametrisation::MuP { base_width } => (base_width, shape.n_layer),
             Parametrisation::CompleteP { base_width, base_depth, .. } => (base_width, base_depth),
         };
         let d_ff = (shape.d_ff as f64 * base_width as f64 / shape.d_model as f64).round() as usize;
-        ModelShape { d_model: base_width, n_layer: base_depth, d_ff, ..shape.clone() }
+        ModelSpec::Transformer(ModelShape { d_model: base_width, n_layer: base_depth, d_ff, ..shape.clone() })
     }
 
     /// Refuses base sizes and exponents that are out of range.
@@ -217,7 +218,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::Head;
+    use crate::model::Head;
 
     fn recipe(schedule: Schedule) -> Recipe {
         Recipe {
@@ -257,7 +258,11 @@ mod tests {
     fn the_base_model_has_the_base_width_and_depth_and_everything_else_as_it_was() {
         let shape =
             ModelShape { n_layer: 6, d_model: 96, n_head: 3, d_ff: 256, vocab_size: 257, head: Head::Tied };
-        let base = |parametrisation: Parametrisation| parametrisation.base_shape(&shape);
+        let model = ModelSpec::Transformer(shape.clone());
+        let base = |parametrisation: Parametrisation| {
+            let ModelSpec::Transformer(shape) = parametrisation.base_model(&model);
+            shape
+        };
         assert_eq!(base(Parametrisation::Standard), shape);
         let expected = ModelShape { d_model: 48, d_ff: 128, ..shape.clone() };
         assert_eq!(base(Parametrisation::MuP { base_width: 48 }), expected);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::count::{FlopCount, ParamCount};
+use crate::model::{FlopCount, ParamCount};
 use crate::run_id::RunId;
 use crate::train_spec::TrainSpec;
 
@@ -47,8 +47,12 @@ pub struct RunRecord {
     /// Largest memory of the process that trained it, bytes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub peak_bytes: Option<u64>,
-    /// Sequences computed at once; smaller than the batch where gradients were accumulated.
-    pub micro_batch: usize,
+    /// Tokens computed at once; fewer than the batch has where gradients were accumulated.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub micro_batch_tokens: Option<u64>,
+    /// The same in sequences: older records have this one. It is read and no longer written.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub micro_batch: Option<usize>,
     /// Number of attempts.
     pub attempts: u32,
     /// Program and machine.
@@ -118,7 +122,10 @@ pub struct Attempt {
     pub failure: Failure,
     /// The message.
     pub why: String,
-    /// Sequences computed at once in this attempt. Defaults to the whole batch.
+    /// Tokens computed at once in this attempt. Defaults to the whole batch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub micro_batch_tokens: Option<u64>,
+    /// The same in sequences: older lines have this one. It is read and no longer written.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub micro_batch: Option<usize>,
     /// Step of the last checkpoint, from which the next attempt resumes.

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::axis::Axis;
 use crate::corpus::CorpusSpec;
 use crate::count::CountRule;
+use crate::model::Head;
 use crate::recipe::Precision;
 use crate::run::Keep;
-use crate::shape::Head;
 use crate::skill::SkillManifest;
 
 /// One sweep file. A swept quantity takes one value, a list or a range; several values multiply the grid.

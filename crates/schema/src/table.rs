@@ -7,12 +7,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::SchemaError;
-use crate::count::{CountRule, FlopCount, ParamCount};
+use crate::count::CountRule;
 use crate::measure::Measure;
+use crate::model::{FlopCount, Head, ModelShape, ModelSpec, ParamCount};
 use crate::record::Outcome;
 use crate::run_id::RunId;
 use crate::score::SkillScore;
-use crate::shape::{Head, ModelShape};
 
 /// One row of `results.parquet`: a completed run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,16 +89,16 @@ pub struct ResultRow {
 }
 
 impl ResultRow {
-    /// The model's shape.
-    pub fn shape(&self) -> ModelShape {
-        ModelShape {
+    /// The model that was trained.
+    pub fn model(&self) -> ModelSpec {
+        ModelSpec::Transformer(ModelShape {
             n_layer: self.n_layer,
             d_model: self.d_model,
             n_head: self.n_head,
             d_ff: self.d_ff,
             vocab_size: self.vocab_size,
             head: self.head,
-        }
+        })
     }
 }
 

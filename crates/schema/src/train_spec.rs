@@ -6,11 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::SchemaError;
 use crate::canonical::hash12;
-use crate::count::{self, FlopCount};
 use crate::mixture::Mixture;
+use crate::model::{FlopCount, ModelSpec};
 use crate::recipe::{Recipe, Schedule};
 use crate::run_id::RunId;
-use crate::shape::ModelSpec;
 use crate::text::counted;
 
 /// Everything that decides the weights of one run, and nothing else: no device, no paths, no evaluation.
@@ -121,11 +120,21 @@ impl TrainSpec {
         for phase in &self.phases {
             let n = steps.end.min(first + phase.steps).saturating_sub(steps.start.max(first));
             let sequences = n * phase.batch_sequences as u64;
-            let per_sequence = count::train_flops_per_sequence(self.model.shape(), phase.context_len);
+            let per_sequence = self.model.train_flops(phase.context_len);
             sum = sum.plus(&per_sequence.scaled(sequences as f64));
             first += phase.steps;
         }
         sum
+    }
+
+    /// Tokens of the largest batch of any phase.
+    pub fn largest_batch_tokens(&self) -> u64 {
+        self.phases.iter().map(Phase::batch_tokens).max().unwrap_or(1)
+    }
+
+    /// Tokens of the longest sequence of any phase.
+    pub fn longest_context(&self) -> u64 {
+        self.phases.iter().map(|phase| phase.context_len as u64).max().unwrap_or(1)
     }
 
     /// The phase that `step` (from 0) belongs to.
@@ -147,7 +156,7 @@ impl TrainSpec {
     pub fn flops_until(&self, steps: u64) -> f64 {
         self.sum_until(steps, |phase, n| {
             let sequences = n * phase.batch_sequences as u64;
-            count::train_flops_per_sequence(self.model.shape(), phase.context_len).total() * sequences as f64
+            self.model.train_flops(phase.context_len).total() * sequences as f64
         })
     }
 
@@ -161,7 +170,7 @@ impl TrainSpec {
     /// # Errors
     /// `BadShape` or `BadRun`, naming the field.
     pub fn check(&self) -> Result<(), SchemaError> {
-        self.model.shape().check()?;
+        self.model.check()?;
         let bad = |why: String| Err(SchemaError::BadRun { why });
         if self
             .phases
@@ -216,8 +225,8 @@ impl TrainSpec {
 mod tests {
     use super::*;
     use crate::mixture::MixtureSource;
+    use crate::model::{Head, ModelShape};
     use crate::recipe::{InitRule, Optimizer, Parametrisation, Precision};
-    use crate::shape::{Head, ModelShape};
 
     fn spec() -> TrainSpec {
         TrainSpec {

@@ -1,10 +1,10 @@
 //! Ids of runs, and the names of their folders.
 
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
+use scalelaw_schema::model::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::run_name::folder_name;
-use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
 fn spec() -> TrainSpec {

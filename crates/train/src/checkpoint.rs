@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use scalelaw_schema::folder::{CHECKPOINT_DIR, WEIGHTS_SAFETENSORS, checkpoint_name, checkpoint_step};
+use scalelaw_schema::model::ModelSpec;
 use scalelaw_schema::run_id::RunId;
-use scalelaw_schema::shape::ModelShape;
 use scalelaw_schema::{SCHEMA_VERSION, canonical};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::layout::{self, TensorSpec};
-use crate::model::{Model, to_device, to_host};
+use crate::models::layout::{self, TensorSpec};
+use crate::models::{Model, to_device, to_host};
 use crate::optimizer::Moments;
 use crate::steps::{Progress, TrainState};
 
@@ -56,7 +56,7 @@ impl Checkpoints {
         Checkpoints { dir: run_folder.join(CHECKPOINT_DIR), run: run.clone(), keep_steps: Vec::new() }
     }
 
-    /// The same, but those of `keep_steps` stay, also when the run is over.
+    /// The same, but those of `keep_steps` stay, also when the run has ended.
     pub fn keeping(self, keep_steps: &[u64]) -> Checkpoints {
         Checkpoints { keep_steps: keep_steps.to_vec(), ..self }
     }
@@ -107,18 +107,18 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// The newest state that is whole. Each damaged one is told to `warn` and passed over.
+    /// The newest state that is whole. A damaged one is passed over with a warning.
     ///
     /// # Errors
     /// `File` where the folder cannot be read.
     pub fn load_newest(
         &self,
-        shape: &ModelShape,
+        model: &ModelSpec,
         device: &Device,
         warn: &mut dyn FnMut(String),
     ) -> Result<Option<TrainState>, TrainError> {
         for (_, path) in self.steps()?.into_iter().rev() {
-            match self.load(&path, shape, device) {
+            match self.load(&path, model, device) {
                 Ok(state) => return Ok(Some(state)),
                 Err(why) => warn(format!(
                     "checkpoint `{}` cannot be used, {why}; the run goes back to the one before it, or to its start",
@@ -133,8 +133,8 @@ impl Checkpoints {
     ///
     /// # Errors
     /// Why there is none.
-    pub fn load_step(&self, step: u64, shape: &ModelShape, device: &Device) -> Result<TrainState, String> {
-        self.load(&self.path(step), shape, device)
+    pub fn load_step(&self, step: u64, model: &ModelSpec, device: &Device) -> Result<TrainState, String> {
+        self.load(&self.path(step), model, device)
     }
 
     /// Removes what only a run that goes on needs: all but the checkpoints that are kept for branches, and the folder
@@ -177,7 +177,7 @@ impl Checkpoints {
         Ok(steps)
     }
 
-    fn load(&self, path: &Path, shape: &ModelShape, device: &Device) -> Result<TrainState, String> {
+    fn load(&self, path: &Path, model: &ModelSpec, device: &Device) -> Result<TrainState, String> {
         let bytes = fs::read(path).map_err(|e| e.to_string())?;
         let damaged = |e: safetensors::SafeTensorError| format!("it is damaged ({e})");
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
@@ -186,7 +186,7 @@ impl Checkpoints {
             .and_then(|text| serde_json::from_str(text).ok())
             .ok_or("it does not say what it is".to_string())?;
         let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
-        let specs = layout::tensors(shape);
+        let specs = layout::tensors(model);
         let mut tensors = Vec::new();
         for prefix in PARTS {
             for spec in &specs {
@@ -211,7 +211,7 @@ impl Checkpoints {
             part.into_iter().zip(&specs).map(|(values, spec)| to_device(values, spec, device)).collect()
         };
         let mut weights = weights.into_iter();
-        let model = Model::build(shape, device, |_| Ok(weights.next().unwrap_or_default()))
+        let model = Model::build(model, device, |_| Ok(weights.next().unwrap_or_default()))
             .map_err(|e| e.to_string())?;
         let moments = Moments { first: on_device(first), second: on_device(second) };
         Ok(TrainState { model, moments, progress: head.progress })
@@ -235,10 +235,10 @@ pub fn save_weights(run_folder: &Path, model: &Model) -> Result<(), TrainError> 
 ///
 /// # Errors
 /// `File`, `Corrupt`.
-pub fn load_weights(run_folder: &Path, shape: &ModelShape, device: &Device) -> Result<Model, TrainError> {
+pub fn load_weights(run_folder: &Path, model: &ModelSpec, device: &Device) -> Result<Model, TrainError> {
     let path = run_folder.join(WEIGHTS_SAFETENSORS);
     let Some(bytes) = scalelaw_disk::read(&path)? else {
-        let why = "is not there".to_string();
+        let why = "is missing".to_string();
         let hint = "a run that is not finished, or has `keep = \"none\"`, leaves no weights";
         return Err(TrainError::Corrupt { path, why, hint });
     };
@@ -248,7 +248,7 @@ pub fn load_weights(run_folder: &Path, shape: &ModelShape, device: &Device) -> R
         hint: "the weights are lost: delete the run's record.json to train it again",
     };
     let file = SafeTensors::deserialize(&bytes).map_err(|e| corrupt(format!("is damaged ({e})")))?;
-    Model::build(shape, device, |spec| {
+    Model::build(model, device, |spec| {
         let view = file.tensor(&spec.name).map_err(|e| corrupt(format!("is damaged ({e})")))?;
         values_of(&view, spec).map_err(|why| corrupt(format!("has a tensor `{}` that {why}", spec.name)))
     })
@@ -293,6 +293,8 @@ fn write_safetensors(
 
 #[cfg(test)]
 mod tests {
+    use scalelaw_schema::model::ModelShape;
+
     use super::*;
     use crate::testing;
 
@@ -301,10 +303,10 @@ mod tests {
         let device = Device::flex();
         let folder = tempfile::tempdir().unwrap();
         let train = testing::train_spec(1);
-        let shape = train.model.shape();
-        let model = Model::new(shape, train.recipe.init, 1, &device);
+        let ModelSpec::Transformer(shape) = &train.model;
+        let model = testing::model(shape, 0.02, 1, &device);
         save_weights(folder.path(), &model).unwrap();
-        let found = load_weights(folder.path(), shape, &device).unwrap();
+        let found = load_weights(folder.path(), &train.model, &device).unwrap();
         assert_eq!(testing::weights(&found), testing::weights(&model));
         let bytes = fs::read(folder.path().join(WEIGHTS_SAFETENSORS)).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -326,10 +328,13 @@ mod tests {
         let device = Device::flex();
         let folder = tempfile::tempdir().unwrap();
         let train = testing::train_spec(1);
-        let mut shape = train.model.shape().clone();
-        let load = |shape: &ModelShape| load_weights(folder.path(), shape, &device).unwrap_err().to_string();
-        assert!(load(&shape).contains("is not there"));
-        save_weights(folder.path(), &Model::new(&shape, train.recipe.init, 1, &device)).unwrap();
+        let ModelSpec::Transformer(mut shape) = train.model.clone();
+        let load = |shape: &ModelShape| {
+            let model = ModelSpec::Transformer(shape.clone());
+            load_weights(folder.path(), &model, &device).unwrap_err().to_string()
+        };
+        assert!(load(&shape).contains("is missing"));
+        save_weights(folder.path(), &testing::model(&shape, 0.02, 1, &device)).unwrap();
         shape.d_ff += 8;
         let error = load(&shape);
         assert!(error.contains("gate_proj") && error.contains("weights.safetensors"), "{error}");

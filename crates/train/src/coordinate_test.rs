@@ -3,9 +3,9 @@
 //! parametrisation.
 
 use burn::tensor::Device;
+use scalelaw_schema::model::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::recipe::{Parametrisation, Schedule};
 use scalelaw_schema::record::Outcome;
-use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::train_spec::TrainSpec;
 
 use crate::testing::{self, PlainForward};
@@ -34,9 +34,10 @@ fn spec(d_model: usize, n_layer: usize, head: Head, parametrisation: Parametrisa
 fn changes(train: &TrainSpec) -> [f64; 2] {
     let device = Device::flex();
     let text = testing::tokens(1 << 20, 33);
-    let forward = |weights: &[Vec<f32>]| testing::plain_forward(train.model.shape(), weights, &text);
+    let ModelSpec::Transformer(shape) = &train.model;
+    let forward = |weights: &[Vec<f32>]| testing::plain_forward(shape, weights, &text);
     let before = forward(&testing::weights(&testing::fresh(train, &device).model));
-    let (outcome, state, _) = testing::train_in_memory(train, 6, &device, &mut testing::batch);
+    let (outcome, state, _) = testing::train_in_memory(train, 96, &device, &mut testing::batch);
     assert_eq!(outcome, Outcome::Finished);
     let after = forward(&testing::weights(&state.model));
     let rms = |of: fn(&PlainForward) -> &Vec<Vec<f64>>| {

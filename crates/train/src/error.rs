@@ -1,4 +1,4 @@
-//! What can go wrong while a run trains or is judged, and what the runner should do about it.
+//! What can go wrong while a run trains or is evaluated, and what the runner should do about it.
 
 use std::any::Any;
 use std::path::{Path, PathBuf};
@@ -9,57 +9,107 @@ use scalelaw_schema::SchemaError;
 use scalelaw_schema::record::Failure;
 use thiserror::Error;
 
-/// Why a run could not be trained or judged. The folder is as its last checkpoint left it.
+/// Why a run could not be trained or evaluated. The folder is as its last checkpoint left it.
 #[derive(Debug, Error)]
 pub enum TrainError {
-    /// The device that was asked for is not there.
-    #[error("device `{choice}` is not there: {why} (hint: `scalelaw doctor` lists the devices)")]
-    MissingDevice { choice: String, why: String },
+    /// The device that was asked for is missing.
+    #[error("device `{choice}` is missing: {why} (hint: `scalelaw doctor` lists the devices)")]
+    MissingDevice {
+        /// What was asked for.
+        choice: String,
+        /// The reason.
+        why: String,
+    },
     /// The device has no products of the precision that was asked for.
     #[error(
         "device `{device}` cannot compute in bf16, which needs a processor with AVX512_BF16 (hint: leave `precision` out, or `--device cpu`)"
     )]
-    Precision { device: String },
+    Precision {
+        /// Its name.
+        device: String,
+    },
     /// The device has too little memory for the micro-batch.
     #[error("the device is out of memory: {why} (hint: a smaller micro-batch needs less)")]
-    OutOfMemory { why: String },
+    OutOfMemory {
+        /// The reason.
+        why: String,
+    },
     /// The device went away or refuses all further work.
     #[error("the device was lost: {why} (hint: a new process gets a new device)")]
-    DeviceLost { why: String },
-    /// Someone asked the run to stop; a checkpoint was written first.
-    #[error("stopped at step {step}, to be taken up there")]
-    Interrupted { step: u64 },
+    DeviceLost {
+        /// The reason.
+        why: String,
+    },
+    /// The run was asked to stop; a checkpoint was written first.
+    #[error("interrupted at step {step}; will resume from there")]
+    Interrupted {
+        /// Steps taken.
+        step: u64,
+    },
     /// A file could not be read or written.
     #[error("cannot {action} `{path}`: {source} (hint: {hint})")]
-    File { action: &'static str, path: PathBuf, hint: &'static str, source: std::io::Error },
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What to do.
+        hint: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// A file holds something else than it should.
     #[error("`{path}` {why} (hint: {hint})")]
-    Corrupt { path: PathBuf, why: String, hint: &'static str },
-    /// Text that a run asks for is not there or damaged.
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Text that a run asks for is missing or damaged.
     #[error(transparent)]
     Text(#[from] DataError),
     /// An evaluation on text that was not opened with the run.
     #[error("token set {tokens} was not opened: it is neither in the run's mixture nor in its evaluations")]
-    NotOpened { tokens: String },
+    NotOpened {
+        /// Content hash of the token set.
+        tokens: String,
+    },
     /// A token that the model's vocabulary does not have.
     #[error(
         "corpus `{tokens}` has {tokens_vocab} tokens, the model only {model_vocab} (hint: `vocab-size` of the model must be at least the tokenizer's)"
     )]
-    Vocabulary { tokens: String, tokens_vocab: usize, model_vocab: usize },
-    /// The run's loss is too high beside that of another; no failure, but the way out of the step loop.
-    #[error("hopeless at step {step}: {why}")]
-    Hopeless { step: u64, why: String },
+    Vocabulary {
+        /// Content hash of the token set.
+        tokens: String,
+        /// Tokens that the corpus uses.
+        tokens_vocab: usize,
+        /// Tokens that the model has.
+        model_vocab: usize,
+    },
     /// The run's own description is impossible.
     #[error(transparent)]
     Spec(#[from] SchemaError),
-    /// The trunk of a branch cannot be taken up.
+    /// A branch cannot resume from its trunk.
     #[error(
         "run {parent} has no checkpoint of step {step} to branch from: {why} (hint: where it is damaged, delete it; the next `scalelaw run` then plans this run without it)"
     )]
-    NoTrunk { parent: String, step: u64, why: String },
+    NoTrunk {
+        /// The trunk.
+        parent: String,
+        /// Where the branch begins.
+        step: u64,
+        /// The reason.
+        why: String,
+    },
     /// The backend failed for a reason of its own.
     #[error("the backend failed: {why}")]
-    Backend { why: String },
+    Backend {
+        /// The reason.
+        why: String,
+    },
 }
 
 impl TrainError {

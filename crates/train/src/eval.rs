@@ -1,4 +1,4 @@
-//! Judges weights on held-out text and by the items of skills.
+//! Evaluates weights on held-out text and by the items of skills.
 
 use std::path::Path;
 use std::time::Instant;
@@ -14,12 +14,12 @@ use crate::checkpoint;
 use crate::device::{OpenDevice, Program};
 use crate::error::TrainError;
 use crate::folder;
-use crate::model::{self, Model, TokenBatch};
+use crate::models::{self, Model, TokenBatch};
 use crate::text::Text;
 use crate::time::now;
 
 /// Tokens computed at once, in whole windows; at least one window. A constant, so that the same weights give
-/// the same loss during the run and later, whatever the micro-batch was.
+/// the same loss during the run and later, for every micro-batch.
 const TOKENS_AT_ONCE: usize = 4096;
 
 /// Any token that every vocabulary has.
@@ -27,7 +27,7 @@ const FILLER: u16 = 0;
 
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judgement {
+pub struct Evaluated {
     /// The loss of text, or the score of a skill's items.
     pub score: Score,
     /// Time it took.
@@ -49,8 +49,8 @@ pub struct EvalJob<'a> {
     pub program: &'a Program,
 }
 
-/// Judges a finished run's `weights.safetensors` and writes `evals/<hash>.json`; where that is there already,
-/// it is read instead.
+/// Evaluates a finished run's `weights.safetensors` and writes `evals/<hash>.json`; an evaluation that is there
+/// already is read instead.
 ///
 /// # Errors
 /// Those of the folder, the text and the device.
@@ -59,56 +59,56 @@ pub fn evaluate(job: &EvalJob, request: &EvalRequest) -> Result<Evaluation, Trai
         return Ok(record);
     }
     let started = now();
-    let judgement = job.device.run(|| {
+    let evaluated = job.device.run(|| {
         let text = Text::of_eval(job.cache, job.run, request)?;
         let device = &job.device.device;
-        let model = checkpoint::load_weights(job.folder, job.run.train.model.shape(), device)?;
-        judge(&model, &request.spec, &text, device)
+        let model = checkpoint::load_weights(job.folder, &job.run.train.model, device)?;
+        evaluate_model(&model, &request.spec, &text, device)
     })?;
-    let record = record(job, request, judgement, &started);
+    let record = record(job, request, evaluated, &started);
     folder::write_eval(job.folder, &record)?;
     Ok(record)
 }
 
-/// The record of a judgement that ends now.
+/// The record of an evaluation that ends now.
 pub(crate) fn record(
     job: &EvalJob,
     request: &EvalRequest,
-    judgement: Judgement,
+    evaluated: Evaluated,
     started: &str,
 ) -> Evaluation {
     Evaluation {
         schema_version: SCHEMA_VERSION,
         run: job.run.id.clone(),
         request: request.clone(),
-        score: judgement.score,
-        wall_seconds: judgement.wall_seconds,
+        score: evaluated.score,
+        wall_seconds: evaluated.wall_seconds,
         provenance: job.device.provenance(job.program, started, &now()),
     }
 }
 
-/// Judges weights by what `spec` asks.
-pub(crate) fn judge(
+/// Evaluates weights as `spec` asks.
+pub(crate) fn evaluate_model(
     model: &Model,
     spec: &EvalSpec,
     text: &Text,
     device: &Device,
-) -> Result<Judgement, TrainError> {
+) -> Result<Evaluated, TrainError> {
     let began = Instant::now();
     let score = match spec {
         EvalSpec::HeldOut { tokens, n_tokens, context_len } => {
-            judge_text(model, text, (tokens, *n_tokens, *context_len), device)?
+            evaluate_text(model, text, (tokens, *n_tokens, *context_len), device)?
         }
         EvalSpec::Skill { suite, n_items, context_len, .. } => {
-            judge_skill(model, text, (suite, *n_items, *context_len), device)?
+            evaluate_skill(model, text, (suite, *n_items, *context_len), device)?
         }
     };
-    Ok(Judgement { score, wall_seconds: began.elapsed().as_secs_f64() })
+    Ok(Evaluated { score, wall_seconds: began.elapsed().as_secs_f64() })
 }
 
 /// Mean loss over windows of `context_len` tokens, each without context before it. Token losses are `f32` on
 /// the device and summed in `f64` here, in the order of the text.
-fn judge_text(
+fn evaluate_text(
     model: &Model,
     text: &Text,
     (tokens, n_tokens, context_len): (&str, u64, usize),
@@ -119,13 +119,13 @@ fn judge_text(
         return Err(SchemaError::BadRun { why }.into());
     }
     let (tokens, n_bytes) = text.held_out(tokens, n_tokens)?;
-    let positions = model.positions(context_len);
+    let backend = model.backend(context_len);
     let at_once = (TOKENS_AT_ONCE / context_len).max(1) * context_len;
     let (inputs, targets) = (&tokens[..tokens.len() - 1], &tokens[1..]);
     let mut sum = 0.0;
     for (inputs, targets) in inputs.chunks(at_once).zip(targets.chunks(at_once)) {
         let batch = TokenBatch::new(inputs, targets, context_len, device);
-        let losses = model::read(model.token_losses(&batch, &positions))?;
+        let losses = models::read(model.token_losses(&batch, &backend))?;
         sum += losses.iter().map(|&loss| f64::from(loss)).sum::<f64>();
     }
     Ok(Score::Text {
@@ -138,16 +138,16 @@ fn judge_text(
 
 /// The score of a suite's first `n_items` items. What a sequence is filled up with comes after it, where nothing of it
 /// can be seen.
-fn judge_skill(
+fn evaluate_skill(
     model: &Model,
     text: &Text,
     (suite, n_items, context_len): (&str, u64, usize),
     device: &Device,
 ) -> Result<Score, TrainError> {
     let suite = text.suite(suite)?;
-    let positions = model.positions(context_len);
+    let backend = model.backend(context_len);
     let sequences: Vec<_> = suite.sequences(n_items).collect();
-    let mut said = Vec::with_capacity(sequences.len());
+    let mut answers = Vec::with_capacity(sequences.len());
     for part in sequences.chunks((TOKENS_AT_ONCE / context_len).max(1)) {
         let n = part.len() * context_len;
         let (mut inputs, mut targets) = (Vec::with_capacity(n), Vec::with_capacity(n));
@@ -159,17 +159,17 @@ fn judge_skill(
             targets.resize((idx + 1) * context_len, FILLER);
         }
         let batch = TokenBatch::new(&inputs, &targets, context_len, device);
-        let scores = model::read(model.token_scores(&batch, &positions))?;
+        let scores = models::read(model.token_scores(&batch, &backend))?;
         let (losses, margins) = scores.split_at(n);
         for (idx, sequence) in part.iter().enumerate() {
             let at = idx * context_len..idx * context_len + sequence.tokens.len() - 1;
-            said.push(SequenceLosses {
+            answers.push(SequenceLosses {
                 losses: losses[at.clone()].to_vec(),
                 is_top: margins[at].iter().map(|&margin| margin > 0.0).collect(),
             });
         }
     }
-    Ok(Score::Items(suite.score(n_items, &said)?))
+    Ok(Score::Items(suite.score(n_items, &answers)?))
 }
 
 #[cfg(test)]
@@ -195,17 +195,17 @@ mod tests {
 
         let model = fixture.weights(&run_folder);
         let alone = |n_items: u64| {
-            let said: Vec<SequenceLosses> = suite
+            let answers: Vec<SequenceLosses> = suite
                 .sequences(n_items)
                 .map(|sequence| {
                     let (n, tokens) = (sequence.tokens.len() - 1, &sequence.tokens);
                     let batch = TokenBatch::new(&tokens[..n], &tokens[1..], n, &model.weights()[0].device());
-                    let scores = model::read(model.token_scores(&batch, &model.positions(n))).unwrap();
+                    let scores = models::read(model.token_scores(&batch, &model.backend(n))).unwrap();
                     let is_top = scores[n..].iter().map(|&margin| margin > 0.0).collect();
                     SequenceLosses { losses: scores[..n].to_vec(), is_top }
                 })
                 .collect();
-            suite.score(n_items, &said).unwrap()
+            suite.score(n_items, &answers).unwrap()
         };
         let expected = alone(40);
         assert!((score.nll.value - expected.nll.value).abs() < 1e-5, "{score:?} {expected:?}");
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(rows[1].values["skill/quiz/accuracy"], score.accuracy.unwrap().value);
         assert_ne!(alone(7).nll, expected.nll);
 
-        // Judged again later it is read; made anew it is the same.
+        // Evaluated again later it is read; made anew it is the same.
         let again = || fixture.evaluate_by(&run_folder, &fixture.run.evals[1]).unwrap();
         assert_eq!(again(), record);
         fs::remove_dir_all(run_folder.join(scalelaw_schema::folder::EVALS_DIR)).unwrap();

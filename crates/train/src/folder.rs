@@ -5,10 +5,10 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use scalelaw_schema::count::FlopCount;
 use scalelaw_schema::eval::{EvalSpec, Evaluation};
 use scalelaw_schema::folder;
 use scalelaw_schema::metrics::MetricsRow;
+use scalelaw_schema::model::FlopCount;
 use scalelaw_schema::record::RunRecord;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use crate::error::TrainError;
 /// Name of the file in the checkpoint folder that counts attempts.
 const ATTEMPTS_FILE: &str = "attempts.json";
 
-/// How often a run was taken up, and what that cost.
+/// How many attempts a run took, and what those that were cut short cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attempts {
@@ -83,7 +83,7 @@ impl MetricsFile {
     }
 }
 
-/// All rows, lines that are none left out; nothing where there is no file.
+/// All rows; lines that cannot be read are left out. None where there is no file.
 fn read_rows(path: &Path) -> Result<Vec<MetricsRow>, TrainError> {
     let bytes = scalelaw_disk::read(path)?.unwrap_or_default();
     Ok(bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
@@ -93,7 +93,7 @@ fn to_line(row: &MetricsRow) -> String {
     serde_json::to_string(row).expect("a row is plain data") + "\n"
 }
 
-/// Notes that the run is taken up now, and that `lost` is computed again.
+/// Counts an attempt that begins now, and that `lost` is computed again.
 ///
 /// # Errors
 /// `File`.
@@ -114,7 +114,7 @@ pub fn begin_attempt(run_folder: &Path, now: &str, lost: &FlopCount) -> Result<A
     Ok(attempts)
 }
 
-/// The record, where the run is over.
+/// The record, where the run has ended.
 ///
 /// # Errors
 /// `File`, `Corrupt`.
@@ -122,7 +122,7 @@ pub fn read_record(run_folder: &Path) -> Result<Option<RunRecord>, TrainError> {
     read_json(&run_folder.join(folder::RECORD_JSON), "delete it to train the run again")
 }
 
-/// Writes the record: the run is over.
+/// Writes the record: the run has ended.
 ///
 /// # Errors
 /// `File`.

@@ -1,38 +1,38 @@
-//! Trains and judges language models, on the processor, through WGPU or through CUDA: the only crate that names burn.
-//! Knows nothing of sweeps: it is given one run and that run's folder.
+//! Trains and evaluates language models, on the processor, through WGPU or through CUDA: the only crate that names
+//! burn. Knows nothing of sweeps: it is given one run and that run's folder.
 //!
-//! Reading order: what is computed ([`layout`], [`init`], [`scaling`], [`model`], [`optimizer`]; the parts of the
-//! model as single operations of the processor in `fused` and [`cpu`], on every other device in `composed`), how often
-//! and on what ([`steps`], [`device`], [`speed`], [`timed`]), and what is left on the disk ([`run`], [`eval`], with their private
-//! neighbours `text`, `prefetch`, `folder` and `checkpoint`).
+//! Reading order: what is computed (`models`, with the kernels of the processor in `cpu`, and `optimizer`), on what
+//! (`device`), how often (`steps`, `prefetch`), and what is left on the disk (`run`, `eval`, with their neighbours
+//! `text`, `folder` and `checkpoint`). `speed` and `timed` measure how fast all of it is.
+//!
+//! [`train`] trains a run from where its folder stands to its record.
 
-mod composed;
-pub mod cpu;
-mod fused;
-pub mod init;
-pub mod layout;
-pub mod model;
-pub mod optimizer;
-pub mod scaling;
+#![warn(missing_docs)]
 
-mod cuda;
-pub mod device;
-pub mod speed;
-pub mod steps;
-pub mod timed;
+mod cpu;
+mod models;
+mod optimizer;
+
+mod device;
+
+mod prefetch;
+mod steps;
 
 mod checkpoint;
-pub mod eval;
+mod eval;
 mod folder;
-mod memory;
-mod prefetch;
-pub mod run;
+mod run;
 mod text;
+
+mod speed;
+mod timed;
+
+mod error;
+mod memory;
 mod time;
 
 #[cfg(test)]
 mod coordinate_test;
-mod error;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -4,9 +4,8 @@ use burn::tensor::{DType, Tensor, TensorData};
 use scalelaw_schema::recipe::Optimizer;
 
 use crate::cpu::adamw::Step;
-use crate::fused;
-use crate::model::Model;
-use crate::scaling::TensorScale;
+use crate::models::scaling::TensorScale;
+use crate::models::{Model, fused};
 
 /// Added to the norm before dividing, as in PyTorch's `clip_grad_norm_`.
 const CLIP_EPS: f64 = 1e-6;
@@ -57,9 +56,19 @@ pub fn global_norm(grads: &[Tensor<2>]) -> Tensor<1> {
 /// device, so that the host need not wait: `ok` is 1 or 0, and each change is multiplied by it. The bias
 /// correction counts such a step as taken.
 pub fn apply(model: &mut Model, moments: &mut Moments, grads: Vec<Tensor<2>>, update: Update) -> Tensor<1> {
-    if model.is_fused() {
-        return apply_fused(model, moments, grads, update);
+    match fused::is_available(&grads[0].device()) {
+        true => apply_fused(model, moments, grads, update),
+        false => apply_composed(model, moments, grads, update),
     }
+}
+
+/// [`apply`] in burn's operations, on any device: a tensor at a time, nothing is read.
+fn apply_composed(
+    model: &mut Model,
+    moments: &mut Moments,
+    grads: Vec<Tensor<2>>,
+    update: Update,
+) -> Tensor<1> {
     let Optimizer::AdamW { beta1, beta2, eps, weight_decay } = *update.optimizer;
     let norm = global_norm(&grads);
     let flat = norm.clone().reshape([1, 1]);
@@ -109,7 +118,7 @@ pub fn apply(model: &mut Model, moments: &mut Moments, grads: Vec<Tensor<2>>, up
     norm
 }
 
-/// The same on the processor, where nothing is gained by not waiting: one pass over each tensor, in place.
+/// [`apply`] on the processor, where nothing is gained by not waiting: one pass over each tensor, in place.
 fn apply_fused(model: &mut Model, moments: &mut Moments, grads: Vec<Tensor<2>>, update: Update) -> Tensor<1> {
     let Optimizer::AdamW { beta1, beta2, eps, weight_decay } = *update.optimizer;
     let norm = fused::global_norm(&grads);
@@ -152,12 +161,11 @@ fn apply_fused(model: &mut Model, moments: &mut Moments, grads: Vec<Tensor<2>>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::to_host;
-    use crate::scaling::STANDARD;
+    use crate::models::scaling::STANDARD;
+    use crate::models::{self, to_host};
     use crate::testing;
     use burn::tensor::Device;
-    use scalelaw_schema::recipe::InitRule;
-    use scalelaw_schema::shape::Head;
+    use scalelaw_schema::model::Head;
 
     const ADAMW: Optimizer = Optimizer::AdamW { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
 
@@ -180,23 +188,18 @@ mod tests {
 
     fn on_device(model: &Model, grads: &[Vec<f32>]) -> Vec<Tensor<2>> {
         let device = model.weights()[0].device();
-        grads
-            .iter()
-            .zip(model.specs())
-            .map(|(g, spec)| crate::model::to_device(g.clone(), spec, &device))
-            .collect()
+        grads.iter().zip(model.specs()).map(|(g, spec)| models::to_device(g.clone(), spec, &device)).collect()
     }
 
     #[test]
     fn five_steps_agree_with_adamw_written_out_in_f64() {
-        let init = InitRule::ScaledNormal { std: 0.02 };
-        let model = Model::new(&testing::shape(Head::Untied), init, 2, &Device::flex());
-        for model in [model.composed(), model] {
-            check_five_steps(model);
+        for apply in [apply_composed, apply_fused] {
+            check_five_steps(apply);
         }
     }
 
-    fn check_five_steps(mut model: Model) {
+    fn check_five_steps(apply: fn(&mut Model, &mut Moments, Vec<Tensor<2>>, Update) -> Tensor<1>) {
+        let mut model = testing::model(&testing::shape(Head::Untied), 0.02, 2, &Device::flex());
         let mut moments = Moments::zeros(&model);
         let decayed: Vec<bool> = model.specs().iter().map(|spec| spec.is_decayed()).collect();
         // Factors that differ from tensor to tensor, eps beyond the root of the smallest second moments.
@@ -219,7 +222,7 @@ mod tests {
             let on_device = on_device(&model, &grads);
             let found = apply(&mut model, &mut moments, on_device, update);
             let norm = grads.iter().flatten().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
-            let found = f64::from(crate::model::read(found).unwrap()[0]);
+            let found = f64::from(models::read(found).unwrap()[0]);
             assert!((found - norm).abs() < 1e-5 * norm && norm > 1.0 && norm < 4.0, "{found} {norm}");
             let t = (step + 1) as i32;
             for (((tensor, grads), decayed), scale) in
@@ -246,12 +249,7 @@ mod tests {
     #[test]
     fn a_gradient_that_is_not_finite_changes_no_bit() {
         for poison in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let mut model = Model::new(
-                &testing::shape(Head::Tied),
-                InitRule::ScaledNormal { std: 0.02 },
-                2,
-                &Device::flex(),
-            );
+            let mut model = testing::model(&testing::shape(Head::Tied), 0.02, 2, &Device::flex());
             let mut moments = Moments::zeros(&model);
             let scales = vec![STANDARD; model.specs().len()];
             let update = |step| Update { optimizer: &ADAMW, scales: &scales, lr: 1e-2, step, clip_norm: 1.0 };
@@ -268,7 +266,7 @@ mod tests {
             bad[3][5] = poison;
             let bad = on_device(&model, &bad);
             let norm = apply(&mut model, &mut moments, bad, update(1));
-            assert!(!crate::model::read(norm).unwrap()[0].is_finite());
+            assert!(!models::read(norm).unwrap()[0].is_finite());
             assert_eq!(saved(&model, &moments), before, "{poison}");
         }
     }

@@ -12,12 +12,12 @@ use crate::steps::Progress;
 
 /// Where the next batch is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Making {
+pub(crate) enum Mode {
     /// In the loop's own thread, when it is asked for: for a processor, whose threads all compute already. There a
     /// batch takes some 20 us of a step of milliseconds, and a further thread would take them from the step anyway.
-    Here,
+    Inline,
     /// On a thread of its own, one ahead: for a device that the loop only feeds.
-    Ahead,
+    Prefetch,
 }
 
 type MadeAt = (u64, Result<Batch, TrainError>);
@@ -25,7 +25,7 @@ type MadeAt = (u64, Result<Batch, TrainError>);
 /// Gives the batches of a run one after the other.
 pub(crate) struct Source<F> {
     batch_at: F,
-    /// Where they are made ahead: what comes from the thread, and the thread.
+    /// With [`Mode::Prefetch`]: what comes from the thread, and the thread.
     ahead: Option<(Receiver<MadeAt>, JoinHandle<()>)>,
 }
 
@@ -34,11 +34,11 @@ where
     F: Fn(u64, &Phase) -> Result<Batch, TrainError> + Clone + Send + 'static,
 {
     /// The batches of `train` from `progress` on; `batch_at` makes the one at a cursor.
-    pub fn new(making: Making, train: &TrainSpec, progress: &Progress, batch_at: F) -> Source<F> {
-        if making == Making::Here {
+    pub fn new(mode: Mode, train: &TrainSpec, progress: &Progress, batch_at: F) -> Source<F> {
+        if mode == Mode::Inline {
             return Source { batch_at, ahead: None };
         }
-        // Without room in between: the thread waits with one batch in its hands.
+        // A channel without room: the thread waits with one batch in its hands.
         let (sender, batches) = sync_channel(0);
         let (train, batch_of) = (train.clone(), batch_at.clone());
         let (first_step, mut cursor) = (progress.step, progress.cursor);
@@ -47,7 +47,7 @@ where
                 let phase = train.phase_at(step);
                 let batch = batch_of(cursor, phase);
                 let is_last = batch.is_err();
-                // Where nobody listens any more, the loop has ended.
+                // The receiver is gone: the loop has ended.
                 if sender.send((cursor, batch)).is_err() || is_last {
                     return;
                 }
@@ -103,10 +103,10 @@ mod tests {
     }
 
     /// Asks for all batches from `first_step` on; the text ends at step 9.
-    fn ask(making: Making, train: &TrainSpec, first_step: u64) -> Vec<Result<Batch, String>> {
+    fn ask(mode: Mode, train: &TrainSpec, first_step: u64) -> Vec<Result<Batch, String>> {
         let progress = Progress::new(first_step, train.tokens_until(first_step));
         let fails_at = train.tokens_until(9);
-        let mut source = Source::new(making, train, &progress, move |cursor, phase| match cursor {
+        let mut source = Source::new(mode, train, &progress, move |cursor, phase| match cursor {
             cursor if cursor == fails_at => Err(TrainError::backend("no text left")),
             _ => testing::batch(cursor, phase),
         });
@@ -126,9 +126,9 @@ mod tests {
     fn batches_and_errors_come_at_the_same_steps_as_without() {
         let train = phased();
         for first_step in [0, 2, 3, 8, 10] {
-            let expected = ask(Making::Here, &train, first_step);
+            let expected = ask(Mode::Inline, &train, first_step);
             assert_eq!(expected.last().unwrap().is_err(), first_step <= 9, "from step {first_step}");
-            assert_eq!(ask(Making::Ahead, &train, first_step), expected, "from step {first_step}");
+            assert_eq!(ask(Mode::Prefetch, &train, first_step), expected, "from step {first_step}");
         }
     }
 
@@ -142,7 +142,7 @@ mod tests {
                 counter.fetch_add(1, Ordering::Relaxed);
                 testing::batch(cursor, phase)
             };
-            let mut source = Source::new(Making::Ahead, &train, &Progress::new(0, 0), batch_at);
+            let mut source = Source::new(Mode::Prefetch, &train, &Progress::new(0, 0), batch_at);
             for step in 0..n_asked {
                 source.at(train.tokens_until(step), train.phase_at(step)).unwrap();
             }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_loop_that_asks_out_of_order_gets_what_it_asks_for() {
         let train = phased();
-        let mut source = Source::new(Making::Ahead, &train, &Progress::new(0, 0), testing::batch);
+        let mut source = Source::new(Mode::Prefetch, &train, &Progress::new(0, 0), testing::batch);
         for step in [3, 0, 11] {
             let (cursor, phase) = (train.tokens_until(step), train.phase_at(step));
             assert_eq!(
@@ -169,17 +169,17 @@ mod tests {
     }
 
     #[test]
-    fn a_run_has_the_same_bits_whoever_makes_its_batches() {
+    fn a_run_has_the_same_bits_in_both_modes() {
         let train = phased();
-        let of = |making| {
-            let mut source = Source::new(making, &train, &Progress::new(0, 0), testing::batch);
+        let of = |mode| {
+            let mut source = Source::new(mode, &train, &Progress::new(0, 0), testing::batch);
             let (outcome, state, rows) =
-                train_in_memory(&train, 6, &Device::flex(), &mut |cursor, phase| source.at(cursor, phase));
+                train_in_memory(&train, 96, &Device::flex(), &mut |cursor, phase| source.at(cursor, phase));
             let losses: Vec<f64> = rows.iter().map(|row| row.values["train/loss"]).collect();
             (outcome, testing::weights(&state.model), losses)
         };
-        let expected = of(Making::Here);
+        let expected = of(Mode::Inline);
         assert_eq!(expected.0, Outcome::Finished);
-        assert_eq!(of(Making::Ahead), expected);
+        assert_eq!(of(Mode::Prefetch), expected);
     }
 }

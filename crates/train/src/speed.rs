@@ -4,19 +4,16 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::{Tensor, TensorData};
 use scalelaw_data::Batch;
-use scalelaw_schema::count;
 use scalelaw_schema::device::{DeviceKind, DeviceSpeed, TrainingSpeed};
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
+use scalelaw_schema::model::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
-use scalelaw_schema::run::Cadence;
-use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
 use crate::device::OpenDevice;
 use crate::error::TrainError;
-use crate::model::{self, Model};
-use crate::optimizer::Moments;
-use crate::steps::{Progress, StepSetup, TrainState, take_step};
+use crate::models::{self, Model};
+use crate::steps::{Step, TrainState};
 
 /// What is timed on one kind of device.
 struct Sizes {
@@ -70,7 +67,7 @@ fn matmul_rate(device: &OpenDevice, side: usize, products: usize) -> Result<f64,
     let seconds = seconds_per_call(|| {
         let product = (0..products).fold(a.clone(), |product, _| product.matmul(a.clone()));
         // One number is read, which waits for the products.
-        model::read(product.narrow(0, 0, 1).narrow(1, 0, 1)).map(drop)
+        models::read(product.narrow(0, 0, 1).narrow(1, 0, 1)).map(drop)
     })?;
     Ok(products as f64 * 2.0 * (side as f64).powi(3) / seconds)
 }
@@ -79,19 +76,19 @@ fn training_rate(
     device: &OpenDevice,
     (n_layer, d_model, n_head): (usize, usize, usize),
 ) -> Result<TrainingSpeed, TrainError> {
-    let shape = ModelShape {
+    let model = ModelSpec::Transformer(ModelShape {
         n_layer,
         d_model,
         n_head,
         d_ff: (8 * d_model / 3).next_multiple_of(8),
         vocab_size: VOCAB_SIZE,
         head: Head::Tied,
-    };
+    });
     let n = PHASE.batch_tokens() as usize;
     let tokens: Vec<u16> = (0..=n).map(|idx| (idx * 31 % VOCAB_SIZE) as u16).collect();
     let batch = Batch { inputs: tokens[..n].to_vec(), targets: tokens[1..].to_vec() };
     let train = TrainSpec {
-        model: ModelSpec::Transformer(shape.clone()),
+        model,
         phases: vec![PHASE],
         recipe: Recipe {
             optimizer: Optimizer::AdamW { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 },
@@ -107,25 +104,15 @@ fn training_rate(
         seed: 0,
         start: Start::Init,
     };
-    let model = Model::initial(&train, &device.device);
-    let moments = Moments::zeros(&model);
-    let positions = model.positions(PHASE.context_len);
-    let mut state = TrainState { model, moments, progress: Progress::new(0, 0) };
-    let setup = StepSetup {
-        train: &train,
-        cadence: &Cadence { log_steps: 0, checkpoint_steps: 0, eval_steps: 0, eval_items: None },
-        keep_steps: &[],
-        micro_batch: PHASE.batch_sequences,
-        matmul_peak: None,
-        device: &device.device,
-    };
+    let mut state = TrainState::new(Model::initial(&train, &device.device));
+    let backend = state.model.backend(PHASE.context_len);
+    let step = Step { train: &train, micro_batch_tokens: PHASE.batch_tokens(), device: &device.device };
     let seconds = seconds_per_call(|| {
-        let (_, norm) = take_step(&setup, &mut state, &batch, &positions);
-        model::read(norm).map(drop)
+        let unread = step.take(&mut state, &batch, &backend);
+        models::read(unread.norm).map(drop)
     })?;
-    let per_step =
-        count::train_flops_per_sequence(&shape, PHASE.context_len).total() * PHASE.batch_sequences as f64;
-    Ok(TrainingSpeed { n_total: count::params(&shape).total() as f64, flops_per_second: per_step / seconds })
+    let per_step = train.model.train_flops(PHASE.context_len).total() * PHASE.batch_sequences as f64;
+    Ok(TrainingSpeed { n_total: train.model.params().total() as f64, flops_per_second: per_step / seconds })
 }
 
 /// Median time of a call after one that is not counted, which compiles kernels and fills caches.

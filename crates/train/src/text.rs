@@ -1,4 +1,4 @@
-//! The text of one run, opened: what it trains on and what it is judged on.
+//! The text of one run, opened: what it trains on and what it is evaluated on.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,7 +47,7 @@ impl Text {
         trained_on: impl Iterator<Item = &'a str>,
         evals: &'a [EvalRequest],
     ) -> Result<Text, TrainError> {
-        let model_vocab = run.train.model.shape().vocab_size;
+        let model_vocab = run.train.model.vocab_size();
         let fits = |tokens: &str, vocab_size: u32| match vocab_size as usize {
             tokens_vocab if tokens_vocab > model_vocab => {
                 Err(TrainError::Vocabulary { tokens: tokens.to_string(), tokens_vocab, model_vocab })

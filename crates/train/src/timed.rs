@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use scalelaw_data::Batch;
 use scalelaw_schema::SchemaError;
-use scalelaw_schema::run::Cadence;
 use scalelaw_schema::train_spec::TrainSpec;
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +12,8 @@ use crate::checkpoint::load_weights;
 use crate::device::OpenDevice;
 use crate::error::TrainError;
 use crate::memory;
-use crate::model;
-use crate::optimizer::Moments;
-use crate::steps::{Progress, StepSetup, TrainState, take_step};
+use crate::models;
+use crate::steps::{Step, TrainState};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,22 +52,14 @@ pub fn time_steps(device: &OpenDevice, spec: &TimedSpec) -> Result<TimedSteps, T
         let train = &spec.train;
         train.check()?;
         device.check_precision(train.recipe.precision)?;
-        let model = load_weights(&spec.weights, train.model.shape(), &device.device)?;
-        let moments = Moments::zeros(&model);
-        let mut state = TrainState { model, moments, progress: Progress::new(0, 0) };
+        let model = load_weights(&spec.weights, &train.model, &device.device)?;
+        let mut state = TrainState::new(model);
         let mut steps = TimedSteps { losses: Vec::new(), seconds: Vec::new(), peak_bytes: None };
         let mut offsets = spec.offsets.iter().copied();
         for step in 0..train.total_steps() {
             let phase = train.phase_at(step);
-            let positions = state.model.positions(phase.context_len);
-            let setup = StepSetup {
-                train,
-                cadence: &Cadence { log_steps: 0, checkpoint_steps: 0, eval_steps: 0, eval_items: None },
-                keep_steps: &[],
-                micro_batch: phase.batch_sequences,
-                matmul_peak: None,
-                device: &device.device,
-            };
+            let backend = state.model.backend(phase.context_len);
+            let one = Step { train, micro_batch_tokens: phase.batch_tokens(), device: &device.device };
             let began = Instant::now();
             let mut batch = Batch { inputs: Vec::new(), targets: Vec::new() };
             for offset in offsets.by_ref().take(phase.batch_sequences) {
@@ -82,11 +72,11 @@ pub fn time_steps(device: &OpenDevice, spec: &TimedSpec) -> Result<TimedSteps, T
                 return Err(impossible("there are too few offsets").into());
             }
             state.progress.step = step;
-            let (loss, norm) = take_step(&setup, &mut state, &batch, &positions);
+            let unread = one.take(&mut state, &batch, &backend);
             // The norm is known once the gradient is; on a GPU reading a weight waits for the update too.
-            steps.losses.push(f64::from(model::read(loss)?[0]));
-            model::read(norm)?;
-            model::read(state.model.weights()[0].clone().narrow(0, 0, 1).narrow(1, 0, 1))?;
+            steps.losses.push(f64::from(models::read(unread.loss)?[0]));
+            models::read(unread.norm)?;
+            models::read(state.model.weights()[0].clone().narrow(0, 0, 1).narrow(1, 0, 1))?;
             steps.seconds.push(began.elapsed().as_secs_f64());
         }
         steps.peak_bytes = memory::peak_bytes();

@@ -39,7 +39,7 @@ fn twenty_steps_on_wgpu_agree_with_the_processor() {
     let losses = |choice: DeviceChoice| -> Vec<f64> {
         let device = open_device(choice, 1).unwrap();
         println!("{:?}", device.report);
-        let (_, _, rows) = train_in_memory(&train, 6, &device.device, &mut testing::batch);
+        let (_, _, rows) = train_in_memory(&train, 96, &device.device, &mut testing::batch);
         rows.iter().map(|row| row.values[metrics::TRAIN_LOSS]).collect()
     };
     let expected = losses(DeviceChoice::Cpu);

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use scalelaw_report::terminal;
+use scalelaw_report::text::counted;
 use scalelaw_runner::folder::{read_run, run_folders};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::eval::{EvalRequest, Evaluation};
 use scalelaw_schema::folder;
 use scalelaw_schema::run::RunSpec;
-use scalelaw_schema::score::Score;
 use scalelaw_train::EvalJob;
 
 use crate::args::{EvalArgs, Shared};

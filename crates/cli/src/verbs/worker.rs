@@ -71,9 +71,9 @@ impl OpenWorker {
                     folder: task.folder,
                     cache: &self.cache,
                     device,
-                    micro_batch: task.micro_batch,
+                    micro_batch_tokens: task.micro_batch_tokens,
                     matmul_peak: self.matmul_peak,
-                    bar: task.threshold,
+                    threshold: task.threshold,
                     program: &self.program,
                 };
                 // The trainer works on threads of its own; what it tells is passed on from here.

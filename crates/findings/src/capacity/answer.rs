@@ -44,7 +44,7 @@ pub(crate) fn answer(
             .filter_map(|(row, score)| {
                 Some(CapacityRun {
                     name: row.run_id.to_string(),
-                    n: texts.evidence.count_rule.n(&row.shape()),
+                    n: texts.evidence.count_rule.n(&row.model()),
                     exposures: exposures(row, skill, &score.facts?)?,
                     seed: Some(row.seed),
                     facts: vec![fact(score, &score.facts?)],

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use scalelaw_schema::count::{self, CountRule};
+use scalelaw_schema::count::CountRule;
 use scalelaw_schema::lr_rule::LrRule;
 use scalelaw_schema::metrics::TRAIN_LOSS;
 use scalelaw_schema::plan::{Plan, PlannedRun};
@@ -63,7 +63,7 @@ pub fn rule(plan: &Plan, conclusion: &LrConclusion, program: &str) -> Option<LrR
     let trains = || plan.runs.iter().map(|planned| &planned.run.train);
     let longest = trains().max_by_key(|train| train.total_steps())?;
     let contexts: BTreeSet<usize> = trains().map(|train| train.phase_at(0).context_len).collect();
-    let vocabularies: BTreeSet<usize> = trains().map(|train| train.model.shape().vocab_size).collect();
+    let vocabularies: BTreeSet<usize> = trains().map(|train| train.model.vocab_size()).collect();
     let tokenizer = |vocab_size: usize| match vocab_size {
         BYTE_VOCAB_SIZE => TokenizerChoice::Bytes,
         other => TokenizerChoice::Bpe(u32::try_from(other).unwrap_or(u32::MAX)),
@@ -96,7 +96,7 @@ fn lr_row(planned: &PlannedRun, variant: &str, row: &ResultRow) -> LrRow {
     let Optimizer::AdamW { beta2, .. } = train.recipe.optimizer;
     LrRow {
         name: row.run_id.to_string(),
-        n: count::params(train.model.shape()).total() as f64,
+        n: train.model.params().total() as f64,
         d: train.tokens() as f64,
         batch_tokens: train.phase_at(0).batch_tokens() as f64,
         beta2,
@@ -113,7 +113,6 @@ fn variants(plan: &Plan) -> Vec<String> {
         .iter()
         .map(|planned| {
             let train = &planned.run.train;
-            let shape = train.model.shape();
             let Optimizer::AdamW { beta1, weight_decay, .. } = train.recipe.optimizer;
             let sources = train.mixture.sources.iter();
             let mixture: Vec<String> = sources
@@ -121,18 +120,18 @@ fn variants(plan: &Plan) -> Vec<String> {
                 .collect();
             [
                 mixture.join(" + "),
-                format!("vocabulary {}", shape.vocab_size),
+                format!("vocabulary {}", train.model.vocab_size()),
                 format!("context {}", train.phase_at(0).context_len),
                 format!("beta1 {beta1}"),
                 format!("weight decay {weight_decay}"),
-                format!("L{} d{}", shape.n_layer, shape.d_model),
+                train.model.label(),
             ]
         })
         .collect();
     // The shape matters only where two have the same N.
     let shapes: BTreeSet<&String> = facts.iter().map(|facts| &facts[5]).collect();
     let sizes: BTreeSet<u64> =
-        plan.runs.iter().map(|planned| count::params(planned.run.train.model.shape()).total()).collect();
+        plan.runs.iter().map(|planned| planned.run.train.model.params().total()).collect();
     let varies = |idx: usize| {
         if idx == 5 {
             shapes.len() > sizes.len()

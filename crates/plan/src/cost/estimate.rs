@@ -1,6 +1,5 @@
 //! What one run will cost, before it starts: time, disk, energy, money. Its memory is in [`super::memory`].
 
-use scalelaw_schema::count;
 use scalelaw_schema::device::DeviceSpeed;
 use scalelaw_schema::eval::EvalSpec;
 use scalelaw_schema::plan::Estimate;
@@ -30,7 +29,7 @@ pub(crate) fn estimate(
     facts: &PlanFacts,
     cost: Option<&CostChoice>,
 ) -> Estimate {
-    let n_total = count::params(run.train.model.shape()).total() as f64;
+    let n_total = run.train.model.params().total() as f64;
     let seconds = facts
         .speed
         .as_ref()
@@ -87,7 +86,7 @@ fn eval_flops(run: &RunSpec) -> f64 {
             }
             EvalSpec::Skill { n_sequences, context_len, .. } => (context_len, n_sequences as f64),
         };
-        count::forward_flops_per_sequence(run.train.model.shape(), context_len).total() * n_sequences
+        run.train.model.forward_flops(context_len).total() * n_sequences
     };
     let at_end: f64 = run.evals.iter().map(|request| flops(&request.spec)).sum();
     let during: f64 =

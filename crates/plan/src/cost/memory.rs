@@ -1,7 +1,6 @@
 //! Memory that training takes.
 
-use scalelaw_schema::count;
-use scalelaw_schema::shape::ModelShape;
+use scalelaw_schema::model::ModelSpec;
 
 /// Bytes of an f32.
 pub(crate) const F32: f64 = 4.0;
@@ -28,11 +27,12 @@ const KEPT_LOGITS: f64 = 4.0;
 /// Activations are those that composed operations keep for the backward pass, per token of the micro-batch:
 /// `n_layer · (16·d_model + 5·d_ff + 4·n_head·T) + 3·d_model + 4·V` values in f32. The trainer itself and the
 /// allocator's slack come on top.
-pub(crate) fn memory_bytes(shape: &ModelShape, context_len: usize, micro_batch: usize) -> f64 {
+pub(crate) fn memory_bytes(model: &ModelSpec, context_len: usize, micro_batch: usize) -> f64 {
+    let ModelSpec::Transformer(shape) = model;
     let [l, d, f, h, v] =
         [shape.n_layer, shape.d_model, shape.d_ff, shape.n_head, shape.vocab_size].map(|x| x as f64);
     let t = context_len as f64;
-    let state = count::params(shape).total() as f64 * STATE_PER_PARAM;
+    let state = model.params().total() as f64 * STATE_PER_PARAM;
     let block = KEPT_D_MODEL * d + KEPT_D_FF * f + KEPT_SCORES * h * t;
     let per_token = l * block + 3.0 * d + KEPT_LOGITS * v;
     (state + micro_batch as f64 * t * per_token) * F32
@@ -41,14 +41,14 @@ pub(crate) fn memory_bytes(shape: &ModelShape, context_len: usize, micro_batch: 
 /// The largest micro-batch (the batch, its half, its quarter, ...) whose memory is at most `bytes`, with that
 /// memory. If not even one sequence fits: one sequence and its memory.
 pub(crate) fn micro_batch(
-    shape: &ModelShape,
+    model: &ModelSpec,
     context_len: usize,
     batch_sequences: usize,
     bytes: Option<f64>,
 ) -> (usize, f64) {
     let mut micro_batch = batch_sequences.max(1);
     loop {
-        let needed = memory_bytes(shape, context_len, micro_batch);
+        let needed = memory_bytes(model, context_len, micro_batch);
         if micro_batch == 1 || bytes.is_none_or(|bytes| needed <= bytes) {
             return (micro_batch, needed);
         }
@@ -58,7 +58,8 @@ pub(crate) fn micro_batch(
 
 /// The largest single buffer of training one sequence at a time, bytes: a weight matrix or the scores of a block.
 /// Logits can be cut into chunks.
-pub(crate) fn largest_binding_bytes(shape: &ModelShape, context_len: usize) -> f64 {
+pub(crate) fn largest_binding_bytes(model: &ModelSpec, context_len: usize) -> f64 {
+    let ModelSpec::Transformer(shape) = model;
     let [d, f, h, v, t] =
         [shape.d_model, shape.d_ff, shape.n_head, shape.vocab_size, context_len].map(|x| x as f64);
     F32 * (d * d).max(d * f).max(v * d).max(h * t * t)
@@ -66,20 +67,26 @@ pub(crate) fn largest_binding_bytes(shape: &ModelShape, context_len: usize) -> f
 
 #[cfg(test)]
 mod tests {
-    use scalelaw_schema::shape::Head;
+    use scalelaw_schema::model::{Head, ModelShape};
 
     use super::*;
 
     #[test]
     fn memory_agrees_with_a_count_by_hand_and_the_micro_batch_is_halved_until_it_fits() {
-        let shape =
-            ModelShape { n_layer: 2, d_model: 8, n_head: 2, d_ff: 24, vocab_size: 10, head: Head::Tied };
+        let model = ModelSpec::Transformer(ModelShape {
+            n_layer: 2,
+            d_model: 8,
+            n_head: 2,
+            d_ff: 24,
+            vocab_size: 10,
+            head: Head::Tied,
+        });
         // Parameters: 80 + 2·(256 + 576) + 40 = 1784. Per token: 2·(128 + 120 + 32) + 24 + 40 = 624.
-        assert_eq!(memory_bytes(&shape, 4, 3), (1784.0 * 4.0 + 3.0 * 4.0 * 624.0) * 4.0);
-        let fits = |sequences: usize| memory_bytes(&shape, 4, sequences);
-        assert_eq!(micro_batch(&shape, 4, 10, None).0, 10);
-        assert_eq!(micro_batch(&shape, 4, 10, Some(fits(5))), (5, fits(5)));
-        assert_eq!(micro_batch(&shape, 4, 10, Some(fits(4))), (3, fits(3)));
-        assert_eq!(micro_batch(&shape, 4, 10, Some(1.0)), (1, fits(1)));
+        assert_eq!(memory_bytes(&model, 4, 3), (1784.0 * 4.0 + 3.0 * 4.0 * 624.0) * 4.0);
+        let fits = |sequences: usize| memory_bytes(&model, 4, sequences);
+        assert_eq!(micro_batch(&model, 4, 10, None).0, 10);
+        assert_eq!(micro_batch(&model, 4, 10, Some(fits(5))), (5, fits(5)));
+        assert_eq!(micro_batch(&model, 4, 10, Some(fits(4))), (3, fits(3)));
+        assert_eq!(micro_batch(&model, 4, 10, Some(1.0)), (1, fits(1)));
     }
 }

@@ -32,8 +32,7 @@ pub fn pack<'a>(runs: impl IntoIterator<Item = &'a RunSpec>, machine: &Machine) 
     for run in runs {
         n_runs += 1;
         for phase in &run.train.phases {
-            let shape = run.train.model.shape();
-            largest = largest.max(memory_bytes(shape, phase.context_len, phase.batch_sequences));
+            largest = largest.max(memory_bytes(&run.train.model, phase.context_len, phase.batch_sequences));
         }
     }
     let that_fit = match machine.memory_bytes {
@@ -99,7 +98,7 @@ mod tests {
     #[test]
     fn memory_bounds_the_runs_at_once_and_one_is_always_tried() {
         let run = &runs(1)[0];
-        let one = memory_bytes(run.train.model.shape(), 256, 16);
+        let one = memory_bytes(&run.train.model, 256, 16);
         for (fit, expected) in [(0.5, (1, 8)), (1.0, (1, 8)), (3.9, (3, 2)), (8.0, (8, 1)), (100.0, (8, 1))] {
             let machine = Machine { memory_bytes: Some((fit * one).ceil() as u64), ..CPU };
             assert_eq!(packed(20, machine), expected, "{fit} runs fit");

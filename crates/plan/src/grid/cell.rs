@@ -4,7 +4,7 @@ use scalelaw_schema::EXACT_MAX;
 use scalelaw_schema::SchemaError;
 use scalelaw_schema::axis::Axis;
 use scalelaw_schema::count::CountRule;
-use scalelaw_schema::shape::ModelShape;
+use scalelaw_schema::model::ModelSpec;
 use scalelaw_schema::sweep::Horizon;
 use scalelaw_schema::text::{bytes, counted, si};
 use thiserror::Error;
@@ -30,7 +30,7 @@ pub(crate) struct GridCell {
 /// A cell that can be trained, as far as shape and steps go.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Cell {
-    pub shape: ModelShape,
+    pub model: ModelSpec,
     pub steps: u64,
     /// The steps that the rate and the warm-up are chosen for: the cell's own, or those of the shortest horizon of its
     /// trunk, along which both must be the same.
@@ -113,43 +113,43 @@ impl HorizonValue {
 
     /// Whole steps, at least one, that come nearest to this length: D and C of a run are then the exact ones
     /// of its steps.
-    pub fn steps(&self, rule: CountRule, shape: &ModelShape, setting: &Setting) -> f64 {
+    pub fn steps(&self, rule: CountRule, model: &ModelSpec, setting: &Setting) -> f64 {
         let batch_tokens = setting.batch_tokens();
         let steps = match self {
             HorizonValue::Steps(steps) => *steps as f64,
             HorizonValue::Tokens(tokens) => tokens / batch_tokens,
-            HorizonValue::Flops(flops) => flops / rule.c(shape, setting.context_len, batch_tokens),
-            HorizonValue::TokensPerParam(ratio) => ratio * rule.n(shape) / batch_tokens,
+            HorizonValue::Flops(flops) => flops / rule.c(model, setting.context_len, batch_tokens),
+            HorizonValue::TokensPerParam(ratio) => ratio * rule.n(model) / batch_tokens,
         };
         steps.round().max(1.0)
     }
 }
 
-/// The cell of `shape` trained for `length`, or why it cannot be trained or counted.
+/// The cell of `model` trained for `length`, or why it cannot be trained or counted.
 pub(crate) fn cell(
     rule: CountRule,
-    shape: ModelShape,
+    model: ModelSpec,
     setting: &Setting,
     length: HorizonValue,
 ) -> Result<Cell, DropReason> {
-    shape.check()?;
-    if !is_countable(&shape, setting.context_len) {
+    model.check()?;
+    if !model.is_countable(setting.context_len) {
         return Err(DropReason::TooManyFlops);
     }
-    let steps = length.steps(rule, &shape, setting);
+    let steps = length.steps(rule, &model, setting);
     if steps * setting.batch_tokens() > EXACT_MAX {
         return Err(DropReason::TooManyTokens);
     }
     let steps = steps as u64;
-    Ok(Cell { shape, steps, recipe_steps: steps, budget_flops: None })
+    Ok(Cell { model, steps, recipe_steps: steps, budget_flops: None })
 }
 
-/// The shape of the family nearest to `n`, or why there is none.
-pub(crate) fn shape_of_size(family: &Family, n: f64) -> Result<ModelShape, DropReason> {
-    let (Some(shape), Some([smallest, largest])) = (family.nearest(n), family.range()) else {
+/// The model of the family nearest to `n`, or why there is none.
+pub(crate) fn model_of_size(family: &Family, n: f64) -> Result<ModelSpec, DropReason> {
+    let (Some(model), Some([smallest, largest])) = (family.nearest(n), family.range()) else {
         return Err(DropReason::NoWidth);
     };
-    let nearest = family.rule().n(shape);
+    let nearest = family.rule().n(model);
     if (nearest / n).ln().abs() > N_ERROR_MAX {
         return Err(if n < smallest {
             DropReason::TooSmall { smallest }
@@ -159,13 +159,5 @@ pub(crate) fn shape_of_size(family: &Family, n: f64) -> Result<ModelShape, DropR
             DropReason::NoneNear { nearest }
         });
     }
-    Ok(shape.clone())
-}
-
-/// Whether the counts of `schema` stay exact for this shape (they are made in whole numbers first).
-fn is_countable(shape: &ModelShape, context_len: usize) -> bool {
-    let [l, d, f, v, t] =
-        [shape.n_layer, shape.d_model, shape.d_ff, shape.vocab_size, context_len].map(|x| x as f64);
-    let forward = 2.0 * t * l * (4.0 * d * d + 3.0 * d * f) + 2.0 * l * d * t * (t + 1.0) + 2.0 * t * v * d;
-    3.0 * forward < EXACT_MAX
+    Ok(model.clone())
 }

@@ -11,7 +11,7 @@ use scalelaw_schema::text::si;
 
 use crate::error::PlanError;
 use crate::facts::PlanFacts;
-use crate::grid::cell::{Cell, DropReason, GridCell, HorizonValue, cell, shape_of_size};
+use crate::grid::cell::{Cell, DropReason, GridCell, HorizonValue, cell, model_of_size};
 use crate::resolve::Choices;
 use crate::resolve::settings::Setting;
 use crate::resolve::values::numbers;
@@ -174,8 +174,8 @@ fn center_by_prior(family: &Family, context_len: usize, budget: f64, tokens_per_
     let rule: CountRule = family.rule();
     let flops_at = |ln_n: f64| {
         let n = ln_n.exp();
-        let shape = family.nearest(n)?;
-        let flops_per_param_token = rule.c(shape, context_len, 1.0) / rule.n(shape);
+        let model = family.nearest(n)?;
+        let flops_per_param_token = rule.c(model, context_len, 1.0) / rule.n(model);
         Some(n * n * tokens_per_param * flops_per_param_token)
     };
     let [mut low, mut high] = family.range()?.map(f64::ln);
@@ -216,9 +216,9 @@ fn cell_of_size(
     taken: &mut BTreeMap<u64, f64>,
 ) -> Result<Cell, DropReason> {
     let family = &setting.family;
-    let shape = shape_of_size(family, target)?;
-    let n = family.rule().n(&shape).to_bits();
-    let cell = cell(family.rule(), shape, setting, HorizonValue::Flops(budget_flops))?;
+    let model = model_of_size(family, target)?;
+    let n = family.rule().n(&model).to_bits();
+    let cell = cell(family.rule(), model, setting, HorizonValue::Flops(budget_flops))?;
     if let Some(&other) = taken.get(&n) {
         return Err(DropReason::SameShape { other });
     }

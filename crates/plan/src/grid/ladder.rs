@@ -4,7 +4,7 @@ use scalelaw_schema::axis::Axis;
 use scalelaw_schema::text::si;
 
 use crate::error::PlanError;
-use crate::grid::cell::{GridCell, HorizonValue, cell, shape_of_size};
+use crate::grid::cell::{GridCell, HorizonValue, cell, model_of_size};
 use crate::resolve::settings::Setting;
 use crate::resolve::values::{check_product, numbers};
 
@@ -24,8 +24,8 @@ pub(crate) fn cells(
             let length = HorizonValue::TokensPerParam(ratio);
             cells.push(GridCell {
                 label: format!("N {}, {}", si(size), length.label()),
-                cell: shape_of_size(family, size)
-                    .and_then(|shape| cell(family.rule(), shape, setting, length)),
+                cell: model_of_size(family, size)
+                    .and_then(|model| cell(family.rule(), model, setting, length)),
             });
         }
     }

@@ -1,12 +1,12 @@
 //! The product: every combination of the sizes or widths and depths in `[model]` with every horizon.
 
 use scalelaw_schema::axis::Axis;
-use scalelaw_schema::shape::ModelShape;
+use scalelaw_schema::model::{ModelShape, ModelSpec};
 use scalelaw_schema::sweep::{Horizon, ModelChoice, SweepSpec};
 use scalelaw_schema::text::si;
 
 use crate::error::PlanError;
-use crate::grid::cell::{DropReason, GridCell, HorizonValue, cell, shape_of_size};
+use crate::grid::cell::{DropReason, GridCell, HorizonValue, cell, model_of_size};
 use crate::resolve::settings::Setting;
 use crate::resolve::values::{check_product, counts, numbers};
 use crate::shapes::{Family, d_ff_by_rule, heads_by_rule};
@@ -22,7 +22,7 @@ pub(crate) fn cells(
 ) -> Result<Vec<GridCell>, PlanError> {
     let family = &setting.family;
     let lengths = HorizonValue::of_horizon(horizon, "grid.horizon")?;
-    let shapes = match (&model.size, &model.d_model, &model.n_layer) {
+    let models = match (&model.size, &model.d_model, &model.n_layer) {
         (Some(_), Some(_), _) => {
             return Err(PlanError::at("model.size", "give either `size`, or `d-model` with `n-layer`"));
         }
@@ -44,13 +44,13 @@ pub(crate) fn cells(
             return Err(PlanError::at("model", "a product grid needs `size`, or `d-model` with `n-layer`"));
         }
     };
-    check_product("grid.horizon", &[shapes.len(), lengths.len()])?;
+    check_product("grid.horizon", &[models.len(), lengths.len()])?;
     let mut cells = Vec::new();
-    for (label, shape) in &shapes {
+    for (label, found) in &models {
         for length in &lengths {
             cells.push(GridCell {
                 label: format!("{label}, {}", length.label()),
-                cell: shape.clone().and_then(|shape| cell(family.rule(), shape, setting, *length)),
+                cell: found.clone().and_then(|model| cell(family.rule(), model, setting, *length)),
             });
         }
     }
@@ -78,10 +78,10 @@ pub(crate) fn check_model_has_no_sizes(sweep: &SweepSpec) -> Result<(), PlanErro
     }
 }
 
-/// A shape in words, and itself or why there is none.
-type LabelledShape = (String, Result<ModelShape, DropReason>);
+/// A model in words, and itself or why there is none.
+type LabelledModel = (String, Result<ModelSpec, DropReason>);
 
-fn by_size(size: &Axis, model: &ModelChoice, family: &Family) -> Result<Vec<LabelledShape>, PlanError> {
+fn by_size(size: &Axis, model: &ModelChoice, family: &Family) -> Result<Vec<LabelledModel>, PlanError> {
     for (key, is_given) in [("n-head", model.n_head.is_some()), ("d-ff", model.d_ff.is_some())] {
         if is_given {
             let message = format!(
@@ -91,10 +91,10 @@ fn by_size(size: &Axis, model: &ModelChoice, family: &Family) -> Result<Vec<Labe
         }
     }
     let sizes = numbers(Some(size), 0.0, "model.size", "positive", |x| x > 0.0)?;
-    Ok(sizes.into_iter().map(|size| (format!("N {}", si(size)), shape_of_size(family, size))).collect())
+    Ok(sizes.into_iter().map(|size| (format!("N {}", si(size)), model_of_size(family, size))).collect())
 }
 
-fn by_width(model: &ModelChoice, setting: &Setting) -> Result<Vec<LabelledShape>, PlanError> {
+fn by_width(model: &ModelChoice, setting: &Setting) -> Result<Vec<LabelledModel>, PlanError> {
     let whole = |axis, path| counts(axis, 1.0, path, 1);
     let widths = whole(model.d_model.as_ref(), "model.d-model")?;
     let depths = whole(model.n_layer.as_ref(), "model.n-layer")?;
@@ -113,7 +113,7 @@ fn by_width(model: &ModelChoice, setting: &Setting) -> Result<Vec<LabelledShape>
         ));
     }
     check_product("model.d-model", &[widths.len(), depths.len(), heads.len(), hidden.len()])?;
-    let mut shapes = Vec::new();
+    let mut models = Vec::new();
     for &d_model in &widths {
         for &n_layer in &depths {
             for &n_head in &heads {
@@ -128,24 +128,24 @@ fn by_width(model: &ModelChoice, setting: &Setting) -> Result<Vec<LabelledShape>
                     let d_model = d_model as usize;
                     let family = setting.family.spec();
                     let n_head = n_head.map(|n_head| n_head as usize);
-                    let shape = match n_head.or_else(|| heads_by_rule(d_model, family.d_head)) {
-                        Some(n_head) => Ok(ModelShape {
+                    let found = match n_head.or_else(|| heads_by_rule(d_model, family.d_head)) {
+                        Some(n_head) => Ok(ModelSpec::Transformer(ModelShape {
                             n_layer: n_layer as usize,
                             d_model,
                             n_head,
                             d_ff: d_ff.map_or_else(|| d_ff_by_rule(d_model), |d_ff| d_ff as usize),
                             vocab_size: family.vocab_size,
                             head: family.head,
-                        }),
+                        })),
                         None => Err(match family.d_head {
                             Some(d_head) => DropReason::HeadWidth { d_model, d_head },
                             None => DropReason::NoEvenHead { d_model },
                         }),
                     };
-                    shapes.push((label, shape));
+                    models.push((label, found));
                 }
             }
         }
     }
-    Ok(shapes)
+    Ok(models)
 }

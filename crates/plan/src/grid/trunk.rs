@@ -11,12 +11,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use scalelaw_schema::canonical::hash12;
+use scalelaw_schema::model::ModelSpec;
 use scalelaw_schema::plan::PlannedRun;
 use scalelaw_schema::recipe::Schedule;
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run::Keep;
 use scalelaw_schema::run_id::RunId;
-use scalelaw_schema::shape::ModelShape;
 use scalelaw_schema::text::counted;
 use scalelaw_schema::train_spec::{Start, TrainSpec, tail_steps};
 
@@ -28,19 +28,17 @@ use crate::resolve::settings::Setting;
 /// steps are chosen for that one, so that they are the same along a trunk, the warm-up ends before the first branch,
 /// and a longer horizon that is added changes neither.
 pub(crate) fn share_recipe(cells: &mut [(&Setting, GridCell)]) {
-    let key = |setting: &Setting, shape: &ModelShape| {
-        (std::ptr::from_ref(setting), shape.n_layer, shape.d_model, shape.n_head, shape.d_ff)
-    };
+    let key = |setting: &Setting, model: &ModelSpec| (std::ptr::from_ref(setting), model.clone());
     let mut shortest = HashMap::new();
     for (setting, cell) in cells.iter() {
         if let Ok(cell) = &cell.cell {
-            let least = shortest.entry(key(setting, &cell.shape)).or_insert(cell.steps);
+            let least = shortest.entry(key(setting, &cell.model)).or_insert(cell.steps);
             *least = cell.steps.min(*least);
         }
     }
     for (setting, cell) in cells {
         if let Ok(cell) = &mut cell.cell {
-            cell.recipe_steps = shortest[&key(setting, &cell.shape)];
+            cell.recipe_steps = shortest[&key(setting, &cell.model)];
         }
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use scalelaw_schema::BYTE_VOCAB_SIZE;
 use scalelaw_schema::count::CountRule;
-use scalelaw_schema::shape::Head;
+use scalelaw_schema::model::Head;
 use scalelaw_schema::sweep::{SweepSpec, TokenizerChoice};
 
 use crate::error::PlanError;

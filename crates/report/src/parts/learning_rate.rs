@@ -1,7 +1,6 @@
 //! Learning rates: what an `lr` sweep found, and how far each run of any sweep was from the best rate known for it.
 
 use scalelaw_findings::learning_rate::{LrConclusion, LrOptimum};
-use scalelaw_schema::count;
 use scalelaw_schema::lr_rule::{LrRule, RulePoint};
 use scalelaw_schema::recipe::Optimizer;
 use scalelaw_schema::train_spec::TrainSpec;
@@ -115,7 +114,7 @@ fn belongs(optimum: &LrOptimum, train: &TrainSpec) -> bool {
 
 fn point(train: &TrainSpec) -> RulePoint {
     RulePoint {
-        n: count::params(train.model.shape()).total() as f64,
+        n: train.model.params().total() as f64,
         d: train.tokens() as f64,
         batch_tokens: train.phase_at(0).batch_tokens() as f64,
     }

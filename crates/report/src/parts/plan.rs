@@ -1,5 +1,6 @@
 //! The plan: what was to be trained, what it was to cost, and the cells that were dropped.
 
+use scalelaw_schema::model::ModelSpec;
 use scalelaw_schema::plan::{CenterSource, Plan};
 use scalelaw_schema::train_spec::Start;
 
@@ -68,7 +69,7 @@ fn runs(plan: &Plan) -> Table {
         .runs
         .iter()
         .map(|planned| {
-            let shape = planned.run.train.model.shape();
+            let ModelSpec::Transformer(shape) = &planned.run.train.model;
             let mut row = vec![Cell::Code(planned.run.folder_name())];
             row.extend(
                 [

@@ -36,8 +36,7 @@ pub fn facts(input: &ReportInput) -> Vec<(&'static str, String)> {
     }
     if let Some(planned) = input.plan.and_then(|plan| plan.runs.first()) {
         let train = &planned.run.train;
-        let shape = train.model.shape();
-        facts.push(("Vocabulary", format!("{} tokens", text::count(shape.vocab_size as u64))));
+        facts.push(("Vocabulary", format!("{} tokens", text::count(train.model.vocab_size() as u64))));
         if let Some(phase) = train.phases.last() {
             facts.push(("Context", format!("{} tokens", text::count(phase.context_len as u64))));
             facts.push(("Batch", format!("{} tokens", text::count(phase.batch_tokens()))));

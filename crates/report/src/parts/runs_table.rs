@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use scalelaw_schema::model::ModelSpec;
+
 use crate::input::ReportInput;
 use crate::runs::{Run, Status};
 use crate::text;
@@ -78,9 +80,10 @@ fn cells(run: &Run, has_rows: bool, has_budgets: bool, corpora: &[String]) -> Ve
     let mut cells = vec![plain(name(run)), plain(outcome(run))];
     if has_rows {
         let shape = row.map(|row| (row.n_layer, row.d_model)).or_else(|| {
-            run.planned
-                .map(|planned| planned.run.train.model.shape())
-                .map(|shape| (shape.n_layer, shape.d_model))
+            run.planned.map(|planned| {
+                let ModelSpec::Transformer(shape) = &planned.run.train.model;
+                (shape.n_layer, shape.d_model)
+            })
         });
         cells.push(match shape {
             Some((layers, width)) => {

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use scalelaw_schema::model::{ModelShape, ModelSpec};
 use scalelaw_schema::plan::{CenterSource, Packing, Plan, PlanTotal, PlannedBudget, PlannedRun};
 use scalelaw_schema::recipe::Optimizer;
-use scalelaw_schema::shape::ModelShape;
 
 use crate::text::{bytes, counted, duration, si, wrap};
 
@@ -114,7 +114,8 @@ fn total(total: &PlanTotal) -> String {
 }
 
 fn shape(run: &PlannedRun) -> &ModelShape {
-    run.run.train.model.shape()
+    let ModelSpec::Transformer(shape) = &run.run.train.model;
+    shape
 }
 
 fn columns(plan: &Plan) -> Vec<Column> {
@@ -132,14 +133,14 @@ fn columns(plan: &Plan) -> Vec<Column> {
         |text: &dyn Fn(&PlannedRun) -> String| runs.iter().map(text).collect::<BTreeSet<String>>().len() > 1;
     let phase = |run: &PlannedRun| run.run.train.phases.first().cloned();
 
-    add("model", 0, &|run| format!("L{} d{}", shape(run).n_layer, shape(run).d_model));
+    add("model", 0, &|run| run.run.train.model.label());
     if is_free(|shape| shape.n_head) {
         add("heads", 1, &|run| shape(run).n_head.to_string());
     }
     if is_free(|shape| shape.d_ff) {
         add("d_ff", 1, &|run| shape(run).d_ff.to_string());
     }
-    let vocab = |run: &PlannedRun| shape(run).vocab_size.to_string();
+    let vocab = |run: &PlannedRun| run.run.train.model.vocab_size().to_string();
     let context = |run: &PlannedRun| phase(run).map_or(String::new(), |phase| phase.context_len.to_string());
     let batch =
         |run: &PlannedRun| phase(run).map_or(String::new(), |phase| phase.batch_sequences.to_string());

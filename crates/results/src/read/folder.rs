@@ -8,12 +8,13 @@ use std::path::Path;
 
 use scalelaw_schema::eval::{EvalSpec, Evaluation};
 use scalelaw_schema::folder::{ATTEMPTS_JSONL, EVALS_DIR, METRICS_JSONL, RECORD_JSON, RUN_TOML};
+use scalelaw_schema::model::ModelSpec;
 use scalelaw_schema::record::{Attempt, Outcome, RunRecord};
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::score::Score;
 use scalelaw_schema::table::ResultRow;
-use scalelaw_schema::{SCHEMA_VERSION, SchemaError, count};
+use scalelaw_schema::{SCHEMA_VERSION, SchemaError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -137,7 +138,7 @@ fn check(record: &RunRecord, spec: &RunSpec) -> Result<(), FolderFault> {
         return Err(FolderFault::OtherRun { record: record.run.clone(), spec: spec.id.clone() });
     }
     record.train.check().map_err(|source| FolderFault::BadRun { source })?;
-    let counted = count::params(record.train.model.shape());
+    let counted = record.train.model.params();
     if record.params != counted {
         return Err(FolderFault::Params { recorded: record.params.total(), counted: counted.total() });
     }
@@ -195,7 +196,7 @@ fn to_row(
         Score::Text { .. } => None,
     });
     let mean = mixture_mean(&record, spec, evals);
-    let shape = record.train.model.shape();
+    let ModelSpec::Transformer(shape) = &record.train.model;
     let last_phase = record.train.phases.last().expect("a checked run has a phase");
     let provenance = &record.provenance;
     Ok(ResultRow {

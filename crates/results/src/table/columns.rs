@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use scalelaw_schema::model::Head;
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::score::SkillScore;
-use scalelaw_schema::shape::Head;
 use scalelaw_schema::table::ResultRow;
 
 use super::cell::Cell;

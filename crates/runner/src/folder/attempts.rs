@@ -35,36 +35,45 @@ pub fn append(folder: &Path, attempt: &Attempt) -> Result<(), DiskError> {
         .map_err(DiskError::at("append to", &path))
 }
 
-/// Sequences to compute at once in the next attempt of a run whose batch has `batch_sequences`: half of the
-/// smallest number that did not fit into memory, at least 1; `None` (the trainer's own choice) if none failed so.
+/// Tokens to compute at once in the next attempt of a run: half of the smallest number that did not fit into memory, at
+/// least one sequence; `None` (the whole batch) if none failed so.
 ///
 /// The gradient is the sum over micro-batches, so the mathematics is the same.
-pub fn next_micro_batch(attempts: &[Attempt], batch_sequences: usize) -> Option<usize> {
+pub fn next_micro_batch_tokens(attempts: &[Attempt], train: &TrainSpec) -> Option<u64> {
+    let sequence = train.longest_context();
     attempts
         .iter()
         .filter(|attempt| attempt.failure == Failure::OutOfMemory)
-        .map(|attempt| (attempt.micro_batch.unwrap_or(batch_sequences) / 2).max(1))
+        .map(|attempt| {
+            // Attempts of older programs are counted in sequences.
+            let in_sequences = attempt.micro_batch.map(|sequences| sequences as u64 * sequence);
+            half(attempt.micro_batch_tokens.or(in_sequences), train).unwrap_or(sequence)
+        })
         .min()
 }
 
-/// Sequences of the run's largest batch.
-pub(crate) fn batch_sequences(train: &TrainSpec) -> usize {
-    train.phases.iter().map(|phase| phase.batch_sequences).max().unwrap_or(1)
+/// Half of a micro-batch (`None`: the whole batch) in whole sequences; `None` if it has only one.
+pub(crate) fn half(micro_batch_tokens: Option<u64>, train: &TrainSpec) -> Option<u64> {
+    let sequence = train.longest_context();
+    let n_sequences = micro_batch_tokens.unwrap_or(train.largest_batch_tokens()) / sequence;
+    (n_sequences > 1).then_some(n_sequences / 2 * sequence)
 }
 
 /// An attempt that fails now.
 pub(crate) fn failed_now(
     failure: Failure,
     why: String,
-    micro_batch: Option<usize>,
+    micro_batch_tokens: Option<u64>,
     resume_step: Option<u64>,
 ) -> Attempt {
-    Attempt { ended: jiff::Timestamp::now().to_string(), failure, why, micro_batch, resume_step }
+    let ended = jiff::Timestamp::now().to_string();
+    Attempt { ended, failure, why, micro_batch_tokens, micro_batch: None, resume_step }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::folder::testing::run_spec;
 
     #[test]
     fn attempts_read_back_in_order_past_a_torn_line() {
@@ -80,9 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn each_lack_of_memory_halves_the_micro_batch_down_to_one() {
-        let lacked = |micro_batch| failed_now(Failure::OutOfMemory, String::new(), micro_batch, None);
-        let died = failed_now(Failure::WorkerDied, String::new(), Some(2), None);
+    fn each_lack_of_memory_halves_the_micro_batch_down_to_one_sequence() {
+        let mut train = run_spec(0).train;
+        train.phases[0].batch_sequences = 24;
+        let tokens = |sequences: u64| sequences * train.phases[0].context_len as u64;
+        let lacked = |sequences: Option<u64>| {
+            failed_now(Failure::OutOfMemory, String::new(), sequences.map(tokens), None)
+        };
+        let died = failed_now(Failure::WorkerDied, String::new(), Some(tokens(2)), None);
         for (attempts, expected) in [
             (vec![], None),
             (vec![died.clone()], None),
@@ -91,7 +105,15 @@ mod tests {
             (vec![lacked(Some(3))], Some(1)),
             (vec![lacked(Some(1))], Some(1)),
         ] {
-            assert_eq!(next_micro_batch(&attempts, 24), expected, "{attempts:?}");
+            assert_eq!(next_micro_batch_tokens(&attempts, &train), expected.map(tokens), "{attempts:?}");
         }
+    }
+
+    #[test]
+    fn a_line_that_counts_sequences_is_understood() {
+        let train = run_spec(0).train;
+        let line = r#"{"ended":"2026-01-01T00:00:00Z","failure":"out-of-memory","why":"","micro_batch":4}"#;
+        let attempt: Attempt = serde_json::from_str(line).unwrap();
+        assert_eq!(next_micro_batch_tokens(&[attempt], &train), Some(2 * train.longest_context()));
     }
 }

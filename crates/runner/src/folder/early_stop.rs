@@ -74,11 +74,10 @@ impl Peers {
 /// the IsoFLOP budget or, if there is none, the model and the number of tokens.
 fn budget(run: &RunSpec) -> String {
     let train = &run.train;
-    let shape = train.model.shape();
     let contexts: Vec<usize> = train.phases.iter().map(|phase| phase.context_len).collect();
     match run.cell.budget_flops {
-        Some(flops) => hash12(&(&train.mixture, shape.vocab_size, contexts, flops)),
-        None => hash12(&(&train.mixture, shape, contexts, train.tokens())),
+        Some(flops) => hash12(&(&train.mixture, train.model.vocab_size(), contexts, flops)),
+        None => hash12(&(&train.mixture, &train.model, contexts, train.tokens())),
     }
 }
 
@@ -142,7 +141,7 @@ mod tests {
         finished(
             dir.path(),
             &with(|train| {
-                let scalelaw_schema::shape::ModelSpec::Transformer(shape) = &mut train.model;
+                let scalelaw_schema::model::ModelSpec::Transformer(shape) = &mut train.model;
                 shape.n_layer = 3;
             }),
             over,

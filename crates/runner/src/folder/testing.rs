@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
+use scalelaw_schema::model::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::run::{Cadence, Cell, Keep};
 use scalelaw_schema::run_id::RunId;
-use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
 /// A small run; another seed is another run.

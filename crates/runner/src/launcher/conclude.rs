@@ -7,7 +7,7 @@ use scalelaw_schema::record::Failure;
 use super::progress::{Next, Progress};
 use super::state::{ActiveRun, Phase, Scheduler};
 use crate::error::RunnerError;
-use crate::folder::attempts::{self, batch_sequences};
+use crate::folder::attempts::{self, half};
 use crate::folder::{check_writable, read_ending};
 
 /// Pause until a failed run is tried again, times its attempts without progress.
@@ -30,15 +30,15 @@ impl<'a> Scheduler<'a, '_> {
 
     /// Ends an attempt without a record.
     pub fn fail_attempt(&mut self, slot: usize, active: ActiveRun<'a>, failure: Failure, why: String) {
-        let ActiveRun { mut queued, lease, micro_batch, checkpoint_step, .. } = active;
+        let ActiveRun { mut queued, lease, micro_batch_tokens, checkpoint_step, .. } = active;
         let run = queued.run.id.clone();
         if failure == Failure::Interrupted && self.phase != Phase::Running {
             self.tell(Progress::Interrupted { slot, run });
             self.queue.push_front(queued);
             return;
         }
-        let batch_sequences = batch_sequences(&queued.run.train);
-        let can_halve = failure == Failure::OutOfMemory && micro_batch.unwrap_or(batch_sequences) > 1;
+        let halved = half(micro_batch_tokens, &queued.run.train).filter(|_| failure == Failure::OutOfMemory);
+        let can_halve = halved.is_some();
         if checkpoint_step > queued.farthest_step {
             queued.farthest_step = checkpoint_step;
             queued.attempts_without_progress = 0;
@@ -47,7 +47,7 @@ impl<'a> Scheduler<'a, '_> {
             queued.attempts_without_progress += 1;
         }
         if failure != Failure::Interrupted {
-            let attempt = attempts::failed_now(failure, why.clone(), micro_batch, checkpoint_step);
+            let attempt = attempts::failed_now(failure, why.clone(), micro_batch_tokens, checkpoint_step);
             let written = attempts::append(&queued.folder, &attempt);
             if let Err(error) = written.and_then(|()| check_writable(&queued.folder)) {
                 match RunnerError::from(error) {
@@ -63,8 +63,7 @@ impl<'a> Scheduler<'a, '_> {
             self.fail_for_good(&queued, why, false);
             return;
         }
-        let halved = can_halve.then(|| micro_batch.unwrap_or(batch_sequences) / 2);
-        let next = Next::Retry { micro_batch: halved.or(micro_batch) };
+        let next = Next::Retry { micro_batch_tokens: halved.or(micro_batch_tokens) };
         self.tell(Progress::Failed { slot, run, failure, why, next });
         if can_halve {
             self.queue.push_front(queued);

@@ -10,7 +10,7 @@ use super::process::Worker;
 use super::progress::Progress;
 use super::state::{ActiveRun, QueuedRun, Scheduler};
 use crate::error::RunnerError;
-use crate::folder::attempts::{self, batch_sequences, failed_attempts, next_micro_batch};
+use crate::folder::attempts::{self, failed_attempts, next_micro_batch_tokens};
 use crate::folder::holder::Holder;
 use crate::folder::lease::{Lease, Take};
 use crate::folder::trunk::{TrunkState, inspect_trunk};
@@ -173,8 +173,8 @@ impl<'a> Scheduler<'a, '_> {
     /// # Errors
     /// What ends the launch. The run is back in the queue.
     fn dispatch(&mut self, slot_idx: usize, queued: QueuedRun<'a>, lease: Lease) -> Result<(), RunnerError> {
-        let micro_batch = match failed_attempts(&queued.folder) {
-            Ok(attempts) => next_micro_batch(&attempts, batch_sequences(&queued.run.train)),
+        let micro_batch_tokens = match failed_attempts(&queued.folder) {
+            Ok(attempts) => next_micro_batch_tokens(&attempts, &queued.run.train),
             Err(error) => {
                 self.queue.push_front(queued);
                 return Err(error.into());
@@ -187,12 +187,13 @@ impl<'a> Scheduler<'a, '_> {
         let threshold = self.peers.threshold(queued.run);
         // A worker is a process of its own, perhaps in another folder.
         let folder = std::path::absolute(&queued.folder).unwrap_or_else(|_| queued.folder.clone());
-        let command = Command::Train { folders: vec![folder], micro_batch, threshold };
+        let command = Command::Train { folders: vec![folder], micro_batch_tokens, threshold };
         let slot = &mut self.slots[slot_idx];
         let worker = slot.worker.as_mut().expect("it is running by now");
         let is_cancelled = worker.send(&command).is_err();
         slot.is_working = true;
-        slot.active = Some(ActiveRun { queued, lease, micro_batch, checkpoint_step: None, is_cancelled });
+        slot.active =
+            Some(ActiveRun { queued, lease, micro_batch_tokens, checkpoint_step: None, is_cancelled });
         Ok(())
     }
 

@@ -359,7 +359,9 @@ mod tests {
                 std::thread::sleep(EXIT_POLL);
             }
             worker.log_to(&second);
-            worker.send(&Command::Train { folders: vec![], micro_batch: None, threshold: None }).unwrap();
+            worker
+                .send(&Command::Train { folders: vec![], micro_batch_tokens: None, threshold: None })
+                .unwrap();
             let (events, exit) = drain(&messages);
             assert_eq!(events[0], Event::Idle { resident_bytes: None }, "{script}");
             // The two pipes have no order between them.

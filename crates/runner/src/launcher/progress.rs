@@ -120,8 +120,8 @@ pub enum Progress {
 pub enum Next {
     /// Another attempt.
     Retry {
-        /// With so many sequences at once; `None` leaves the choice to the trainer, as before.
-        micro_batch: Option<usize>,
+        /// With so many tokens at once; `None`: the whole batch.
+        micro_batch_tokens: Option<u64>,
     },
     /// No further attempt in this launch; the next `run` tries again.
     GiveUp,

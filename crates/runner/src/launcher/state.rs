@@ -41,7 +41,7 @@ pub(super) struct QueuedRun<'a> {
 pub(super) struct ActiveRun<'a> {
     pub queued: QueuedRun<'a>,
     pub lease: Lease,
-    pub micro_batch: Option<usize>,
+    pub micro_batch_tokens: Option<u64>,
     /// The last checkpoint that was reported.
     pub checkpoint_step: Option<u64>,
     /// The worker was killed because the lease is lost, or never got the command.

@@ -20,8 +20,8 @@ const WRITER_PATIENCE: Duration = Duration::from_secs(20);
 pub struct Task<'a> {
     /// The run's folder, with its `run.toml`.
     pub folder: &'a Path,
-    /// Sequences to compute at once. Defaults to the whole batch.
-    pub micro_batch: Option<usize>,
+    /// Tokens to compute at once, in whole sequences. Defaults to the whole batch.
+    pub micro_batch_tokens: Option<u64>,
     /// The loss to compare the run's with, if it may be stopped early.
     pub threshold: Option<&'a EarlyStopThreshold>,
     /// Once true: write a checkpoint after this step and return `Failure::Interrupted`.

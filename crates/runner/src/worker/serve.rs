@@ -44,12 +44,12 @@ pub fn serve(
     for line in commands {
         let bad_command = |why: String| RunnerError::BadCommand { line: line.clone(), why };
         let command = serde_json::from_str(&line).map_err(|error| bad_command(error.to_string()))?;
-        let Command::Train { folders, micro_batch, threshold } = command;
+        let Command::Train { folders, micro_batch_tokens, threshold } = command;
         for folder in &folders {
             let run = id_in_name(folder).ok_or_else(|| {
                 bad_command(format!("`{}` is not the name of a run folder", folder.display()))
             })?;
-            let task = Task { folder, micro_batch, threshold: threshold.as_ref(), stop: &stop };
+            let task = Task { folder, micro_batch_tokens, threshold: threshold.as_ref(), stop: &stop };
             match attempt(&task, &run, &mut emit, &mut train) {
                 Attempted::Ended(outcome) => emit(Event::Done { run, outcome }),
                 Attempted::Failed(TrainFailure { failure, why }) => emit(Event::Failed { run, failure, why }),

@@ -11,7 +11,7 @@ use scalelaw_schema::train_spec::Start;
 
 use super::attempt::{Attempted, Task, TrainFailure, attempt};
 use crate::error::RunnerError;
-use crate::folder::attempts::{self, batch_sequences, failed_attempts, next_micro_batch};
+use crate::folder::attempts::{self, failed_attempts, next_micro_batch_tokens};
 use crate::folder::early_stop::Peers;
 use crate::folder::holder::Holder;
 use crate::folder::lease::{Leases, Take};
@@ -52,7 +52,7 @@ impl OneRun {
 }
 
 /// Makes one attempt at the run in `folder`, which has its `run.toml`, under its lease. After an attempt that
-/// ran out of memory the next one computes half as many sequences at once.
+/// ran out of memory the next one computes half as many tokens at once.
 ///
 /// `stop` asks the training to write a checkpoint and return; it is also set here if the lease is lost.
 /// `train` is what [`super::serve::serve`] takes.
@@ -95,7 +95,7 @@ pub fn train_one(
         attempts::append(folder, &attempts::failed_now(Failure::Error, why.clone(), None, None))?;
         return Ok(OneRun::Failed(TrainFailure { failure: Failure::Error, why }));
     }
-    let micro_batch = next_micro_batch(&failed_attempts(folder)?, batch_sequences(&run.train));
+    let micro_batch_tokens = next_micro_batch_tokens(&failed_attempts(folder)?, &run.train);
     let mut checkpoint_step = None;
     let mut watch = |event: Event| {
         if lease.is_lost() {
@@ -106,7 +106,7 @@ pub fn train_one(
         }
         emit(event);
     };
-    let task = Task { folder, micro_batch, threshold: threshold.as_ref(), stop };
+    let task = Task { folder, micro_batch_tokens, threshold: threshold.as_ref(), stop };
     let failed = match attempt(&task, &run.id, &mut watch, &mut train) {
         Attempted::Ended(outcome) => {
             lease.finish();
@@ -116,7 +116,8 @@ pub fn train_one(
         Attempted::Panicked { why } => TrainFailure::from_panic(&why),
     };
     if failed.failure != Failure::Interrupted {
-        let attempt = attempts::failed_now(failed.failure, failed.why.clone(), micro_batch, checkpoint_step);
+        let attempt =
+            attempts::failed_now(failed.failure, failed.why.clone(), micro_batch_tokens, checkpoint_step);
         attempts::append(folder, &attempt)?;
     }
     Ok(OneRun::Failed(failed))

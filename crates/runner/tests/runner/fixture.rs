@@ -23,11 +23,11 @@ use scalelaw_schema::event::Event;
 use scalelaw_schema::folder::{CHECKPOINT_DIR, METRICS_JSONL, RECORD_JSON, checkpoint_name};
 use scalelaw_schema::metrics::{MetricsRow, TRAIN_LOSS};
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
+use scalelaw_schema::model::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
 use scalelaw_schema::record::{Failure, Outcome};
 use scalelaw_schema::run::{Cadence, Cell, Keep, RunSpec};
 use scalelaw_schema::run_id::RunId;
-use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
 /// How a worker misbehaves.
@@ -44,6 +44,7 @@ const N_FAMILIES: &str = "FIXTURE_N_FAMILIES";
 pub const HEARTBEAT: Duration = Duration::from_millis(300);
 pub const STEPS: u64 = 60;
 pub const CHECKPOINT_STEPS: u64 = 5;
+pub const CONTEXT_LEN: usize = 32;
 pub const BATCH_SEQUENCES: usize = 8;
 
 pub fn run_spec(seed: u64) -> RunSpec {
@@ -51,7 +52,7 @@ pub fn run_spec(seed: u64) -> RunSpec {
         ModelShape { n_layer: 2, d_model: 16, n_head: 2, d_ff: 44, vocab_size: 256, head: Head::Tied };
     let train = TrainSpec {
         model: ModelSpec::Transformer(shape),
-        phases: vec![Phase { context_len: 32, batch_sequences: BATCH_SEQUENCES, steps: STEPS }],
+        phases: vec![Phase { context_len: CONTEXT_LEN, batch_sequences: BATCH_SEQUENCES, steps: STEPS }],
         recipe: Recipe {
             optimizer: Optimizer::AdamW { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 },
             lr_peak: 1e-3,
@@ -275,18 +276,21 @@ pub fn train(
     let alone = if writer.try_lock().is_ok() { "alone" } else { "TWICE" };
     note(task.folder, &format!("{seed} {step} {} {alone}", std::process::id()));
     emit(Event::Started { run: run.clone(), step, total_steps: steps });
-    let micro_batch = task.micro_batch.unwrap_or(BATCH_SEQUENCES);
+    let micro_batch_tokens = task.micro_batch_tokens.unwrap_or(tokens(BATCH_SEQUENCES));
     match mode {
-        "oom-above-2" if micro_batch > 2 => return failure(Failure::OutOfMemory, "device out of memory"),
-        "abort-above-2" if micro_batch > 2 => {
+        "oom-above-2" if micro_batch_tokens > tokens(2) => {
+            return failure(Failure::OutOfMemory, "device out of memory");
+        }
+        "abort-above-2" if micro_batch_tokens > tokens(2) => {
             std::alloc::handle_alloc_error(std::alloc::Layout::new::<[u8; 1 << 20]>())
         }
         "diverge" if seed == 2 => {
-            write_record(task.folder, &run, r#"{"kind":"diverged","step":7}"#, micro_batch, x);
+            write_record(task.folder, &run, r#"{"kind":"diverged","step":7}"#, micro_batch_tokens, x);
             return Ok(Outcome::Diverged { step: 7 });
         }
         "stop-above-threshold" if task.threshold.is_some() => {
-            write_record(task.folder, &run, r#"{"kind":"stopped","step":30,"why":"high"}"#, micro_batch, x);
+            let stopped = r#"{"kind":"stopped","step":30,"why":"high"}"#;
+            write_record(task.folder, &run, stopped, micro_batch_tokens, x);
             return Ok(Outcome::Stopped { step: 30, why: "high".to_string() });
         }
         _ => {}
@@ -296,7 +300,7 @@ pub fn train(
         x = next(x, seed, step);
         step += 1;
         if step == 30 && seed == 2 && is_trunk && mode == "diverge-at-30" {
-            write_record(task.folder, &run, r#"{"kind":"diverged","step":30}"#, micro_batch, x);
+            write_record(task.folder, &run, r#"{"kind":"diverged","step":30}"#, micro_batch_tokens, x);
             return Ok(Outcome::Diverged { step: 30 });
         }
         if step == 25 && seed == 2 && mode == "die-at-25" {
@@ -327,9 +331,14 @@ pub fn train(
             return failure(Failure::Interrupted, "asked to stop");
         }
     }
-    write_record(task.folder, &run, r#"{"kind":"finished"}"#, micro_batch, x);
+    write_record(task.folder, &run, r#"{"kind":"finished"}"#, micro_batch_tokens, x);
     remove_all_but(&checkpoints, |step| spec.keep_steps.contains(&step));
     Ok(Outcome::Finished)
+}
+
+/// Tokens of so many sequences.
+pub fn tokens(sequences: usize) -> u64 {
+    (sequences * CONTEXT_LEN) as u64
 }
 
 fn remove_all_but(checkpoints: &Path, is_kept: impl Fn(u64) -> bool) {
@@ -340,12 +349,12 @@ fn remove_all_but(checkpoints: &Path, is_kept: impl Fn(u64) -> bool) {
     }
 }
 
-fn write_record(folder: &Path, run: &RunId, outcome: &str, micro_batch: usize, x: u64) {
+fn write_record(folder: &Path, run: &RunId, outcome: &str, micro_batch_tokens: u64, x: u64) {
     let record = folder.join(RECORD_JSON);
     assert!(!record.exists(), "the run has ended already");
     let part = folder.join("record.part");
     let text = format!(
-        r#"{{"run":"{run}","outcome":{outcome},"steps":{STEPS},"micro_batch":{micro_batch},"x":{x}}}"#
+        r#"{{"run":"{run}","outcome":{outcome},"steps":{STEPS},"micro_batch_tokens":{micro_batch_tokens},"x":{x}}}"#
     );
     fs::write(&part, text).and_then(|()| fs::rename(part, record)).unwrap();
 }

@@ -13,7 +13,8 @@ use scalelaw_schema::record::Failure;
 use scalelaw_schema::run::RunSpec;
 
 use crate::fixture::{
-    assert_all_ended_right, book, expected, folder_of, launch_in, record, run, runs, wait_until, worker,
+    assert_all_ended_right, book, expected, folder_of, launch_in, record, run, runs, tokens, wait_until,
+    worker,
 };
 
 #[test]
@@ -106,14 +107,15 @@ fn lack_of_memory_halves_the_micro_batch_until_it_fits_and_is_written_down() {
         for run in &runs {
             let attempts = failed_attempts(&folder_of(dir.path(), run)).unwrap();
             let lacked: Vec<_> =
-                attempts.iter().map(|attempt| (attempt.failure, attempt.micro_batch)).collect();
-            assert_eq!(lacked, [(Failure::OutOfMemory, None), (Failure::OutOfMemory, Some(4))], "{mode}");
-            assert_eq!(record(dir.path(), run)["micro_batch"], 2, "{mode}");
+                attempts.iter().map(|attempt| (attempt.failure, attempt.micro_batch_tokens)).collect();
+            let halved = [(Failure::OutOfMemory, None), (Failure::OutOfMemory, Some(tokens(4)))];
+            assert_eq!(lacked, halved, "{mode}");
+            assert_eq!(record(dir.path(), run)["micro_batch_tokens"], tokens(2), "{mode}");
             assert_eq!(record(dir.path(), run)["x"], expected(run.train.seed), "{mode}");
         }
-        let halved = |news: &&Progress| {
-            matches!(news, Progress::Failed { next: Next::Retry { micro_batch: Some(2) }, .. })
-        };
+        let next = Next::Retry { micro_batch_tokens: Some(tokens(2)) };
+        let halved =
+            |news: &&Progress| matches!(news, Progress::Failed { next: found, .. } if *found == next);
         assert_eq!(told.iter().filter(halved).count(), 2, "{mode}: {told:?}");
     }
 }

@@ -13,7 +13,9 @@ use scalelaw_runner::worker::train_one::{OneRun, train_one};
 use scalelaw_schema::event::Event;
 use scalelaw_schema::record::{Failure, Outcome};
 
-use crate::fixture::{BATCH_SEQUENCES, HEARTBEAT, assert_all_ended_right, folder_of, run_spec, runs, train};
+use crate::fixture::{
+    BATCH_SEQUENCES, HEARTBEAT, assert_all_ended_right, folder_of, run_spec, runs, tokens, train,
+};
 
 fn attempt(folder: &Path, mode: &str) -> OneRun {
     let stop = AtomicBool::new(false);
@@ -30,14 +32,15 @@ fn the_exit_code_tells_another_launcher_what_to_do() {
         prepare(&folder, &runs[run_idx]).unwrap();
         folder
     });
-    for micro_batch in [None, Some(BATCH_SEQUENCES / 2)] {
+    for micro_batch_tokens in [None, Some(tokens(BATCH_SEQUENCES / 2))] {
         let found = attempt(&folders[0], "oom-above-2");
         assert!(
             matches!(&found, OneRun::Failed(failed) if failed.failure == Failure::OutOfMemory),
             "{found:?}"
         );
         assert_eq!(found.exit_code(), 75);
-        assert_eq!(failed_attempts(&folders[0]).unwrap().last().unwrap().micro_batch, micro_batch);
+        let attempts = failed_attempts(&folders[0]).unwrap();
+        assert_eq!(attempts.last().unwrap().micro_batch_tokens, micro_batch_tokens);
         assert_eq!(inspect(&folders[0]), LeaseState::Free);
     }
     for expected in [OneRun::Trained(Outcome::Finished), OneRun::AlreadyEnded(Outcome::Finished)] {

@@ -5,10 +5,10 @@
 use rayon::prelude::*;
 use scalelaw_schema::recipe::Precision;
 
-use crate::cpu::product::{Matrix, PANEL, Packed, Store, product, product_columns};
+use crate::cpu::product::{Matrix, PANEL, Packed, Store, product, product_columns, product_into};
 use crate::cpu::rows::{self, Rotary};
 use crate::cpu::simd::{self, LANES, for_each_level};
-use crate::cpu::{ROWS, Shared, WeightGrad, sum_parts, take, unwritten, weight_grads, with_scratch};
+use crate::cpu::{ROWS, Shared, WeightGrad, sum_parts, take, weight_grads, with_scratch};
 
 /// Queries whose scores are held at once: as many as a panel has columns, so that the last key of each block is
 /// the last column of a panel.
@@ -46,14 +46,20 @@ pub struct Saved {
     pub log_sums: Vec<f32>,
 }
 
-/// Gradients by each input.
+/// Gradients with respect to each input, in its shape.
 #[derive(Debug, Clone)]
 pub struct Grads {
+    /// Of x.
     pub x: Vec<f32>,
+    /// Of the norm's gain.
     pub gain: Vec<f32>,
+    /// Of the queries' weight.
     pub q: Vec<f32>,
+    /// Of the keys' weight.
     pub k: Vec<f32>,
+    /// Of the values' weight.
     pub v: Vec<f32>,
+    /// Of the output's weight.
     pub o: Vec<f32>,
 }
 
@@ -79,7 +85,7 @@ for_each_level! {
 }
 
 for_each_level! {
-    /// Scores become weights `p = e^(score − log_sum)`, and the gradients by p become those by the scores,
+    /// Scores become weights `p = e^(score − log_sum)`, and the gradients with respect to p become those with respect to the scores,
     /// `p · (dp − delta)`; both have zeros after the diagonal.
     fn score_grads(
         scores: &mut [f32],
@@ -121,12 +127,26 @@ impl Attention<'_> {
         self.gain.len()
     }
 
+    /// N of an x `[N, C]`.
+    ///
+    /// # Panics
+    /// Where these are not whole sequences, or heads do not fill the width: a bug.
+    fn n_rows(&self, x: &[f32]) -> usize {
+        let (c, t, d) = (self.width(), self.rotary.context_len, self.rotary.d_head);
+        assert!(
+            x.len().is_multiple_of(t * c) && c.is_multiple_of(d),
+            "{} numbers of whole sequences",
+            x.len()
+        );
+        x.len() / c
+    }
+
     /// y `[N, C]` and what the backward pass needs; x is `[N, C]` of whole sequences.
     pub fn forward(&self, x: &[f32]) -> (Vec<f32>, Saved) {
         let c = self.width();
-        let n = x.len() / c;
+        let n = self.n_rows(x);
         let t = self.rotary.context_len;
-        let (mut inverse, mut qkv) = (unwritten(n), unwritten(n * 3 * c));
+        let (mut inverse, mut qkv) = (vec![0.0; n], Box::new_uninit_slice(n * 3 * c));
         let square = |weight| Matrix::new(weight, c, c);
         let qkv_weight = Packed::of(&[square(self.q), square(self.k), square(self.v)], self.precision);
         qkv.par_chunks_mut(ROWS * 3 * c)
@@ -137,25 +157,32 @@ impl Attention<'_> {
                 let n = inverse.len();
                 with_scratch(n * c, |h| {
                     rows::norm(x, self.gain, h, inverse);
-                    product(Matrix::new(h, n, c), &qkv_weight, qkv, 3 * c, Store::Set);
+                    let qkv = product_into(Matrix::new(h, n, c), &qkv_weight, qkv);
                     rows::rotate(qkv, self.rotary, part * ROWS, c);
                 });
             });
+        // SAFETY: each part was written by its product.
+        let qkv = unsafe { qkv.assume_init() }.into_vec();
 
-        let (mut mixed, mut log_sums) = (unwritten(n * c), unwritten(n * c / self.rotary.d_head));
+        let mut mixed = Box::new_uninit_slice(n * c);
+        let mut log_sums = vec![0.0; n * c / self.rotary.d_head];
         let mixed_place = Shared::new(&mut mixed);
         log_sums.par_chunks_mut(t).enumerate().for_each(|(head, log_sums)| {
             self.mix_head(&qkv, mixed_place, log_sums, head);
         });
+        // SAFETY: each head of each sequence has written its columns of every row.
+        let mixed = unsafe { mixed.assume_init() }.into_vec();
 
         let o = Packed::of(&[square(self.o)], self.precision);
-        let mut y = unwritten(n * c);
+        let mut y = Box::new_uninit_slice(n * c);
         y.par_chunks_mut(ROWS * c).zip(x.par_chunks(ROWS * c)).zip(mixed.par_chunks(ROWS * c)).for_each(
             |((y, x), mixed)| {
-                y.copy_from_slice(x);
+                let y = y.write_copy_of_slice(x);
                 product(Matrix::new(mixed, x.len() / c, c), &o, y, c, Store::Add);
             },
         );
+        // SAFETY: each part began as a copy of its part of x.
+        let y = unsafe { y.assume_init() }.into_vec();
         (y, Saved { inverse, qkv, mixed, log_sums })
     }
 
@@ -187,7 +214,7 @@ impl Attention<'_> {
                 let n_keys = first + n;
                 let mut inverse_sums = [0.0; QUERIES];
                 // SAFETY: `scores` has `stride` columns for each query; the columns of this head of `mixed` are
-                // written by nobody else.
+                // nobody else's, and are scaled once the product has written them.
                 unsafe {
                     product_columns(
                         q.part(first, n),
@@ -218,32 +245,37 @@ impl Attention<'_> {
         });
     }
 
-    /// Gradients, given that by y. `saved` is used up.
+    /// Gradients, given that with respect to y. `saved` is used up.
     pub fn backward(&self, x: &[f32], saved: Saved, y_grad: &[f32]) -> Grads {
         let c = self.width();
-        let n = x.len() / c;
+        let n = self.n_rows(x);
+        assert_eq!(y_grad.len(), x.len(), "a gradient has the shape of its result");
         let t = self.rotary.context_len;
         let Saved { inverse, qkv, mixed, log_sums } = saved;
         let square = |weight| Matrix::new(weight, c, c);
 
         let o_back = Packed::of(&[square(self.o).transposed()], self.precision);
-        let mut mixed_grad = unwritten(n * c);
+        let mut mixed_grad = Box::new_uninit_slice(n * c);
         mixed_grad.par_chunks_mut(ROWS * c).zip(y_grad.par_chunks(ROWS * c)).for_each(
             |(mixed_grad, y_grad)| {
-                product(Matrix::new(y_grad, y_grad.len() / c, c), &o_back, mixed_grad, c, Store::Set);
+                product_into(Matrix::new(y_grad, y_grad.len() / c, c), &o_back, mixed_grad);
             },
         );
+        // SAFETY: each part was written by its product.
+        let mixed_grad = unsafe { mixed_grad.assume_init() };
 
-        let mut qkv_grad = unwritten(n * 3 * c);
+        let mut qkv_grad = Box::new_uninit_slice(n * 3 * c);
         let place = Shared::new(&mut qkv_grad);
         (0..n / t * (c / self.rotary.d_head)).into_par_iter().for_each(|head| {
             self.mix_head_backward(&qkv, &mixed, &mixed_grad, &log_sums[head * t..][..t], place, head);
         });
+        // SAFETY: each head of each sequence has written its columns of q, k and v in every row.
+        let qkv_grad = unsafe { qkv_grad.assume_init() };
         drop(qkv);
 
         let back =
             [self.q, self.k, self.v].map(|weight| Packed::of(&[square(weight).transposed()], self.precision));
-        let (mut dx, mut h) = (unwritten(n * c), unwritten(n * c));
+        let (mut dx, mut h) = (Box::new_uninit_slice(n * c), Box::new_uninit_slice(n * c));
         let mut gain_parts = vec![0.0; n.div_ceil(ROWS) * c];
         dx.par_chunks_mut(ROWS * c)
             .zip(h.par_chunks_mut(ROWS * c))
@@ -265,30 +297,19 @@ impl Attention<'_> {
                 });
             });
 
-        let weight = || unwritten(c * c);
-        let mut grads = Grads {
-            x: dx,
-            gain: sum_parts(&gain_parts, c),
-            q: weight(),
-            k: weight(),
-            v: weight(),
-            o: weight(),
-        };
+        // SAFETY: the norm's backward has written every number of each part.
+        let (dx, h) = unsafe { (dx.assume_init().into_vec(), h.assume_init()) };
+
         let h = Matrix::new(&h, n, c);
-        let by = |which: usize| Matrix::strided(&qkv_grad[which * c..], n, c, 3 * c);
-        let parts = vec![
-            WeightGrad { input: h, output_grad: by(0), out: &mut grads.q, store: Store::Set },
-            WeightGrad { input: h, output_grad: by(1), out: &mut grads.k, store: Store::Set },
-            WeightGrad { input: h, output_grad: by(2), out: &mut grads.v, store: Store::Set },
-            WeightGrad {
-                input: Matrix::new(&mixed, n, c),
-                output_grad: Matrix::new(y_grad, n, c),
-                out: &mut grads.o,
-                store: Store::Set,
-            },
+        let side = |which: usize| Matrix::strided(&qkv_grad[which * c..], n, c, 3 * c);
+        let grads = [
+            WeightGrad { input: h, output_grad: side(0) },
+            WeightGrad { input: h, output_grad: side(1) },
+            WeightGrad { input: h, output_grad: side(2) },
+            WeightGrad { input: Matrix::new(&mixed, n, c), output_grad: Matrix::new(y_grad, n, c) },
         ];
-        weight_grads(parts, self.precision);
-        grads
+        let [q, k, v, o] = weight_grads(grads, self.precision);
+        Grads { x: dx, gain: sum_parts(&gain_parts, c), q, k, v, o }
     }
 
     fn mix_head_backward(
@@ -356,11 +377,11 @@ impl Attention<'_> {
                 product(by_scores.transposed(), &packed, k_grad, d, Store::Add);
                 product(by_scores, &keys, q_grad, d, Store::Set);
                 rows::rotate_back(&mut q_grad[..n * d], self.rotary, first, self.rotary.score_scale);
-                // SAFETY: these columns are written by nobody else.
+                // SAFETY: these columns of q are within the gradient, and nobody else's.
                 unsafe { copy_rows(q_grad, n, d, qkv_grad, place + first * 3 * c, 3 * c) };
             }
             rows::rotate_back(k_grad, self.rotary, 0, 1.0);
-            // SAFETY: as above.
+            // SAFETY: these columns of k and v are within the gradient, and nobody else's.
             unsafe {
                 copy_rows(k_grad, t, d, qkv_grad, place + c, 3 * c);
                 copy_rows(v_grad, t, d, qkv_grad, place + 2 * c, 3 * c);
@@ -375,7 +396,7 @@ impl Attention<'_> {
 /// They must lie within the slice behind `to`, and nobody else may touch them.
 unsafe fn copy_rows(from: &[f32], n: usize, d: usize, to: Shared, offset: usize, stride: usize) {
     for (row, from) in from.chunks_exact(d).take(n).enumerate() {
-        // SAFETY: the caller's promise.
-        unsafe { to.slice(offset + row * stride, d) }.copy_from_slice(from);
+        // SAFETY: the caller's promise; `from` has d numbers and is a slice of its own.
+        unsafe { to.at(offset + row * stride).copy_from_nonoverlapping(from.as_ptr(), d) };
     }
 }

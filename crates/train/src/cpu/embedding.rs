@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::cpu::{ROWS, rows, unwritten};
+use crate::cpu::{ROWS, rows};
 
 /// Columns that one thread sums at a time.
 const COLUMNS: usize = 64;
@@ -12,13 +12,14 @@ const COLUMNS: usize = 64;
 /// # Panics
 /// Where a token has no row.
 pub fn forward(table: &[f32], tokens: &[i32], c: usize) -> Vec<f32> {
-    let mut x = unwritten(tokens.len() * c);
+    let mut x = Box::new_uninit_slice(tokens.len() * c);
     x.par_chunks_mut(ROWS * c).zip(tokens.par_chunks(ROWS)).for_each(|(x, tokens)| {
         for (x, &token) in x.chunks_exact_mut(c).zip(tokens) {
-            x.copy_from_slice(&table[token as usize * c..][..c]);
+            x.write_copy_of_slice(&table[token as usize * c..][..c]);
         }
     });
-    x
+    // SAFETY: each token has written its row.
+    unsafe { x.assume_init() }.into_vec()
 }
 
 /// Gradient of the table `[V, C]`: for each token the sum over its places, in their order.
@@ -39,12 +40,13 @@ pub fn backward(tokens: &[i32], x_grad: &[f32], v: usize, c: usize) -> Vec<f32> 
     if parts.len() == 1 {
         return parts.remove(0).1;
     }
-    let mut grad = unwritten(v * c);
+    let mut grad = Box::new_uninit_slice(v * c);
     grad.par_chunks_mut(c).enumerate().for_each(|(token, grad)| {
         for (first, sums) in &parts {
             let n = COLUMNS.min(c - first);
-            grad[*first..][..n].copy_from_slice(&sums[token * n..][..n]);
+            grad[*first..][..n].write_copy_of_slice(&sums[token * n..][..n]);
         }
     });
-    grad
+    // SAFETY: the parts together have every column, and each row took all of them.
+    unsafe { grad.assume_init() }.into_vec()
 }

@@ -4,12 +4,12 @@
 use rayon::prelude::*;
 use scalelaw_schema::recipe::Precision;
 
-use crate::cpu::product::{Matrix, Packed, Store, product};
+use crate::cpu::product::{Matrix, Packed, Store, product, product_into};
 use crate::cpu::simd::{self, LANES, for_each_level};
-use crate::cpu::{ROWS, WeightGrad, rows, sum_parts, take, unwritten, weight_grads, with_scratch};
+use crate::cpu::{ROWS, WeightGrad, add_weight_grad, rows, sum_parts, take, weight_grads, with_scratch};
 
 /// Logits that exist at once, as numbers: 4 MiB, which stay in the last cache; of [`MIN_TOKENS`] tokens at least.
-/// Neither hangs on the number of threads, since the gradient of the weight is a sum over such parts.
+/// Neither depends on the number of threads, since the gradient of the weight is a sum over such parts.
 const MAX_LOGITS: usize = 1 << 20;
 /// Fewest tokens of a part.
 const MIN_TOKENS: usize = 4 * ROWS;
@@ -34,12 +34,14 @@ pub enum HeadWeight<'a> {
     Tied(&'a [f32]),
 }
 
-/// Gradients of the mean loss by each input.
+/// Gradients of the mean loss with respect to each input.
 #[derive(Debug, Clone)]
 pub struct Grads {
+    /// Of x.
     pub x: Vec<f32>,
+    /// Of the norm's gain.
     pub gain: Vec<f32>,
-    /// In the order of the weight.
+    /// Of the weight, in its order.
     pub weight: Vec<f32>,
 }
 
@@ -110,7 +112,7 @@ impl Head<'_> {
     pub fn token_scores(&self, x: &[f32], targets: &[i32]) -> Vec<f32> {
         let (c, v) = self.dims();
         let weight = Packed::of(&[self.matrix()], Precision::F32);
-        let mut scores = unwritten(2 * targets.len());
+        let mut scores = vec![0.0; 2 * targets.len()];
         let (losses, margins) = scores.split_at_mut(targets.len());
         losses
             .par_chunks_mut(ROWS)
@@ -130,19 +132,23 @@ impl Head<'_> {
         scores
     }
 
-    /// Mean loss and its gradients.
+    /// Mean loss and its gradients; x is `[N, C]`.
+    ///
+    /// # Panics
+    /// Where there is not one target for each row of x: a bug.
     pub fn mean_loss(&self, x: &[f32], targets: &[i32]) -> (f32, Grads) {
         let (c, v) = self.dims();
         let n = targets.len();
+        assert!(n > 0 && x.len() == n * c, "{n} targets for {} numbers", x.len());
         let factor = 1.0 / n as f32;
         let weight = Packed::of(&[self.matrix()], self.precision);
         let back = Packed::of(&[self.matrix().transposed()], self.precision);
-        let mut losses = unwritten(n);
-        let mut grads = Grads { x: unwritten(n * c), gain: Vec::new(), weight: unwritten(c * v) };
+        let mut losses = vec![0.0; n];
+        let (mut dx, mut weight_grad) = (Box::new_uninit_slice(n * c), Vec::new());
         let mut gain_parts = vec![0.0; n.div_ceil(ROWS) * c];
         let at_once = (MAX_LOGITS / v / ROWS * ROWS).max(MIN_TOKENS);
         let n_most = at_once.min(n);
-        let (mut logits, mut h) = (unwritten(n_most * v), unwritten(n_most * c));
+        let (mut logits, mut h) = (Box::new_uninit_slice(n_most * v), vec![0.0; n_most * c]);
         for first in (0..n).step_by(at_once) {
             let n = at_once.min(n - first);
             let (logits, h) = (&mut logits[..n * v], &mut h[..n * c]);
@@ -153,29 +159,35 @@ impl Head<'_> {
                 .zip(x[first * c..][..n * c].par_chunks(ROWS * c))
                 .zip(targets[first..][..n].par_chunks(ROWS))
                 .zip(losses[first..][..n].par_chunks_mut(ROWS))
-                .zip(grads.x[first * c..][..n * c].par_chunks_mut(ROWS * c))
+                .zip(dx[first * c..][..n * c].par_chunks_mut(ROWS * c))
                 .zip(gain_parts.par_chunks_mut(c))
                 .for_each(|((((((logits, h), x), targets), losses), dx), gain_grad)| {
                     let n = targets.len();
                     with_scratch(n * (c + 1), |mut memory| {
                         let (h_grad, inverse) = (take(&mut memory, n * c), take(&mut memory, n));
                         rows::norm(x, self.gain, h, inverse);
-                        product(Matrix::new(h, n, c), &weight, logits, v, Store::Set);
+                        let logits = product_into(Matrix::new(h, n, c), &weight, logits);
                         gradient_of_rows(logits, targets, losses, factor);
                         product(Matrix::new(logits, n, v), &back, h_grad, c, Store::Set);
                         rows::last_norm_backward(x, self.gain, inverse, h_grad, dx, gain_grad);
                     });
                 });
+            // SAFETY: each part was written by its product.
+            let logits = unsafe { logits.assume_init_ref() };
             let (logits, h) = (Matrix::new(logits, n, v), Matrix::new(h, n, c));
             let (input, output_grad) = match self.weight {
                 HeadWeight::Untied(_) => (h, logits),
                 HeadWeight::Tied(_) => (logits, h),
             };
-            let store = if first == 0 { Store::Set } else { Store::Add };
-            let grad = WeightGrad { input, output_grad, out: &mut grads.weight, store };
-            weight_grads(vec![grad], self.precision);
+            let grad = WeightGrad { input, output_grad };
+            match first {
+                0 => [weight_grad] = weight_grads([grad], self.precision),
+                _ => add_weight_grad(grad, &mut weight_grad, self.precision),
+            }
         }
-        grads.gain = sum_parts(&gain_parts, c);
+        // SAFETY: the norm's backward has written every number of each part.
+        let dx = unsafe { dx.assume_init() }.into_vec();
+        let grads = Grads { x: dx, gain: sum_parts(&gain_parts, c), weight: weight_grad };
         let sum: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
         ((sum / n as f64) as f32, grads)
     }

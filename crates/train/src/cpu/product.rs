@@ -7,6 +7,7 @@
 //! products are added to `f32` sums, which needs AVX512_BF16.
 
 use std::cell::RefCell;
+use std::mem::MaybeUninit;
 
 use scalelaw_schema::recipe::Precision;
 
@@ -310,11 +311,25 @@ pub fn product(a: Matrix, b: &Packed, c: &mut [f32], c_stride: usize, store: Sto
     unsafe { product_columns(a, b, 0, b.n, c.as_mut_ptr(), c_stride, store) }
 }
 
+/// The same into memory that nobody has written, row after row; what was written there is lent back.
+pub fn product_into<'a>(a: Matrix, b: &Packed, c: &'a mut [MaybeUninit<f32>]) -> &'a mut [f32] {
+    assert_eq!(c.len(), a.rows * b.n, "the result has another size");
+    // SAFETY: c holds the result, as was just checked, and nobody else has it. `Set` reads nothing of it and writes
+    // every column of every row.
+    unsafe {
+        product_columns(a, b, 0, b.n, c.as_mut_ptr().cast(), b.n, Store::Set);
+        c.assume_init_mut()
+    }
+}
+
 /// The columns `first..first + n` of a product, to where `c` points; `first` is the start of a panel, and the last
 /// column the last one of a panel. Where a has fewer columns than b has rows, the first rows of b are taken.
 ///
+/// With [`Store::Set`] all of these numbers are written and none is read.
+///
 /// # Safety
-/// `c` must be good for writes of `a.rows` rows of `n` numbers, `c_stride` apart, and nobody else may touch them.
+/// `c` must be good for writes of `a.rows` rows of `n` numbers, `c_stride` apart, and nobody else may touch them;
+/// with [`Store::Add`] they must have been written.
 pub unsafe fn product_columns(
     a: Matrix,
     b: &Packed,
@@ -333,8 +348,8 @@ pub unsafe fn product_columns(
     let width = b.n.next_multiple_of(WIDTH);
     if a.cols == 0 && store == Store::Set {
         for row in 0..a.rows {
-            // SAFETY: the caller's promise.
-            unsafe { std::slice::from_raw_parts_mut(c.add(row * c_stride), n) }.fill(0.0);
+            // SAFETY: the caller's promise; all bits zero are 0.0.
+            unsafe { c.add(row * c_stride).write_bytes(0, n) };
         }
     }
     for k_0 in (0..a.cols).step_by(K_BLOCK) {
@@ -350,7 +365,8 @@ pub unsafe fn product_columns(
                 for col in (first..end).step_by(PANEL) {
                     let panel_width = PANEL.min(width - col);
                     let panel = &block[col * block_rows.div_ceil(2)..][..a.cols * panel_width];
-                    // SAFETY: as below; the processor has the products, since the factor could be packed.
+                    // SAFETY: the caller's promise for c; a holds `rows` by `cols` pairs and the panel `cols` rows of
+                    // them; the processor has the products, since the factor could be packed.
                     unsafe {
                         let (c, n) = (c.add(col - first), PANEL.min(end - col));
                         bf16::panel_product(a, panel, panel_width, c, c_stride, n, store);
@@ -380,6 +396,10 @@ pub unsafe fn product_columns(
 }
 
 /// One panel: `n` of its `width` columns are written.
+///
+/// # Safety
+/// As [`product_columns`] for `c` with these `n` columns; the panel must have `a.cols` rows of `width` numbers, and
+/// the strides of `a` must stay within its values.
 unsafe fn panel_product(
     a: Matrix,
     panel: &[f32],
@@ -394,7 +414,7 @@ unsafe fn panel_product(
         // SAFETY: the caller's promises, and the processor has AVX-512.
         return unsafe { avx512::panel_product(a, panel, width, c, c_stride, n, store) };
     }
-    // SAFETY: the caller's promises.
+    // SAFETY: the caller's promises; without `read_dst` nothing of `c` is read.
     unsafe {
         gemm::gemm(
             a.rows,
@@ -451,7 +471,8 @@ macro_rules! tiles {
             ) {
                 let mut sums: [[__m512; V]; R] = [[_mm512_setzero_ps(); V]; R];
                 for _ in 0..k {
-                    // SAFETY: the caller's promises.
+                    // SAFETY: the caller's promises: this is step k of so many, each a column of `a` and `V` registers
+                    // of `b`.
                     unsafe {
                         let mut right = [$load(b); V];
                         for (v, right) in right.iter_mut().enumerate().skip(1) {
@@ -470,7 +491,7 @@ macro_rules! tiles {
                 for (row, sums) in sums.iter().enumerate() {
                     for (v, &sum) in sums.iter().enumerate() {
                         let mask = if v + 1 == V { mask } else { u16::MAX };
-                        // SAFETY: the caller's promises.
+                        // SAFETY: the caller's promises: a register of `c` within its rows, the last one masked.
                         unsafe {
                             let at = c.add(row * c_stride + WIDTH * v);
                             let sum = match store {
@@ -494,7 +515,7 @@ macro_rules! tiles {
                 n: usize,
                 store: Store,
             ) {
-                // SAFETY: the caller's promises.
+                // SAFETY: the caller's promises, and the panel is as many registers wide.
                 unsafe {
                     match width / WIDTH {
                         1 => rows::<1>(a, panel, c, c_stride, n, store),
@@ -506,6 +527,9 @@ macro_rules! tiles {
             }
 
             /// Tiles of as many rows as the registers hold, 24 sums at most, and then what is left.
+            ///
+            /// # Safety
+            /// As [`panel_product`], for a panel of `V` registers.
             unsafe fn rows<const V: usize>(
                 a: super::$left,
                 panel: &[$number],
@@ -524,7 +548,7 @@ macro_rules! tiles {
                 let mut row = 0;
                 while row < a.rows {
                     let n_rows = at_once.min(a.rows - row);
-                    // SAFETY: the caller's promises.
+                    // SAFETY: the caller's promises; these rows are among those of `a`, and so of `c`.
                     unsafe {
                         let left = a.values.as_ptr().add(row * a.row_stride);
                         let (b, c) = (panel.as_ptr(), c.add(row * c_stride));

@@ -1,7 +1,13 @@
 //! Loops over rows that are not matrix products: norm, rotary positions, SwiGLU. One thread each.
 
+use std::mem::MaybeUninit;
+
 use crate::cpu::simd::{dot, dot3, fma, for_each_level, sigmoid};
-use crate::model::NORM_EPS;
+
+/// Added to the mean square in RMSNorm, as in Llama.
+pub const NORM_EPS: f64 = 1e-5;
+/// Base of the rotary wavelengths (Su et al. 2021, arXiv:2104.09864).
+pub const ROPE_THETA: f64 = 10_000.0;
 
 for_each_level! {
     /// RMSNorm: `h = x · inverse · gain` with `inverse = 1 / √(mean(x²) + eps)`; x and h `[rows, C]`, inverse
@@ -26,8 +32,8 @@ for_each_level! {
         inverse: &[f32],
         h_grad: &[f32],
         dx_direct: &[f32],
-        dx: &mut [f32],
-        h: &mut [f32],
+        dx: &mut [MaybeUninit<f32>],
+        h: &mut [MaybeUninit<f32>],
         gain_grad: &mut [f32],
     ) {
         let c = gain.len();
@@ -38,9 +44,9 @@ for_each_level! {
             let shift = dot3::<FMA>(x, h_grad, gain) * inverse * inverse * inverse / c as f32;
             for i in 0..c {
                 let unit = x[i] * inverse;
-                h[i] = unit * gain[i];
+                h[i].write(unit * gain[i]);
                 gain_grad[i] = fma::<FMA>(h_grad[i], unit, gain_grad[i]);
-                dx[i] = fma::<FMA>(h_grad[i] * gain[i], inverse, fma::<FMA>(-x[i], shift, direct[i]));
+                dx[i].write(fma::<FMA>(h_grad[i] * gain[i], inverse, fma::<FMA>(-x[i], shift, direct[i])));
             }
         }
     }
@@ -53,7 +59,7 @@ for_each_level! {
         gain: &[f32],
         inverse: &[f32],
         h_grad: &[f32],
-        dx: &mut [f32],
+        dx: &mut [MaybeUninit<f32>],
         gain_grad: &mut [f32],
     ) {
         let c = gain.len();
@@ -63,7 +69,7 @@ for_each_level! {
             let shift = dot3::<FMA>(x, h_grad, gain) * inverse * inverse * inverse / c as f32;
             for i in 0..c {
                 gain_grad[i] = fma::<FMA>(h_grad[i], x[i] * inverse, gain_grad[i]);
-                dx[i] = fma::<FMA>(h_grad[i] * gain[i], inverse, -x[i] * shift);
+                dx[i].write(fma::<FMA>(h_grad[i] * gain[i], inverse, -x[i] * shift));
             }
         }
     }
@@ -82,6 +88,28 @@ pub struct Rotary {
     pub d_head: usize,
     /// What scores are multiplied by.
     pub score_scale: f32,
+}
+
+impl Rotary {
+    /// The tables for sequences of `context_len` tokens and heads of width `d`.
+    pub fn new(context_len: usize, d: usize) -> Rotary {
+        let table = |of: fn(f64) -> f64| {
+            (0..context_len * (d / 2))
+                .map(|idx| {
+                    let (position, pair) = (idx / (d / 2), idx % (d / 2));
+                    let frequency = ROPE_THETA.powf(-2.0 * pair as f64 / d as f64);
+                    of(position as f64 * frequency) as f32
+                })
+                .collect()
+        };
+        Rotary {
+            cos: table(f64::cos),
+            sin: table(f64::sin),
+            context_len,
+            d_head: d,
+            score_scale: (1.0 / (d as f64).sqrt()) as f32,
+        }
+    }
 }
 
 for_each_level! {
@@ -137,7 +165,12 @@ for_each_level! {
 
 for_each_level! {
     /// Backward of [`swiglu`]: rows `[gate | up]` are replaced by their gradients, and gated is written once more.
-    pub fn swiglu_backward(gate_up: &mut [f32], gated_grad: &[f32], gated: &mut [f32], f: usize) {
+    pub fn swiglu_backward(
+        gate_up: &mut [f32],
+        gated_grad: &[f32],
+        gated: &mut [MaybeUninit<f32>],
+        f: usize,
+    ) {
         for ((gate_up, grad), gated) in
             gate_up.chunks_exact_mut(2 * f).zip(gated_grad.chunks_exact(f)).zip(gated.chunks_exact_mut(f))
         {
@@ -146,7 +179,7 @@ for_each_level! {
                 let (g, u) = (gate[i], up[i]);
                 let s = sigmoid::<FMA>(g);
                 let silu = g * s;
-                gated[i] = silu * u;
+                gated[i].write(silu * u);
                 up[i] = grad[i] * silu;
                 gate[i] = grad[i] * u * (s + silu * (1.0 - s));
             }

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_and_maxima_agree_with_those_written_out_whatever_the_length() {
+    fn sums_and_maxima_agree_with_those_written_out_for_every_length() {
         for n in [0, 1, 15, 16, 17, 31, 32, 33, 100] {
             let a: Vec<f32> = (0..n).map(|i| (i as f32 * 0.37).sin()).collect();
             let b: Vec<f32> = (0..n).map(|i| (i as f32 * 0.73).cos()).collect();

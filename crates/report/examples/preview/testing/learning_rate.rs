@@ -1,7 +1,7 @@
 //! Learning rates as an `lr` sweep finds them, and the rule that it leaves.
 
 use scalelaw_findings::learning_rate::{LrConclusion, LrRow, best_learning_rates};
-use scalelaw_schema::count::{self, CountRule};
+use scalelaw_schema::count::CountRule;
 use scalelaw_schema::lr_rule::{Beta2Rule, LrRule, RuleExponents, RulePoint, RuleRange};
 use scalelaw_schema::recipe::{Parametrisation, Schedule};
 use scalelaw_schema::sweep::TokenizerChoice;
@@ -17,7 +17,7 @@ pub fn learning_rates(sweep: &Simulated) -> LrConclusion {
             let off = (factor / best).ln();
             rows.push(LrRow {
                 name: planned.run.id.to_string(),
-                n: count::params(train.model.shape()).total() as f64,
+                n: train.model.params().total() as f64,
                 d: train.tokens() as f64,
                 batch_tokens: train.phase_at(0).batch_tokens() as f64,
                 beta2: 0.95,

@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 use scalelaw_fit::conclusion::Conclusion;
 use scalelaw_fit::{FitError, FitSpec};
 use scalelaw_schema::SCHEMA_VERSION;
-use scalelaw_schema::count::{self, CountRule};
+use scalelaw_schema::count::CountRule;
 use scalelaw_schema::measure::{LossColumn, Measure};
 use scalelaw_schema::metrics::TRAIN_LOSS;
 use scalelaw_schema::mixture::{Mixture, MixtureSource};
+use scalelaw_schema::model::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::plan::*;
 use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
 use scalelaw_schema::record::Outcome;
 use scalelaw_schema::run::{Cadence, Cell, CorpusRef, Keep, RunSpec};
 use scalelaw_schema::run_id::RunId;
-use scalelaw_schema::shape::{Head, ModelShape, ModelSpec};
 use scalelaw_schema::table::*;
 use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
@@ -168,35 +168,35 @@ pub fn sweep(n_budgets: usize, n_sizes: usize) -> Simulated {
 }
 
 fn plan_run(budget: f64, target_n: f64) -> PlannedRun {
-    let shape = (4..600)
+    let model = (4..600)
         .map(|half| {
             let d_model = half * 4;
-            ModelShape {
+            ModelSpec::Transformer(ModelShape {
                 n_layer: (d_model / 24).clamp(2, 12),
                 d_model,
                 n_head: (d_model / 32).max(1),
                 d_ff: (d_model * 8 / 3).next_multiple_of(8),
                 vocab_size: scalelaw_schema::BYTE_VOCAB_SIZE,
                 head: Head::Tied,
-            }
+            })
         })
-        .filter(|shape| shape.check().is_ok())
+        .filter(|model| model.check().is_ok())
         .min_by(|a, b| {
-            let far = |shape: &ModelShape| (CountRule::Exact.n(shape) / target_n).ln().abs();
+            let far = |model: &ModelSpec| (CountRule::Exact.n(model) / target_n).ln().abs();
             far(a).total_cmp(&far(b))
         })
         .expect("there are shapes");
     let step_tokens = (CONTEXT * BATCH_SEQUENCES) as f64;
-    let steps = (budget / CountRule::Exact.c(&shape, CONTEXT, step_tokens)).round().max(1.0) as u64;
-    let (n, d) = (CountRule::Exact.n(&shape), steps as f64 * step_tokens);
-    let c = CountRule::Exact.c(&shape, CONTEXT, d);
+    let steps = (budget / CountRule::Exact.c(&model, CONTEXT, step_tokens)).round().max(1.0) as u64;
+    let (n, d) = (CountRule::Exact.n(&model), steps as f64 * step_tokens);
+    let c = CountRule::Exact.c(&model, CONTEXT, d);
     let mixture = Mixture::new(vec![
         MixtureSource { tokens: "5f1d3c0a9b7e".to_string(), weight: 1.0 },
         MixtureSource { tokens: "c20e88f14a36".to_string(), weight: 1.0 },
     ])
     .expect("two sources");
     let train = TrainSpec {
-        model: ModelSpec::Transformer(shape),
+        model,
         phases: vec![Phase { context_len: CONTEXT, batch_sequences: BATCH_SEQUENCES, steps }],
         recipe: Recipe {
             optimizer: Optimizer::AdamW { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 },
@@ -263,7 +263,7 @@ fn curve(planned: &PlannedRun, is_diverged: bool, random: &mut Random) -> Vec<Me
 
 fn result(planned: &PlannedRun, loss: Option<f64>, random: &mut Random) -> ResultRow {
     let train = &planned.run.train;
-    let shape = train.model.shape();
+    let ModelSpec::Transformer(shape) = &train.model;
     let by_corpus = |factor: f64| -> BTreeMap<String, f64> {
         loss.iter()
             .flat_map(|loss| {
@@ -279,7 +279,7 @@ fn result(planned: &PlannedRun, loss: Option<f64>, random: &mut Random) -> Resul
         outcome: if loss.is_some() { Outcome::Finished } else { Outcome::Diverged { step: 412 } },
         seed: train.seed,
         budget_flops: planned.run.cell.budget_flops,
-        params: count::params(shape),
+        params: train.model.params(),
         n_layer: shape.n_layer,
         d_model: shape.d_model,
         n_head: shape.n_head,

@@ -1,7 +1,9 @@
 //! The devices of this machine: listing them, and opening the one that was asked for.
 //!
 //! The list is made through wgpu itself, and burn is then given exactly the adapter that was listed: left
-//! alone it would take whatever adapter comes first, a software one included.
+//! alone it would take the first adapter there is, a software one included.
+
+mod cuda;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
@@ -14,8 +16,8 @@ use scalelaw_schema::recipe::Precision;
 use scalelaw_schema::record::Provenance;
 
 use crate::cpu::{product, simd};
-use crate::cuda::{self, Card};
 use crate::error::TrainError;
+use cuda::Card;
 
 /// Version of burn that this program is built with.
 pub const BURN_VERSION: &str = "0.22.1";
@@ -118,7 +120,7 @@ impl OpenDevice {
         work: impl FnOnce() -> Result<T, TrainError> + Send,
     ) -> Result<T, TrainError> {
         self.pool.install(|| {
-            // Whatever the closure was changing is dropped with it, or read again from the disk.
+            // What the closure was changing is dropped with it, or read again from the disk.
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
                 .unwrap_or_else(|payload| Err(TrainError::panic(payload.as_ref())))
         })
@@ -292,7 +294,7 @@ fn open_adapter(adapter: &Adapter) -> Result<Device, TrainError> {
         wgpu::DeviceType::IntegratedGpu => BurnKind::IntegratedGpu(idx),
         wgpu::DeviceType::VirtualGpu => BurnKind::VirtualGpu(idx),
         wgpu::DeviceType::Cpu => BurnKind::Cpu,
-        // burn cannot name these; the check below refuses whatever else it takes.
+        // burn cannot name these; the check below refuses any other that it takes.
         wgpu::DeviceType::Other => BurnKind::DefaultDevice,
     };
     let api = match adapter.info.backend {
@@ -376,7 +378,7 @@ mod tests {
     #[test]
     fn a_device_that_is_not_there_is_missing() {
         let error = open_device(DeviceChoice::Wgpu(Some(99)), 1).unwrap_err();
-        assert!(error.to_string().starts_with("device `wgpu:99` is not there"), "{error}");
+        assert!(error.to_string().starts_with("device `wgpu:99` is missing"), "{error}");
         let has_gpu = list_devices().iter().skip(1).any(|device| device.kind != DeviceKind::Software);
         assert_eq!(open_device(DeviceChoice::Wgpu(None), 1).is_ok(), has_gpu);
         let auto = open_device(DeviceChoice::Auto, 1).unwrap();
@@ -385,10 +387,10 @@ mod tests {
 
     #[test]
     fn the_stated_version_and_features_of_burn_are_those_of_the_manifest() {
-        let manifest = include_str!("../../../Cargo.toml");
+        let manifest = include_str!("../../../../Cargo.toml");
         let line = manifest.lines().find(|line| line.starts_with("burn = ")).unwrap();
         assert!(line.contains(&format!("version = \"={BURN_VERSION}\"")), "{line}");
-        let own_manifest = include_str!("../Cargo.toml");
+        let own_manifest = include_str!("../../Cargo.toml");
         for feature in BURN_FEATURES {
             let is_default = line.contains(&format!("\"{feature}\""));
             let is_chosen = own_manifest.contains(&format!("{feature} = [\"burn/{feature}\"]"));

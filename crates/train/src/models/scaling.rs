@@ -9,10 +9,10 @@
 //! values are times f, its learning rate times f, its eps over f and its weight decay over f. Only the clipping of
 //! the global norm sees the folded gradients.
 
+use scalelaw_schema::model::ModelSpec;
 use scalelaw_schema::recipe::Parametrisation;
-use scalelaw_schema::shape::ModelShape;
 
-use crate::layout::{ParamGroup, TensorRole, TensorSpec};
+use super::layout::{ParamGroup, TensorRole, TensorSpec};
 
 /// Factors of one tensor on the run's numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,7 +33,7 @@ const D_HEAD_REFERENCE: f64 = 16.0;
 /// No change.
 pub const STANDARD: TensorScale = TensorScale { init: 1.0, lr: 1.0, eps: 1.0, weight_decay: 1.0 };
 
-/// The factors of each tensor of a model, in the order of `specs`.
+/// The factors of each tensor of `model`, in the order of `specs`.
 ///
 /// With `m_N = d_model / base_width`, `m_L = n_layer / base_depth` (1 under muP) and `α`, table 1 of Dey et al.
 /// 2025 (arXiv:2505.01618) has, before folding:
@@ -52,9 +52,10 @@ pub const STANDARD: TensorScale = TensorScale { init: 1.0, lr: 1.0, eps: 1.0, we
 /// a block with `std / √(2·n_layer)`; CompleteP has the depth in its multiplier, so `n_layer` is the base's there.
 pub fn tensor_scales(
     specs: &[TensorSpec],
-    shape: &ModelShape,
+    model: &ModelSpec,
     parametrisation: &Parametrisation,
 ) -> Vec<TensorScale> {
+    let ModelSpec::Transformer(shape) = model;
     let (base_width, base_depth, alpha) = match *parametrisation {
         Parametrisation::Standard => return vec![STANDARD; specs.len()],
         // With m_L = 1, alpha does nothing.
@@ -100,31 +101,31 @@ fn folded(scale: TensorScale, f: f64) -> TensorScale {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout;
-    use scalelaw_schema::shape::Head;
+    use crate::models::layout;
+    use scalelaw_schema::model::{Head, ModelShape};
 
-    fn shape(n_layer: usize, d_model: usize) -> ModelShape {
-        ModelShape {
+    fn model(n_layer: usize, d_model: usize, d_head: usize) -> ModelSpec {
+        ModelSpec::Transformer(ModelShape {
             n_layer,
             d_model,
-            n_head: d_model / 64,
+            n_head: d_model / d_head,
             d_ff: 3 * d_model,
             vocab_size: 29,
             head: Head::Untied,
-        }
+        })
     }
 
-    fn scale(shape: &ModelShape, parametrisation: Parametrisation, name: &str) -> TensorScale {
-        let specs = layout::tensors(shape);
-        let scales = tensor_scales(&specs, shape, &parametrisation);
+    fn scale(model: &ModelSpec, parametrisation: Parametrisation, name: &str) -> TensorScale {
+        let specs = layout::tensors(model);
+        let scales = tensor_scales(&specs, model, &parametrisation);
         let at = specs.iter().position(|spec| spec.name.contains(name)).unwrap();
         scales[at]
     }
 
     #[test]
     fn every_factor_is_exactly_1_in_the_standard_parametrisation() {
-        let shape = shape(3, 128);
-        let scales = tensor_scales(&layout::tensors(&shape), &shape, &Parametrisation::Standard);
+        let model = model(3, 128, 64);
+        let scales = tensor_scales(&layout::tensors(&model), &model, &Parametrisation::Standard);
         assert!(scales.len() == 2 + 3 * 9 + 1 && scales.iter().all(|scale| *scale == STANDARD));
     }
 
@@ -154,7 +155,7 @@ mod tests {
             ("post_attention_layernorm", full, [1.0, 1.0, 0.015625, 4.0]),
             ("model.norm", full, [0.25, 0.25, 1.0, 4.0]),
         ] {
-            let found = scale(&shape(16, 128), parametrisation, name);
+            let found = scale(&model(16, 128, 64), parametrisation, name);
             let expected = TensorScale { init, lr, eps, weight_decay };
             assert_eq!(found, expected, "{name}, {parametrisation}");
         }
@@ -162,10 +163,10 @@ mod tests {
 
     #[test]
     fn at_the_base_size_with_heads_of_16_nothing_differs_from_the_standard_parametrisation() {
-        let shape = ModelShape { n_head: 4, ..shape(2, 64) };
-        let specs = layout::tensors(&shape);
+        let model = model(2, 64, 16);
+        let specs = layout::tensors(&model);
         let parametrisation = Parametrisation::CompleteP { base_width: 64, base_depth: 2, alpha: 1.0 };
-        for (spec, scale) in specs.iter().zip(tensor_scales(&specs, &shape, &parametrisation)) {
+        for (spec, scale) in specs.iter().zip(tensor_scales(&specs, &model, &parametrisation)) {
             assert_eq!(scale, STANDARD, "{}", spec.name);
         }
     }

@@ -1,5 +1,5 @@
 //! The parts of the model as single operations of burn's processor backend, with backward passes of their own: the
-//! kernels are in [`crate::cpu`]. Each does what its twin in [`crate::composed`] does on every device.
+//! kernels are in [`crate::cpu`]. Each does what its twin in [`super::composed`] does on every device.
 
 use std::sync::Arc;
 
@@ -8,8 +8,10 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Bytes, DType, Int, Shape, Tensor};
+use burn::backend::{
+    Autodiff, AutodiffBackend, Backend, Dispatch, DispatchDevice, Flex, TensorMetadata, backend_extension,
+};
+use burn::tensor::{Bytes, DType, Device, Int, Shape, Tensor};
 use scalelaw_schema::recipe::Precision;
 
 use crate::cpu::attention::{self, Attention};
@@ -36,7 +38,12 @@ pub struct HeadSpec {
     pub precision: Precision,
 }
 
-/// The operations. Letters in shapes are those of [`crate::model`].
+/// Whether a device has the fused operations: the processor.
+pub fn is_available(device: &Device) -> bool {
+    matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// The operations. Letters in shapes are those of [`super::transformer`].
 #[backend_extension(Flex, Autodiff)]
 pub trait FusedOps: Backend {
     /// `[N, C]` from a table `[V, C]` and tokens `[B, T]`.

@@ -1,7 +1,6 @@
 //! The tensors of a model: names, shapes and roles, as in `transformers`' Llama. Knows nothing of burn.
 
-use scalelaw_schema::count::ParamCount;
-use scalelaw_schema::shape::{Head, ModelShape};
+use scalelaw_schema::model::{Head, ModelShape, ModelSpec, ParamCount};
 
 /// One trainable tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +20,15 @@ pub struct TensorSpec {
 /// Groups of [`ParamCount`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParamGroup {
+    /// Token embedding.
     Embedding,
+    /// Projections of the attention.
     Attention,
+    /// Matrices of the MLPs.
     Mlp,
+    /// Gains of the norms.
     Norm,
+    /// Output projection.
     Head,
 }
 
@@ -80,25 +84,20 @@ impl TensorSpec {
     pub fn is_query(&self) -> bool {
         self.name.ends_with(".q_proj.weight")
     }
+}
 
-    #[cfg(test)]
-    pub fn example() -> TensorSpec {
-        TensorSpec {
-            name: "a".to_string(),
-            group: ParamGroup::Mlp,
-            role: TensorRole::Projection,
-            rows: 1,
-            cols: 1,
-        }
+/// Tensors of one block of a transformer, in the order of [`tensors`].
+pub const BLOCK_TENSORS: usize = 9;
+
+/// All tensors of a model in a fixed order, that of the files.
+pub fn tensors(model: &ModelSpec) -> Vec<TensorSpec> {
+    match model {
+        ModelSpec::Transformer(shape) => transformer_tensors(shape),
     }
 }
 
-/// Tensors of one block, in the order of [`tensors`].
-pub const BLOCK_TENSORS: usize = 9;
-
-/// All tensors in a fixed order: embedding, blocks (input norm, q, k, v, o, norm, gate, up, down), last
-/// norm, and the head unless it is tied.
-pub fn tensors(shape: &ModelShape) -> Vec<TensorSpec> {
+/// Embedding, blocks (input norm, q, k, v, o, norm, gate, up, down), last norm, and the head unless it is tied.
+fn transformer_tensors(shape: &ModelShape) -> Vec<TensorSpec> {
     use ParamGroup::{Attention, Embedding, Mlp, Norm};
     let (c, f, v) = (shape.d_model, shape.d_ff, shape.vocab_size);
     let tensor = |name: String, group, role, rows, cols| TensorSpec { name, group, role, rows, cols };

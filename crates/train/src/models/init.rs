@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use scalelaw_schema::recipe::InitRule;
 
-use crate::layout::{TensorRole, TensorSpec};
+use super::layout::{TensorRole, TensorSpec};
 
 /// Values of one tensor in the order in which it is saved, `[out, in]` for a matrix.
 ///
@@ -38,9 +38,10 @@ pub fn initial_values(spec: &TensorSpec, rule: InitRule, n_layer: usize, seed: u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::layout::ParamGroup;
 
     fn spec(name: &str, role: TensorRole) -> TensorSpec {
-        TensorSpec { name: name.to_string(), role, rows: 300, cols: 101, ..TensorSpec::example() }
+        TensorSpec { name: name.to_string(), group: ParamGroup::Mlp, role, rows: 300, cols: 101 }
     }
 
     fn draw(name: &str, role: TensorRole, seed: u64) -> Vec<f32> {

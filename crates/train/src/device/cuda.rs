@@ -49,7 +49,7 @@ mod cards {
     pub fn all() -> &'static [Card] {
         static CARDS: OnceLock<Vec<Card>> = OnceLock::new();
         CARDS.get_or_init(|| {
-            // Whatever CUDA cannot do is a panic to burn; a machine with a broken driver has no card.
+            // burn panics where CUDA fails; a machine with a broken driver has no card.
             let devices = catch_unwind(|| Device::enumerate(DeviceType::Cuda)).ok();
             let n_cards = devices.map_or(0, |devices| devices.len());
             let card = |idx| catch_unwind(|| Card { idx, report: report(idx) }).ok();

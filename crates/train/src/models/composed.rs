@@ -1,10 +1,9 @@
 //! The parts of the model made of burn's own operations: they run on every device, and are what the fused
-//! operations are tested against. Letters in shapes are those of [`crate::model`].
+//! operations are tested against. Letters in shapes are those of [`super::transformer`].
 
 use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor, TensorData, activation, module};
 
-use crate::cpu::rows::Rotary;
-use crate::model::NORM_EPS;
+use crate::cpu::rows::{NORM_EPS, Rotary};
 
 /// Logits are computed for so many bytes at once: below the 128 MiB that the smallest adapters can bind,
 /// with room for a backend that binds several tensors as one.
@@ -49,6 +48,11 @@ impl Tables {
             rotate: from_values(rotate.collect(), [d, d], device),
             mask: from_values(mask.collect(), [1, 1, t, t], device),
         }
+    }
+
+    /// T
+    pub fn context_len(&self) -> usize {
+        self.context_len
     }
 }
 
