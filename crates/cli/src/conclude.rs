@@ -168,6 +168,7 @@ impl Concluded {
             table: &evidence.table,
             learning_rate: findings.learning_rate.as_ref(),
             scaling: scaling(&findings.scaling),
+            curve_health: findings.curve_health.as_ref(),
             skills: skills.as_ref(),
             generated: &generated,
             program: &program,
@@ -189,6 +190,7 @@ pub fn read_findings(sweep_dir: &Path) -> Option<Findings> {
             sweep: sweep_dir.file_name()?.to_string_lossy().into_owned(),
             origin: None,
             scaling: read::<FitFile>(sweep_dir, folder::FIT_JSON)?.verdict,
+            curve_health: None,
             learning_rate: read::<LrConclusion>(sweep_dir, folder::LR_JSON),
             skills: read::<SkillFindings>(sweep_dir, folder::SKILLS_JSON),
         })

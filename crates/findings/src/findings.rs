@@ -7,6 +7,7 @@ use scalelaw_schema::count::CountRule;
 use scalelaw_schema::plan::Plan;
 use serde::{Deserialize, Serialize};
 
+use crate::curve_health::{self, CurveHealth};
 use crate::error::FindingsError;
 use crate::evidence::Evidence;
 use crate::learning_rate::{self, LrConclusion};
@@ -20,19 +21,23 @@ pub enum Question {
     Scaling,
     /// Which learning rate is best?
     LearningRate,
+    /// Is any run's learning curve off those of its siblings?
+    CurveHealth,
     /// What does each skill want more of: optima, mixtures, validation sets, capacity, targets?
     Skills,
 }
 
 impl Question {
     /// All questions, in the order in which they are answered.
-    pub const ALL: [Question; 3] = [Question::Scaling, Question::LearningRate, Question::Skills];
+    pub const ALL: [Question; 4] =
+        [Question::Scaling, Question::LearningRate, Question::CurveHealth, Question::Skills];
 
     /// Its name, for messages.
     pub fn name(self) -> &'static str {
         match self {
             Question::Scaling => "scaling",
             Question::LearningRate => "learning rate",
+            Question::CurveHealth => "curve health",
             Question::Skills => "skills",
         }
     }
@@ -96,6 +101,9 @@ pub struct Findings {
     pub scaling: Verdict,
     /// Best learning rates, of an `lr` sweep.
     pub learning_rate: Option<LrConclusion>,
+    /// Whether learning curves of equal runs agree; absent in files of earlier versions.
+    #[serde(default)]
+    pub curve_health: Option<CurveHealth>,
     /// What its skills show, where any run was evaluated on one.
     pub skills: Option<SkillFindings>,
 }
@@ -114,6 +122,8 @@ pub fn conclude(
     let scaling = scaling::answer(evidence, &ask.fit)?;
     on_question(Question::LearningRate);
     let learning_rate = learning_rate::answer(evidence);
+    on_question(Question::CurveHealth);
+    let curve_health = Some(curve_health::answer(evidence));
     on_question(Question::Skills);
     let skills = skill_findings::answer(evidence, &ask.skills)?;
     Ok(Findings {
@@ -122,6 +132,7 @@ pub fn conclude(
         origin: Some(Origin::of(evidence, program)),
         scaling,
         learning_rate,
+        curve_health,
         skills,
     })
 }

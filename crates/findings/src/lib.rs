@@ -13,6 +13,8 @@ pub mod scaling;
 
 pub mod learning_rate;
 
+pub mod curve_health;
+
 pub mod skills;
 
 pub mod mixture;
@@ -30,6 +32,7 @@ mod findings;
 #[cfg(test)]
 mod tests;
 
+pub use curve_health::CurveHealth;
 pub use error::FindingsError;
 pub use evidence::Evidence;
 pub use findings::{Ask, Findings, Origin, Question, conclude, plan_hash};

@@ -8,13 +8,18 @@ use scalelaw_fit::parse_law_with_params;
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::measure::{LossColumn, Measure};
+use scalelaw_schema::metrics::TRAIN_LOSS;
+use scalelaw_schema::mixture::{Mixture, MixtureSource};
 use scalelaw_schema::model::{FlopCount, Head, ModelShape, ModelSpec};
-use scalelaw_schema::plan::{Plan, PlanTotal};
+use scalelaw_schema::plan::{Estimate, Plan, PlanTotal, PlannedRun};
+use scalelaw_schema::recipe::{InitRule, Optimizer, Parametrisation, Precision, Recipe, Schedule};
+use scalelaw_schema::run::{Cadence, Cell, Keep, RunSpec};
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::score::{ClassLoss, FactSpace, Measured, SkillScore};
 use scalelaw_schema::skill::TokenClass;
 use scalelaw_schema::sweep::SkillTarget;
-use scalelaw_schema::table::{Counting, LossRow, LossTable, ResultRow};
+use scalelaw_schema::table::{Counting, LossRow, LossTable, MetricPoint, ResultRow};
+use scalelaw_schema::train_spec::{Phase, Start, TrainSpec};
 
 use crate::capacity;
 use crate::evidence::Evidence;
@@ -145,6 +150,75 @@ fn plan() -> Plan {
     }
 }
 
+/// A plan of `n_cells` learning rates, each with `n_seeds` seeds of 20 steps.
+pub(crate) fn plan_of(n_cells: usize, n_seeds: u64) -> Plan {
+    let run = |cell: usize, seed: u64| {
+        let train = TrainSpec {
+            model: ModelSpec::Transformer(ModelShape {
+                n_layer: 1,
+                d_model: 8,
+                n_head: 1,
+                d_ff: 16,
+                vocab_size: 257,
+                head: Head::Tied,
+            }),
+            phases: vec![Phase { context_len: 16, batch_sequences: 4, steps: 20 }],
+            recipe: Recipe {
+                optimizer: Optimizer::AdamW { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 },
+                lr_peak: 1e-3 * (1 + cell) as f64,
+                warmup_steps: 2,
+                schedule: Schedule::Wsd { cooldown_steps: 3 },
+                grad_clip_norm: 1.0,
+                init: InitRule::ScaledNormal { std: 0.02 },
+                precision: Precision::F32,
+                parametrisation: Parametrisation::Standard,
+            },
+            mixture: Mixture::new(vec![MixtureSource { tokens: "aa".to_string(), weight: 1.0 }]).unwrap(),
+            seed,
+            start: Start::Init,
+        };
+        let run = RunSpec {
+            schema_version: SCHEMA_VERSION,
+            id: RunId::of(&train),
+            train,
+            cell: Cell::default(),
+            corpora: Vec::new(),
+            evals: Vec::new(),
+            cadence: Cadence { log_steps: 1, checkpoint_steps: 20, eval_steps: 20, eval_items: None },
+            keep: Keep::None,
+            keep_steps: Vec::new(),
+            early_stop: None,
+        };
+        let estimate = Estimate { seconds: None, memory_bytes: 0.0, disk_bytes: 0.0, kwh: None, money: None };
+        PlannedRun { run, n: 1.0, d: 1.0, c: 6.0, estimate }
+    };
+    let runs = (0..n_cells).flat_map(|cell| (0..n_seeds).map(move |seed| run(cell, seed))).collect();
+    Plan { runs, kind: "product".to_string(), ..plan() }
+}
+
+/// A finished row for each planned run.
+pub(crate) fn rows_of(plan: &Plan) -> Vec<ResultRow> {
+    let row_of = |idx: usize| row(64, shares(&[("facts", 1.0), ("sums", 1.0), ("prose", 1.0)]), idx);
+    plan.runs
+        .iter()
+        .enumerate()
+        .map(|(idx, planned)| ResultRow { run_id: planned.run.id.clone(), ..row_of(idx) })
+        .collect()
+}
+
+/// A training loss.
+pub(crate) fn point(run: &RunId, step: u64, value: f64) -> MetricPoint {
+    MetricPoint {
+        run_id: run.clone(),
+        step,
+        tokens: 64 * step,
+        flops: 1.0,
+        wall_seconds: 0.0,
+        metric: TRAIN_LOSS.to_string(),
+        value,
+    }
+}
+
 fn ask() -> SkillAsk {
     SkillAsk { spec: SkillSpec { draws: 200, ..SkillSpec::new() }, ..SkillAsk::default() }
 }
@@ -172,7 +246,7 @@ fn one_mixture() -> Vec<ResultRow> {
 }
 
 /// Rows with their tables, as they are read from run folders.
-fn evidence(plan: Plan, rows: Vec<ResultRow>) -> Evidence {
+pub(crate) fn evidence(plan: Plan, rows: Vec<ResultRow>) -> Evidence {
     let table = |column: &LossColumn| LossTable {
         rows: rows
             .iter()

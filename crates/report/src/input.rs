@@ -1,7 +1,7 @@
 //! What a report is made of, and the few things that several parts ask of it.
 
 use scalelaw_findings::learning_rate::LrConclusion;
-use scalelaw_findings::{Surface, Verdict};
+use scalelaw_findings::{CurveHealth, Surface, Verdict};
 use scalelaw_fit::conclusion::{Conclusion, Fit, IsoFlopMinimum};
 use scalelaw_schema::LEVEL;
 use scalelaw_schema::plan::Plan;
@@ -27,6 +27,8 @@ pub struct ReportInput<'a> {
     pub learning_rate: Option<&'a LrConclusion>,
     /// What the fit concluded, or why it refused.
     pub scaling: Scaling<'a>,
+    /// Whether learning curves of equal runs agree.
+    pub curve_health: Option<&'a CurveHealth>,
     /// What is known of skills; absent where none were evaluated.
     pub skills: Option<&'a SkillReport<'a>>,
     /// When the report was made, for a reader.

@@ -2,6 +2,9 @@
 
 use std::time::Instant;
 
+use scalelaw_findings::CurveHealth;
+use scalelaw_findings::curve_health::{Comparison, OffCurve};
+
 use crate::testing::learning_rate::{learning_rates, lr_rule};
 use crate::testing::{input, refusal, refused, skills, sweep};
 use crate::{Refusal, ReportInput, SkillReport, html, markdown, svgs, terminal};
@@ -360,4 +363,25 @@ fn a_thousand_runs_stay_small_and_quick() {
     let page = html(&input(&sweep, Ok(&conclusion)));
     println!("{} runs: {:.1} MB in {:?}", sweep.plan.runs.len(), page.len() as f64 / 1e6, start.elapsed());
     assert!(page.len() < 10_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn a_run_off_its_siblings_is_named_on_the_page_in_markdown_and_in_the_terminal() {
+    let sweep = sweep::sweep(3, 5);
+    let refusal = refusal();
+    let run = sweep.plan.runs[0].run.id.clone();
+    let off = vec![OffCurve { run, folder: "n1M-abc".to_string(), offset: 0.1, t: 7.5, n_siblings: 2 }];
+    let compared = Comparison { n_compared: 9, n_not_compared: 3, seed_sd: 0.01, df: 6, off };
+    let health = CurveHealth::Compared(compared.clone());
+    let report = ReportInput { curve_health: Some(&health), ..input(&sweep, refused(&refusal)) };
+    for text in [html(&report), markdown(&report), terminal::curve_health::text(&health, 80)] {
+        assert!(text.contains("n1M-abc") && text.contains("+10.00 %") && text.contains("1 is off"), "{text}");
+    }
+    assert!(markdown(&report).contains("3 runs with fewer than two siblings are not compared"));
+    let healthy = CurveHealth::Compared(Comparison { off: Vec::new(), ..compared });
+    assert!(terminal::curve_health::text(&healthy, 80).contains("none is off"));
+    let unknown = CurveHealth::Unknown { why: "the spread of seeds is not known".to_string() };
+    assert_eq!(terminal::curve_health::text(&unknown, 80), "");
+    let report = ReportInput { curve_health: Some(&unknown), ..input(&sweep, refused(&refusal)) };
+    assert!(html(&report).contains("The spread of seeds is not known"));
 }

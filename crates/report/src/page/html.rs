@@ -67,7 +67,7 @@ fn sections(input: &ReportInput, runs: &[Run]) -> Vec<Section> {
     add("loss", "Loss", "Loss against N, D and C", figures(&loss::charts(input, runs)));
     add("residuals", "Residuals", "Residuals", figures(&residuals::charts(input, runs)));
     add("frontier", "Frontier", "Compute-optimal frontier", figures(&frontier::charts(input, runs)));
-    for part in input.skills.iter().flat_map(|report| parts::of_skills(report)) {
+    for part in parts::of(input) {
         add(part.id, part.link, part.title, part_section(&part));
     }
     add("runs", "Runs", "Runs", runs_section(input, runs));

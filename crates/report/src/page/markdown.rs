@@ -37,7 +37,7 @@ pub fn markdown(input: &ReportInput) -> String {
     if let Ok(conclusion) = input.scaling {
         text.push_str(&isoflop::minima(conclusion).markdown(2));
     }
-    for part in input.skills.iter().flat_map(|report| parts::of_skills(report)) {
+    for part in parts::of(input) {
         text.push_str(&format!("## {}\n\n", part.title));
         if !part.lead.is_empty() {
             text.push_str(&format!("**{}**\n\n", escape(&part.lead)));

@@ -10,6 +10,7 @@ pub mod scaling;
 
 pub mod plan;
 
+pub mod curve_health;
 pub mod curves;
 pub mod frontier;
 pub mod isoflop;
@@ -33,6 +34,12 @@ use crate::draw::chart::Chart;
 use crate::input::ReportInput;
 use crate::runs::Run;
 use crate::skill_report::SkillReport;
+
+/// The parts that tables and sentences answer, in the report's order.
+pub fn of(input: &ReportInput) -> Vec<Part> {
+    let curve_health = input.curve_health.map(curve_health::part);
+    curve_health.into_iter().chain(input.skills.iter().flat_map(|report| of_skills(report))).collect()
+}
 
 /// The parts about skills that have something to show, in the report's order.
 pub fn of_skills(report: &SkillReport) -> Vec<Part> {

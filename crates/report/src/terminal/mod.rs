@@ -4,6 +4,7 @@ pub mod findings;
 
 pub mod scaling;
 
+pub mod curve_health;
 pub mod learning_rate;
 pub mod skills;
 

@@ -17,6 +17,7 @@ pub fn input<'a>(sweep: &'a Simulated, scaling: Scaling<'a>) -> ReportInput<'a> 
         table: &sweep.table,
         learning_rate: None,
         scaling,
+        curve_health: None,
         skills: None,
         generated: "2026-11-22 14:05 UTC",
         program: "scalelaw 0.1.0 (6b60c00)",
