@@ -1,8 +1,9 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::device::DeviceChoice;
 
@@ -32,12 +33,26 @@ pub struct Shared {
     /// Only errors and results.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// More on standard error.
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
-    pub verbose: bool,
+    /// Print more detail; twice for all there is. `RUST_LOG` selects by module.
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
     /// When to colour.
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub color: ColorWhen,
+    /// Write messages as text, or as JSON, one object per line and without progress bars.
+    #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+}
+
+impl Shared {
+    /// The flags by which a worker writes the same detail into a run's log, in the same format.
+    pub fn log_flags(&self) -> Vec<OsString> {
+        let mut flags = vec!["-v".into(); usize::from(self.verbose)];
+        if self.log_format == LogFormat::Json {
+            flags.extend(["--log-format".into(), "json".into()]);
+        }
+        flags
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -45,6 +60,12 @@ pub enum ColorWhen {
     Auto,
     Always,
     Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

@@ -13,10 +13,10 @@ use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::LossTable;
 use scalelaw_schema::{SCHEMA_VERSION, folder};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use crate::learning_rate;
 use crate::provenance::{now, program_name};
-use crate::say::Say;
 use crate::skill_fit::{self, ReportFindings, SkillAsk, SkillFindings};
 use crate::write::write_whole;
 
@@ -102,14 +102,14 @@ pub fn judge(table: &LossTable, spec: &FitSpec) -> Result<Verdict> {
 }
 
 /// Reads a sweep's folders and fits them, in the plan's own count rule.
-pub fn conclude(sweep_dir: &Path, plan: Plan, say: Say) -> Result<Concluded> {
+pub fn conclude(sweep_dir: &Path, plan: Plan) -> Result<Concluded> {
     let collected = scalelaw_results::collect(sweep_dir)?;
     for problem in &collected.problems {
-        say.warn(&format!("{}: {}", problem.name, problem.why));
+        warn!("{}: {}", problem.name, problem.why);
     }
     let noted = collected.loss_table(plan.count_rule, &LossColumn::Mean, &plan.sweep)?;
     for note in collected.notes.iter().chain(&noted.notes) {
-        say.warn(note);
+        warn!("{note}");
     }
     let learning_rate = learning_rate::conclude(&plan, &collected);
     let verdict = match &learning_rate {

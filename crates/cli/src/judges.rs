@@ -10,10 +10,10 @@ use scalelaw_schema::eval::{EvalRequest, EvalSpec};
 use scalelaw_schema::folder;
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::skill::SkillManifest;
+use tracing::warn;
 
 use crate::corpora::{ensure_one, open_corpus};
 use crate::exit::UsageError;
-use crate::say::Say;
 use crate::skills::{Names, clean_suite, suite_spec};
 use crate::sweep_file;
 
@@ -55,7 +55,7 @@ impl SweepNames {
     }
 
     /// The items of a skill without those that the runs were trained on, and what stands before each.
-    fn suite(&self, skill: &str, runs: &[RunSpec], say: Say) -> Result<(Suite, String)> {
+    fn suite(&self, skill: &str, runs: &[RunSpec]) -> Result<(Suite, String)> {
         let trained_on: BTreeSet<&str> = runs
             .iter()
             .flat_map(|run| run.train.mixture.sources.iter().map(|source| run.corpus_name(&source.tokens)))
@@ -65,7 +65,7 @@ impl SweepNames {
         let trained_on: Vec<&Corpus> = trained_on.iter().collect();
         let clean = clean_suite(skill, self.tags, &self.names(), &trained_on)?;
         if let Some(note) = &clean.note {
-            say.warn(note);
+            warn!("{note}");
         }
         Ok((clean.suite, clean.tag))
     }
@@ -86,30 +86,18 @@ impl Judge {
     }
 
     /// A suite by the name of its skill.
-    pub fn skill(
-        name: &str,
-        n_items: Option<u64>,
-        names: &SweepNames,
-        runs: &[RunSpec],
-        say: Say,
-    ) -> Result<Judge> {
-        let (suite, tag) = names.suite(name, runs, say)?;
+    pub fn skill(name: &str, n_items: Option<u64>, names: &SweepNames, runs: &[RunSpec]) -> Result<Judge> {
+        let (suite, tag) = names.suite(name, runs)?;
         Ok(Judge::Skill(Box::new(suite), tag, n_items))
     }
 
     /// What is asked of runs with this context; text and items are put into the cache, in the runs' own tokens.
-    pub fn request(
-        &self,
-        context_len: usize,
-        tokenizer: &Tokenizer,
-        cache: &Path,
-        say: Say,
-    ) -> Result<EvalRequest> {
+    pub fn request(&self, context_len: usize, tokenizer: &Tokenizer, cache: &Path) -> Result<EvalRequest> {
         match self {
             Judge::HeldOut(corpus, n_tokens) => {
                 let n_tokens = n_tokens.next_multiple_of(context_len as u64);
                 let needed = Needed { train_tokens: 0, held_out_tokens: n_tokens };
-                let tokens = ensure_one(corpus, tokenizer, cache, needed, say)?.hash;
+                let tokens = ensure_one(corpus, tokenizer, cache, needed)?.hash;
                 let spec = EvalSpec::HeldOut { tokens, n_tokens, context_len };
                 Ok(EvalRequest { name: corpus.name().to_string(), spec })
             }

@@ -9,9 +9,9 @@ use scalelaw_plan::packing::{Machine, pack};
 use scalelaw_schema::device::{DeviceChoice, DeviceKind, DeviceReport, DeviceSpeed};
 use scalelaw_schema::plan::{Packing, Plan};
 use scalelaw_schema::run::RunSpec;
+use tracing::{debug, info};
 
 use crate::args::DeviceArgs;
-use crate::say::Say;
 use crate::sweep_file::SweepFile;
 use crate::verbs::plan::expand;
 
@@ -85,7 +85,7 @@ impl Placement {
 }
 
 /// The speed of this placement, from the cache where the same program measured it before.
-pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceSpeed> {
+pub fn measured(placement: &Placement, cache: &Path) -> Result<DeviceSpeed> {
     let report = &placement.report;
     let key = format!(
         "{}|{}|{:?}|{}|{}|{}",
@@ -101,14 +101,14 @@ pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceS
     if let Some(speed) = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         return Ok(speed);
     }
-    say.line(&format!("measuring the speed of {} ({} at once) ...", report.name, placement.slots));
+    info!("measuring the speed of {} ({} at once) ...", report.name, placement.slots);
     let speed = measure(placement)?;
     // A cache that cannot be written costs a few seconds next time, nothing else.
     let written = std::fs::create_dir_all(cache.join("speed")).and_then(|()| {
         std::fs::write(&path, serde_json::to_vec_pretty(&speed).expect("a speed is plain data"))
     });
     if let Err(error) = written {
-        say.detail(&format!("the speed could not be kept in `{}`: {error}", path.display()));
+        debug!("cannot keep the speed in `{}`: {error}", path.display());
     }
     Ok(speed)
 }
@@ -131,11 +131,14 @@ fn measure(placement: &Placement) -> Result<DeviceSpeed> {
         .collect::<Result<_>>()?;
     let mut speeds: Vec<DeviceSpeed> = Vec::new();
     for child in children {
-        let output = child.wait_with_output().context("the measuring process was lost")?;
+        let output = child.wait_with_output().context("cannot read from the speed-measurement process")?;
         if !output.status.success() {
-            bail!("the speed could not be measured: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!("cannot measure the speed: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
-        speeds.push(serde_json::from_slice(&output.stdout).context("the measuring process said no speed")?);
+        speeds.push(
+            serde_json::from_slice(&output.stdout)
+                .context("the speed-measurement process returned no result")?,
+        );
     }
     let n = speeds.len() as f64;
     let mut mean = speeds[0].clone();

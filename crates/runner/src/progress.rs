@@ -18,6 +18,8 @@ pub enum Progress {
     Step { slot: usize, run: RunId, step: u64, loss: f64, tokens_per_second: f64 },
     /// A checkpoint is on the disk.
     Checkpoint { slot: usize, run: RunId, step: u64 },
+    /// Steps of the run were skipped because their gradient was not finite; told once, before its end.
+    Skipped { run: RunId, n_steps: u64 },
     /// The run is over.
     Done { slot: usize, run: RunId, outcome: Outcome },
     /// An attempt has failed.

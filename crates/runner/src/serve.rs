@@ -72,7 +72,7 @@ pub fn failure_in(message: &str) -> Failure {
 /// Serves one launcher until it closes `stdin`: trains what it commands, and tells it on `stdout` what happens.
 /// Call it with the device open; `device` is its name.
 ///
-/// `train` emits `Started`, `Step`, `Checkpoint` and `Warning`; the rest is told here. It writes `record.json`
+/// `train` emits `Started`, `Step`, `Checkpoint`, `Skipped` and `Warning`; the rest is told here. It writes `record.json`
 /// before it returns an outcome. While it trains, a thread waits for the end of `stdin`: a launcher that wants
 /// to stop closes it, and then [`Task::stop`] turns true; one that was killed closes it too, and then this
 /// process kills itself at once, since the folder may already belong to another launcher.

@@ -168,7 +168,11 @@ impl Worker {
         };
         // A grandchild may keep standard error open; what is there by then will do.
         let _ = self.stderr_end.recv_timeout(Duration::from_secs(1));
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (false, Some(file)) = (status.success(), &mut log.file) {
+            // What it said itself is there; that it died it could not say.
+            let _ = writeln!(file, "the worker died ({status})");
+        }
         let tail = String::from_utf8_lossy(&log.tail);
         let lacked_memory = !status.success() && tail.contains("memory allocation of ");
         Ok(End { status, last_words: last_lines(&tail), lacked_memory })

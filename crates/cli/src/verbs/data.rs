@@ -12,24 +12,24 @@ use scalelaw_data::suite::overlap::{self, OverlapReport};
 use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::skill::{SkillFamily, SkillItem, Target};
 use serde::Serialize;
+use tracing::{debug, info};
 
 use crate::args::{DataVerb, DeviceArgs, Shared, SweepArgs};
 use crate::corpora::{Corpora, open_corpus};
 use crate::exit::UsageError;
-use crate::say::Say;
 use crate::skills::{Names, find_skill, open_spec, open_suite, overlap_text, read_manifest};
 use crate::verbs::plan::expand;
 use crate::{facts, paths, speed, sweep_file};
 
-pub fn data(shared: &Shared, say: Say, verb: &DataVerb) -> Result<()> {
+pub fn data(shared: &Shared, verb: &DataVerb) -> Result<()> {
     match verb {
         DataVerb::List { json } => list(shared, *json),
-        DataVerb::Items { name, against, json } => items(shared, say, name, against, *json),
+        DataVerb::Items { name, against, json } => items(shared, name, against, *json),
         DataVerb::Get { name, path, any_edition, dry_run } => {
             let (path, any_edition, dry_run) = (path.as_deref(), *any_edition, *dry_run);
-            get(shared, say, &GetArgs { name, path, any_edition, dry_run })
+            get(shared, &GetArgs { name, path, any_edition, dry_run })
         }
-        DataVerb::Prepare { sweep, dry_run } => prepare(shared, say, sweep, *dry_run),
+        DataVerb::Prepare { sweep, dry_run } => prepare(shared, sweep, *dry_run),
     }
 }
 
@@ -138,7 +138,7 @@ fn list(shared: &Shared, json: bool) -> Result<()> {
     Ok(())
 }
 
-fn items(shared: &Shared, say: Say, name: &str, against: &[String], json: bool) -> Result<()> {
+fn items(shared: &Shared, name: &str, against: &[String], json: bool) -> Result<()> {
     let cache = paths::cache(shared)?;
     let (corpora, skills) = (BTreeMap::new(), BTreeMap::new());
     let names = Names { corpora: &corpora, skills: &skills, base: Path::new("."), cache: &cache };
@@ -152,7 +152,7 @@ fn items(shared: &Shared, say: Say, name: &str, against: &[String], json: bool) 
     }
     let report = overlap::remove(&mut suite, &searched.iter().collect::<Vec<_>>(), &cache)?;
     if let Some(report) = &report {
-        say_overlap(report, say);
+        say_overlap(report);
     }
     let mut stdout = anstream::stdout().lock();
     let items: Vec<&SkillItem> = suite.items.iter().map(|placed| &placed.item).collect();
@@ -190,10 +190,10 @@ fn items(shared: &Shared, say: Say, name: &str, against: &[String], json: bool) 
 const SHOWN: usize = 5;
 
 /// Says which items training text holds.
-fn say_overlap(report: &OverlapReport, say: Say) {
-    say.line(&overlap_text(report));
+fn say_overlap(report: &OverlapReport) {
+    info!("{}", overlap_text(report));
     for (corpus, stretch) in &report.examples {
-        say.line(&format!("  {corpus}: `{stretch}`"));
+        info!("  {corpus}: `{stretch}`");
     }
 }
 
@@ -205,7 +205,7 @@ struct GetArgs<'a> {
     dry_run: bool,
 }
 
-fn get(shared: &Shared, say: Say, args: &GetArgs) -> Result<()> {
+fn get(shared: &Shared, args: &GetArgs) -> Result<()> {
     let cache = paths::cache(shared)?;
     let (corpora, skills) = (BTreeMap::new(), BTreeMap::new());
     let names = Names { corpora: &corpora, skills: &skills, base: Path::new("."), cache: &cache };
@@ -245,7 +245,7 @@ fn get(shared: &Shared, say: Say, args: &GetArgs) -> Result<()> {
         )?;
         return Ok(());
     }
-    say.detail(&format!("{name}: from the package {} {}", package.package, package.version));
+    debug!("{name}: from the package {} {}", package.package, package.version);
     let from = args.path.map_or(obtain::From::Debian, obtain::From::Path);
     let edition = if args.any_edition { Edition::Any } else { Edition::Pinned };
     match obtain::obtain(&name, &package, &cache, from, edition)? {
@@ -255,9 +255,9 @@ fn get(shared: &Shared, say: Say, args: &GetArgs) -> Result<()> {
     Ok(())
 }
 
-fn prepare(shared: &Shared, say: Say, args: &SweepArgs, dry_run: bool) -> Result<()> {
+fn prepare(shared: &Shared, args: &SweepArgs, dry_run: bool) -> Result<()> {
     let sweep = sweep_file::load(&args.sweep, &args.overrides)?;
-    let corpora = Corpora::open(&sweep, &paths::cache(shared)?, say)?;
+    let corpora = Corpora::open(&sweep, &paths::cache(shared)?)?;
     // Tokens do not depend on the device; the CPU is always there.
     let device = DeviceArgs { device: scalelaw_schema::device::DeviceChoice::Cpu, slots: Some(1) };
     let placement = speed::Placement::choose(&device)?;
@@ -268,7 +268,7 @@ fn prepare(shared: &Shared, say: Say, args: &SweepArgs, dry_run: bool) -> Result
         writeln!(stdout, "would tokenise the text of {} runs", plan.runs.len())?;
         return Ok(());
     }
-    for (name, facts) in corpora.ensure(&plan, say)? {
+    for (name, facts) in corpora.ensure(&plan)? {
         let end = if facts.is_exhausted { ", all there are" } else { "" };
         writeln!(
             stdout,

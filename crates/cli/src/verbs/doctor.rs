@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use crate::args::{DeviceArgs, DoctorArgs, Shared};
 use crate::paths;
-use crate::say::Say;
 use crate::speed::{self, Placement};
 
 #[derive(Serialize)]
@@ -31,7 +30,7 @@ struct Device {
     speed: Option<DeviceSpeed>,
 }
 
-pub fn doctor(shared: &Shared, say: Say, args: &DoctorArgs) -> Result<()> {
+pub fn doctor(shared: &Shared, args: &DoctorArgs) -> Result<()> {
     let cache = paths::cache(shared)?;
     let reports = match args.device {
         Some(choice) => vec![scalelaw_train::find_device(choice)?],
@@ -44,7 +43,7 @@ pub fn doctor(shared: &Shared, say: Say, args: &DoctorArgs) -> Result<()> {
         let speed = if is_measured {
             let device: DeviceChoice = report.choice.parse()?;
             let placement = Placement::choose(&DeviceArgs { device, slots: None })?;
-            Some(speed::measured(&placement, &cache, say)?)
+            Some(speed::measured(&placement, &cache)?)
         } else {
             None
         };

@@ -12,15 +12,15 @@ use scalelaw_schema::eval::{EvalRecord, EvalRequest};
 use scalelaw_schema::folder;
 use scalelaw_schema::run::RunSpec;
 use scalelaw_train::EvalJob;
+use tracing::warn;
 
 use crate::args::{EvalArgs, Shared};
 use crate::exit::UsageError;
 use crate::judges::{Judge, SweepNames, tokenizer_of, tokens_of};
 use crate::paths;
 use crate::provenance::program;
-use crate::say::Say;
 
-pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
+pub fn eval(shared: &Shared, args: &EvalArgs) -> Result<()> {
     let sweep_dir = paths::sweep_folder(shared, &args.sweep)?;
     let cache = paths::cache(shared)?;
     let mut folders: Vec<PathBuf> = Vec::new();
@@ -34,7 +34,7 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
             folders.push(run_folder);
             runs.push(run);
         } else {
-            say.warn(&format!("{}: no weights were kept, it cannot be judged again", run.folder_name()));
+            warn!("{}: cannot be evaluated, its weights were not kept", run.folder_name());
         }
     }
     if runs.is_empty() {
@@ -52,7 +52,7 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
         return Ok(());
     }
     let requests = match is_asked {
-        true => asked(args, &sweep_dir, &cache, &runs, say)?,
+        true => asked(args, &sweep_dir, &cache, &runs)?,
         // What `run.toml` asks for; what is there already is not made again.
         false => runs.iter().map(|run| run.evals.clone()).collect(),
     };
@@ -88,7 +88,6 @@ fn asked(
     sweep_dir: &std::path::Path,
     cache: &std::path::Path,
     runs: &[RunSpec],
-    say: Say,
 ) -> Result<Vec<Vec<EvalRequest>>> {
     let names = SweepNames::of(&args.sweep, sweep_dir, cache)?;
     let mut judges = Vec::new();
@@ -96,7 +95,7 @@ fn asked(
         judges.push(Judge::held_out(name, args.tokens, &names)?);
     }
     for name in &args.skill {
-        judges.push(Judge::skill(name, args.items, &names, runs, say)?);
+        judges.push(Judge::skill(name, args.items, &names, runs)?);
     }
     // Runs of one sweep share tokenizer and context: a BPE is set up, and text and items are tokenised, once.
     let mut prepared: BTreeMap<(&str, usize), Vec<EvalRequest>> = BTreeMap::new();
@@ -108,7 +107,7 @@ fn asked(
             Entry::Vacant(entry) => {
                 let tokenizer = tokenizer_of(run, cache)?;
                 let made: Result<_> =
-                    judges.iter().map(|judge| judge.request(context_len, &tokenizer, cache, say)).collect();
+                    judges.iter().map(|judge| judge.request(context_len, &tokenizer, cache)).collect();
                 entry.insert(made?)
             }
         };

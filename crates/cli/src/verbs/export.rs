@@ -4,19 +4,19 @@ use std::io::Write;
 
 use anyhow::Result;
 use scalelaw_results::Format;
+use tracing::warn;
 
 use crate::args::{ExportArgs, ExportFormat, Shared};
 use crate::paths;
-use crate::say::Say;
 
-pub fn export(shared: &Shared, say: Say, args: &ExportArgs) -> Result<()> {
+pub fn export(shared: &Shared, args: &ExportArgs) -> Result<()> {
     let folder = paths::sweep_folder(shared, &args.sweep)?;
     let collected = scalelaw_results::collect(&folder)?;
     for problem in &collected.problems {
-        say.warn(&format!("{}: {}", problem.name, problem.why));
+        warn!("{}: {}", problem.name, problem.why);
     }
     for note in &collected.notes {
-        say.warn(note);
+        warn!("{note}");
     }
     if args.dry_run {
         writeln!(anstream::stdout(), "would write {} rows of {}", collected.rows.len(), folder.display())?;

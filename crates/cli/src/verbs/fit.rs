@@ -13,6 +13,7 @@ use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::sweep::SkillTarget;
+use tracing::warn;
 
 use crate::args::{FitArgs, Shared};
 use crate::conclude::{Verdict, judge};
@@ -20,12 +21,12 @@ use crate::exit::UsageError;
 use crate::facts::read_plan;
 use crate::learning_rate;
 use crate::paths;
-use crate::say::Say;
 use crate::skill_fit::{self, SkillAsk};
+use crate::terminal::width;
 
-pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
+pub fn fit(shared: &Shared, args: &FitArgs) -> Result<()> {
     if args.skill {
-        return skills(shared, say, args);
+        return skills(shared, args);
     }
     if args.every_count {
         return every_count(shared, args);
@@ -41,14 +42,14 @@ pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
     }
     let noted = read(shared, args)?;
     for note in &noted.notes {
-        say.warn(note);
+        warn!("{note}");
     }
     let mut stdout = anstream::stdout().lock();
     match judge(&noted.table, &spec_of(args)?)? {
         Verdict::Fitted(conclusion) if args.json => {
             writeln!(stdout, "{}", serde_json::to_string_pretty(&conclusion)?)?;
         }
-        Verdict::Fitted(conclusion) => write!(stdout, "{}", scalelaw_fit::render(&conclusion, 80))?,
+        Verdict::Fitted(conclusion) => write!(stdout, "{}", scalelaw_fit::render(&conclusion, width()))?,
         Verdict::Refused { why, settle } => return Err(FitError::Refused { why, settle }.into()),
     }
     Ok(())
@@ -97,13 +98,13 @@ fn every_count(shared: &Shared, args: &FitArgs) -> Result<()> {
 }
 
 /// What the runs of a sweep say of their skills.
-fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
+fn skills(shared: &Shared, args: &FitArgs) -> Result<()> {
     if is_table(&args.table) {
         return Err(UsageError("`--skill` takes a sweep, not a table".to_string()).into());
     }
     let (plan, collected) = open_sweep(shared, &args.table, args)?;
     for note in &collected.notes {
-        say.warn(note);
+        warn!("{note}");
     }
     let ask = SkillAsk {
         aggregate: args.aggregate.clone(),
@@ -133,7 +134,7 @@ fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
     if args.json {
         writeln!(stdout, "{}", serde_json::to_string_pretty(&findings)?)?;
     } else {
-        write!(stdout, "{}", skill_fit::render(&findings, 80))?;
+        write!(stdout, "{}", skill_fit::render(&findings, width()))?;
     }
     Ok(())
 }

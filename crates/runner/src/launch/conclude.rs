@@ -54,6 +54,7 @@ impl<'a> Scheduler<'a, '_> {
                 self.wake_branches(&run);
                 (self.on_progress)(Progress::Checkpoint { slot, run, step });
             }
+            Event::Skipped { run, n_steps } => (self.on_progress)(Progress::Skipped { run, n_steps }),
             Event::Warning { text } => (self.on_progress)(Progress::Warning { text }),
             Event::Done { .. } => {
                 if let Some(busy) = self.slots[slot].busy.take() {
