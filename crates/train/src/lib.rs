@@ -4,7 +4,7 @@
 //! Reading order: what is computed ([`layout`], [`init`], [`scaling`], [`model`], [`optimizer`]; the parts of the
 //! model as single operations of the processor in `fused` and [`cpu`], on every other device in `composed`), how often
 //! and on what ([`steps`], [`device`], [`speed`], [`timed`]), and what is left on the disk ([`run`], [`eval`], with their private
-//! neighbours `text`, `prefetch`, `folder` and `checkpoint`).
+//! neighbours `text`, `prefetch`, `skipped`, `folder` and `checkpoint`).
 
 mod composed;
 pub mod cpu;
@@ -27,6 +27,7 @@ mod folder;
 mod memory;
 mod prefetch;
 pub mod run;
+mod skipped;
 mod text;
 mod time;
 

@@ -12,6 +12,7 @@ use scalelaw_schema::record::{Outcome, RunRecord};
 use scalelaw_schema::run::{Keep, RunSpec};
 use scalelaw_schema::score::Score;
 use scalelaw_schema::train_spec::{Phase, Start};
+use tracing::{Span, debug, error_span, info, warn};
 
 use crate::checkpoint::{self, Checkpoints};
 use crate::device::{OpenDevice, Program};
@@ -22,6 +23,7 @@ use crate::memory;
 use crate::model::Model;
 use crate::optimizer::Moments;
 use crate::prefetch::{Making, Source};
+use crate::skipped;
 use crate::steps::{self, Hooks, LossSum, Output, Progress, StepSetup, TrainState, Values};
 use crate::text::Text;
 use crate::time::now;
@@ -67,7 +69,10 @@ pub fn train(
     let outcome = match folder::read_record(job.folder)? {
         Some(record) => record.outcome,
         None => {
-            let (outcome, record) = job.device.run(|| train_to_record(job, &checkpoints, stop, on_event))?;
+            // The device has threads of its own, which know nothing of the caller's span.
+            let span = Span::current();
+            let (outcome, record) =
+                job.device.run(|| span.in_scope(|| train_to_record(job, &checkpoints, stop, on_event)))?;
             folder::write_record(job.folder, &record)?;
             outcome
         }
@@ -76,6 +81,7 @@ pub fn train(
     if !matches!(outcome, Outcome::Stopped { .. })
         && let Err(error) = checkpoints.remove_unkept()
     {
+        warn!("{error}");
         on_event(Event::Warning { text: error.to_string() });
     }
     Ok(outcome)
@@ -102,6 +108,11 @@ fn train_to_record(
         last_row.map_or(0.0, |last| last.wall_seconds).max(state.progress.wall_seconds);
     let attempts = folder::begin_attempt(job.folder, &now(), &lost)?;
     let total_steps = run.train.total_steps();
+    let _attempt = error_span!("attempt", attempt = attempts.n).entered();
+    match state.progress.step {
+        0 => info!("started: {total_steps} steps"),
+        step => info!("started from the checkpoint at step {step} of {total_steps}"),
+    }
     on_event(Event::Started { run: run.id.clone(), step: state.progress.step, total_steps });
 
     let largest = run.train.phases.iter().map(|phase| phase.batch_sequences).max().unwrap_or(1);
@@ -148,6 +159,7 @@ fn train_to_record(
             match output {
                 Output::Row(row) => {
                     metrics_file.append(&row)?;
+                    log_row(&row);
                     if let Some(event) = step_event(run, &row) {
                         on_event(event);
                     }
@@ -159,12 +171,10 @@ fn train_to_record(
                     // The rows first: a checkpoint promises that they are there up to its step.
                     metrics_file.sync()?;
                     checkpoints.save(state)?;
+                    info!("checkpoint at step {}", state.progress.step);
                     on_event(Event::Checkpoint { run: run.id.clone(), step: state.progress.step });
                 }
-                Output::Skipped(step) => {
-                    let text = format!("run {}: step {step} is skipped, its gradient is not finite", run.id);
-                    on_event(Event::Warning { text });
-                }
+                Output::Skipped(step) => debug!("step {step} is skipped, its gradient is not finite"),
             }
             Ok(())
         },
@@ -173,6 +183,11 @@ fn train_to_record(
         Err(TrainError::Hopeless { step, why }) => Outcome::Stopped { step, why },
         outcome => outcome?,
     };
+    if let Some(text) = skipped::text(&state.progress.skipped_steps) {
+        warn!("{text}");
+        let n_steps = state.progress.skipped_steps.len() as u64;
+        on_event(Event::Skipped { run: run.id.clone(), n_steps });
+    }
     if outcome == Outcome::Finished {
         for request in &run.evals {
             // The last step has an evaluation, unless it was taken by an earlier attempt.
@@ -203,8 +218,11 @@ fn take_up(
 ) -> Result<TrainState, TrainError> {
     let train = &job.run.train;
     let (shape, device) = (train.model.shape(), &job.device.device);
-    let mut warn = |text| on_event(Event::Warning { text });
-    if let Some(state) = checkpoints.load_newest(shape, device, &mut warn)? {
+    let mut on_warning = |text: String| {
+        warn!("{text}");
+        on_event(Event::Warning { text });
+    };
+    if let Some(state) = checkpoints.load_newest(shape, device, &mut on_warning)? {
         return Ok(state);
     }
     match &train.start {
@@ -284,6 +302,23 @@ fn write_eval(job: &TrainJob, request: &EvalRequest, judged: Judged) -> Result<(
         program: job.program,
     };
     folder::write_eval(job.folder, &eval::record(&eval_job, request, judged.judgement, &judged.started))
+}
+
+/// Evaluations are for whoever reads the log; the loss of each row stands in the metrics.
+fn log_row(row: &MetricsRow) {
+    let is_score = |name: &str| name.starts_with("eval/") || name.starts_with("skill/");
+    let scores: Vec<String> = row
+        .values
+        .iter()
+        .filter(|(name, _)| is_score(name))
+        .map(|(name, value)| format!("{name} {value:.4}"))
+        .collect();
+    if !scores.is_empty() {
+        info!("evaluation at step {}: {}", row.step, scores.join(", "));
+    }
+    if let Some(loss) = row.values.get(metrics::TRAIN_LOSS) {
+        debug!("step {}: loss {loss:.4}", row.step);
+    }
 }
 
 /// Absent where every step of the row was skipped.
