@@ -89,7 +89,7 @@ fn ctrl_c_keeps_what_is_done_and_the_next_run_goes_on_from_there() {
     let pid = child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let said = crate::workbench::Said::of(child.wait_with_output().unwrap(), 130, &args);
-    said.names(&["interrupted", "goes on from here"]);
+    said.names(&["interrupted", "run the same command"]);
     let folder = bench.run_folders("tiny").remove(0);
     assert!(!folder.join("record.json").exists());
     assert!(!folder.join("attempts.jsonl").exists(), "a wish to stop is no failed attempt");

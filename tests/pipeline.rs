@@ -153,7 +153,7 @@ fn later_budgets_are_centred_on_what_the_smaller_ones_show() {
     assert!((0.6..1.6).contains(&ratio), "the last budget is centred at {ratio} times its optimum");
     // Nothing is left: what was planned for the moved budgets is what was run.
     let again = bench.expect(0, &["run", "known.toml", "--simulate", LAW]);
-    assert!(again.stderr.contains("are over"), "{}", again.stderr);
+    assert!(again.stderr.contains("are complete"), "{}", again.stderr);
 }
 
 #[test]

@@ -495,7 +495,7 @@ fn a_mix_sweep_finds_the_slope_of_its_law_and_the_mixture_for_a_use() {
     // All of it again, from what lies in the folder.
     let again = bench.expect(0, &["run", "mix.toml", "--simulate", AGGREGATE]);
     assert!(
-        again.stderr.contains("are over") && again.stdout.contains("Best mixture for tutor"),
+        again.stderr.contains("are complete") && again.stdout.contains("Best mixture for tutor"),
         "{again:?}"
     );
 }

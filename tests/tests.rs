@@ -10,6 +10,8 @@ mod kill;
 mod layering;
 /// Best learning rates: a sweep that finds them, and one that uses them.
 mod learning_rate;
+/// What is told on standard error and in the log of a run, as text and as JSON; help and version.
+mod logging;
 /// A simulated sweep through plan, runner, results, fit and report.
 mod pipeline;
 /// Skills: items of one's own, bad ones named with their line, planted ones found, tags, what can be got.

@@ -102,7 +102,7 @@ fn branches_end_with_the_bits_of_the_runs_that_they_replace_for_little_more_than
     assert!(status.stdout.contains("6 finished") && status.stdout.contains("100.0 %"), "{}", status.stdout);
     let page = std::fs::read_to_string(bench.path().join("runs/together/report.html")).unwrap();
     assert!(page.contains("by trunks and branches"));
-    bench.expect(0, &["run", "together.toml"]).names(&["all 6 runs of `together` are over"]);
+    bench.expect(0, &["run", "together.toml"]).names(&["all 6 runs of `together` are complete"]);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_longer_horizon_goes_on_from_the_trunk_and_one_between_says_that_it_cannot()
     let clusters: std::collections::BTreeSet<String> =
         rows(&bench, "tiny").values().map(|row| row["cluster"].to_string()).collect();
     assert_eq!(clusters.len(), 1, "{clusters:?}");
-    run("[50, 60, 75, 100]").names(&["all 4 runs of `tiny` are over"]);
+    run("[50, 60, 75, 100]").names(&["all 4 runs of `tiny` are complete"]);
 }
 
 #[test]

@@ -79,7 +79,7 @@ source = { files = ["notes"] }
     pub fn scalelaw(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_scalelaw"));
         command.current_dir(self.path()).args(args);
-        for name in ["SCALELAW_RUNS", "NO_COLOR"] {
+        for name in ["SCALELAW_RUNS", "NO_COLOR", "RUST_LOG", "COLUMNS"] {
             command.env_remove(name);
         }
         command.env("SCALELAW_CACHE", self.path().join("cache")).env("SCALELAW_DEVICE", "cpu");

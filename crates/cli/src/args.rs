@@ -1,18 +1,25 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use scalelaw_fit::{ScalingLaw, laws};
 use scalelaw_schema::count::CountRule;
 use scalelaw_schema::device::DeviceChoice;
 
-/// Measures how language models scale: plan a sweep, train it, fit the law, and see what a target will cost.
+use crate::provenance::version;
+
+/// Measures how language models scale: plan a sweep, train it, fit the law, and read off what a target will cost.
 #[derive(Debug, Parser)]
-#[command(name = "scalelaw", version, propagate_version = true, max_term_width = 100)]
-#[command(
-    after_help = "Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 some runs failed, 5 over budget, \
-    6 fit refused, 7 device missing, 130 interrupted."
-)]
+#[command(name = "scalelaw", version = version(), propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Examples:
+  scalelaw init                    write a first sweep file, sweep.toml
+  scalelaw plan sweep.toml         show its runs and what they cost
+  scalelaw run sweep.toml          train them, fit the law, write the report
+
+Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 some runs failed, 5 over budget, 6 fit refused, \
+7 device missing, 130 interrupted.")]
 pub struct Cli {
     #[command(flatten)]
     pub shared: Shared,
@@ -22,22 +29,37 @@ pub struct Cli {
 
 /// Flags of every verb.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Shared {
-    /// Folder of the sweeps' folders.
+    /// Folder that holds all sweeps.
     #[arg(long, global = true, default_value = "runs", value_name = "DIR", env = "SCALELAW_RUNS")]
     pub runs: PathBuf,
-    /// Folder of tokens and tokenizers; the system's cache folder by default.
+    /// Folder for tokens and tokenizers. Defaults to the system's cache folder.
     #[arg(long, global = true, value_name = "DIR", env = "SCALELAW_CACHE")]
     pub cache: Option<PathBuf>,
-    /// Only errors and results.
+    /// Print only errors and results.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// More on standard error.
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
-    pub verbose: bool,
-    /// When to colour.
+    /// Print more detail; twice for all there is. `RUST_LOG` selects by module.
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Colour output and progress bars.
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub color: ColorWhen,
+    /// Write messages as text, or as JSON, one object per line and without progress bars.
+    #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+}
+
+impl Shared {
+    /// The flags by which a worker writes the same detail into a run's log, in the same format.
+    pub fn log_flags(&self) -> Vec<OsString> {
+        let mut flags = vec!["-v".into(); usize::from(self.verbose)];
+        if self.log_format == LogFormat::Json {
+            flags.extend(["--log-format".into(), "json".into()]);
+        }
+        flags
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -47,32 +69,36 @@ pub enum ColorWhen {
     Never,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Show what a sweep will run, and what that will cost.
+    /// Show the runs of a sweep and what they cost.
     Plan(PlanArgs),
-    /// Train what a sweep still lacks, then fit it and write the report.
+    /// Train the remaining runs of a sweep, fit the law and write the report.
     Run(RunArgs),
-    /// Show how far a sweep is, from its folders alone.
+    /// Show the progress of a sweep.
     Status(StatusArgs),
-    /// Evaluate finished runs again, from their weights.
+    /// Evaluate finished runs on other text or skills.
     Eval(EvalArgs),
     /// Fit a scaling law to a sweep or to a table.
     Fit(FitArgs),
     /// Write the report of a sweep.
     Report(ReportArgs),
-    /// Rebuild a sweep's tables, and print them as CSV or JSON.
+    /// Write a sweep's tables as CSV, JSON, Parquet or Arrow.
     Export(ExportArgs),
-    /// Find, tokenise and describe text.
+    /// List, download and tokenise corpora and skills.
     #[command(subcommand)]
     Data(DataVerb),
-    /// List the devices, what each can do and how fast it is.
+    /// List the devices, what each supports and how fast it is.
     Doctor(DoctorArgs),
-    /// Write a first sweep file, the files' JSON Schema, shell completions or man pages.
+    /// Write a first sweep file, its JSON Schema, shell completions or man pages.
     Init(InitArgs),
-    /// Train the run of one folder: the contract for every other launcher.
-    ///
-    /// Exit codes: 0 done, 75 try again (out of memory, device lost), 76 diverged.
+    /// Train the run of one folder, for batch systems and other launchers.
     TrainOne(TrainOneArgs),
     /// Serve a runner (internal).
     #[command(hide = true)]
@@ -93,16 +119,20 @@ pub struct SweepArgs {
 /// Where to train.
 #[derive(Debug, Clone, Args)]
 pub struct DeviceArgs {
-    /// `auto` (a real GPU, else the CPU), `cpu`, `wgpu`, or `wgpu:N` with N of `scalelaw doctor`; `cuda` and
-    /// `cuda:N` in a program that is built with it.
+    /// Device to train on: `auto` (a real GPU, else the CPU), `cpu`, `wgpu`, or `wgpu:N` as `scalelaw doctor` numbers
+    /// them; `cuda` and `cuda:N` where the program is built with it.
     #[arg(long, default_value = "auto", value_name = "DEVICE", env = "SCALELAW_DEVICE")]
     pub device: DeviceChoice,
-    /// Runs trained at once: by default on the CPU one per core, as far as they fit into its memory, on a GPU one.
+    /// Runs to train at once. Defaults to one per core on the CPU, as far as memory allows, and to one on a GPU.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub slots: Option<u16>,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  scalelaw plan sweep.toml
+  scalelaw plan sweep.toml --set train.lr=3e-4 --json
+  scalelaw plan sweep.toml --power chinchilla:A=400,B=400,E=1.7,alpha=0.34,beta=0.28,noise=0.01")]
 pub struct PlanArgs {
     #[command(flatten)]
     pub sweep: SweepArgs,
@@ -111,44 +141,52 @@ pub struct PlanArgs {
     /// Print the plan as JSON.
     #[arg(long)]
     pub json: bool,
-    /// Print every run with all its choices made, as TOML.
+    /// Print every run with all its settings, as TOML.
     #[arg(long, conflicts_with = "json")]
     pub resolved: bool,
-    /// Do not measure the device's speed: no times, no costs.
+    /// Do not measure the device's speed, and show no times and costs.
     #[arg(long)]
     pub no_speed: bool,
-    /// Simulate the sweep under a law and print the intervals to expect: a law with parameters and noise, as for
-    /// `run --simulate`, or `fitted` for the law that the sweep's runs show so far.
+    /// Simulate the sweep under a law and print the intervals to expect. The law is written with its parameters and
+    /// noise, as for `run --simulate`; `fitted` is the one fitted to the sweep's runs so far.
     #[arg(long, value_name = "LAW", conflicts_with = "resolved")]
     pub power: Option<String>,
-    /// With `--power`, the law that a skill is assumed to have: prints how often it would be labelled. The skills are
-    /// those of `[measure]`.
+    /// With `--power`, the law that a skill is assumed to follow: prints the chance that the skill gets a label. The
+    /// skills are those of `[measure]`.
     #[arg(long, value_name = "LAW", requires = "power")]
     pub power_skill: Option<String>,
-    /// Sweeps that `--power` simulates.
+    /// Number of sweeps that `--power` simulates.
     #[arg(long, default_value_t = 200, value_name = "N", requires = "power")]
     pub draws: usize,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  scalelaw run sweep.toml                   start it, or resume it after Ctrl-C
+  scalelaw run sweep.toml --device wgpu:0
+  scalelaw run sweep.toml --dry-run
+  scalelaw run sweep.toml --simulate chinchilla:A=400,B=400,E=1.7,alpha=0.34,beta=0.28,noise=0.01")]
 pub struct RunArgs {
     #[command(flatten)]
     pub sweep: SweepArgs,
     #[command(flatten)]
     pub device: DeviceArgs,
-    /// Show the plan, check its limits, train nothing.
+    /// Show the plan and check its limits, but train nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// Draw the losses from a known law instead of training, such as
-    /// `chinchilla:A=400,B=400,E=1.7,alpha=0.34,beta=0.28,noise=0.01`. Kept apart in a folder of its own.
+    /// `chinchilla:A=400,B=400,E=1.7,alpha=0.34,beta=0.28,noise=0.01`. The results go into a folder of their own.
     #[arg(long, value_name = "LAW")]
     pub simulate: Option<String>,
-    /// Recycle a worker whose memory has grown beyond this, bytes.
+    /// Replace a worker between two runs once its memory exceeds this many bytes.
     #[arg(long, value_name = "BYTES")]
     pub worker_memory: Option<u64>,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  scalelaw status sweep.toml
+  scalelaw status quickstart --json")]
 pub struct StatusArgs {
     /// Sweep file, or the name or folder of a sweep.
     pub sweep: PathBuf,
@@ -158,26 +196,30 @@ pub struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  scalelaw eval sweep.toml --corpus prose
+  scalelaw eval sweep.toml --skill mano --items 500
+  scalelaw eval sweep.toml --corpus my-text.toml --json")]
 pub struct EvalArgs {
     /// Sweep file, or the name or folder of a sweep.
     pub sweep: PathBuf,
-    /// Corpus to judge by: a built-in name or a manifest (`*.toml`). Without a corpus or a skill the evaluations
-    /// are made that the runs were to have and lack.
+    /// Corpus to evaluate on: a built-in name or a manifest (`*.toml`). Without `--corpus` and `--skill`, makes the
+    /// evaluations that the sweep asks for and that are still missing.
     #[arg(long, value_name = "NAME|FILE")]
     pub corpus: Vec<String>,
-    /// Skill to judge by: a name of the sweep's own, a built-in one or a manifest.
+    /// Skill to evaluate: one that the sweep defines, a built-in name or a manifest.
     #[arg(long, value_name = "NAME|FILE")]
     pub skill: Vec<String>,
-    /// Held-out tokens of each corpus.
+    /// Held-out tokens to use of each corpus.
     #[arg(long, default_value_t = 65_536, value_name = "N", requires = "corpus")]
     pub tokens: u64,
-    /// Items of each skill; all by default.
+    /// Items to use of each skill. Defaults to all.
     #[arg(long, value_name = "N", requires = "skill", value_parser = clap::value_parser!(u64).range(1..))]
     pub items: Option<u64>,
     /// Device to evaluate on.
     #[arg(long, default_value = "auto", value_name = "DEVICE", env = "SCALELAW_DEVICE")]
     pub device: DeviceChoice,
-    /// Say what would be evaluated.
+    /// Show what would be evaluated.
     #[arg(long)]
     pub dry_run: bool,
     /// Print the evaluations as JSON.
@@ -186,61 +228,64 @@ pub struct EvalArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  scalelaw fit sweep.toml
+  scalelaw fit sweep.toml --law auto --predict C=1e20
+  scalelaw fit table.csv --n params --d tokens --loss nll --where 'params > 1e6'
+  scalelaw fit sweep.toml --skill --target mano=accuracy:0.9")]
 pub struct FitArgs {
     /// Sweep file, name or folder of a sweep, or a table: `*.csv`, `*.parquet`.
     pub table: PathBuf,
-    /// Law to fit: a name, `auto` or `all`.
-    #[arg(long, default_value = "chinchilla", value_name = "LAW")]
+    #[arg(long, default_value = "chinchilla", value_name = "LAW", help = law_help())]
     pub law: String,
-    /// Column of the parameters.
+    /// Column with the number of parameters.
     #[arg(long, value_name = "COL")]
     pub n: Option<String>,
-    /// Column of the training tokens.
+    /// Column with the number of training tokens.
     #[arg(long, value_name = "COL")]
     pub d: Option<String>,
-    /// Column of the loss; for a sweep, the corpus.
+    /// Column with the loss. Of a sweep: name of the corpus or skill.
     #[arg(long, value_name = "COL")]
     pub loss: Option<String>,
-    /// Column of the FLOPs; 6·N·D where there is none.
+    /// Column with the training FLOPs. Defaults to 6·N·D.
     #[arg(long, value_name = "COL")]
     pub c: Option<String>,
-    /// Column of the IsoFLOP budgets.
+    /// Column with the IsoFLOP budget.
     #[arg(long, value_name = "COL")]
     pub budget: Option<String>,
-    /// Rows to take, such as `"corpus = 'code' and N > 1e5"`.
+    /// Use only these rows, such as `"corpus = 'code' and N > 1e5"`.
     #[arg(long = "where", value_name = "EXPR")]
     pub filter: Option<String>,
-    /// How N and C of a sweep are counted; as the sweep says by default.
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, value_name = "RULE", help = count_rule_help())]
     pub count_rule: Option<CountRule>,
-    /// Print the exponent of N* of a sweep under every way of counting, side by side.
+    /// Print the exponent of N* under every count rule, side by side.
     #[arg(long, conflicts_with = "count_rule")]
     pub every_count: bool,
-    /// `log-huber:DELTA`, `log-mse` or `huber:DELTA`.
+    /// What the fit minimises: `log-huber:DELTA`, `log-mse` or `huber:DELTA`.
     #[arg(long, default_value = "log-huber:1e-3", value_name = "OBJECTIVE")]
     pub objective: String,
-    /// Resamples of the bootstrap: 1000 by default, 2000 with `--skill`; 0 for none, which skills cannot do.
+    /// Bootstrap resamples. Defaults to 1000, with `--skill` to 2000; 0 for none (not with `--skill`).
     #[arg(long, value_name = "N")]
     pub bootstrap: Option<usize>,
     /// Seed of the bootstrap.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Fit the rows below this quantile of C and predict the rest.
+    /// Fit the rows below this quantile of C, such as 0.8, and predict the rest.
     #[arg(long, value_name = "QUANTILE")]
     pub holdout_compute: Option<f64>,
     /// Predict a run: `N=1e8,D=2e9`, or `C=1e20` at its compute-optimal size.
     #[arg(long, value_name = "POINT")]
     pub predict: Vec<String>,
-    /// Judge the runs of a sweep skill by skill: optima, what each skill wants more of, mixtures, capacity, targets.
+    /// Analyse a sweep skill by skill: optima, whether a skill prefers size or data, mixtures, capacity, targets.
     #[arg(long, conflicts_with_all = ["every_count", "loss", "predict", "holdout_compute"])]
     pub skill: bool,
-    /// With `--skill`: the column that every skill is compared with, such as `loss`, `loss/prose` or a skill.
+    /// With `--skill`: the column to compare every skill with, such as `loss`, `loss/prose` or a skill.
     #[arg(long, value_name = "COL", requires = "skill")]
     pub aggregate: Option<String>,
-    /// With `--skill`: the least investment that reaches a target, `NAME=nll:0.5` or `NAME=accuracy:0.9`.
+    /// With `--skill`: find the cheapest run that reaches a target, `NAME=nll:0.5` or `NAME=accuracy:0.9`.
     #[arg(long, value_name = "NAME=TARGET", requires = "skill")]
     pub target: Vec<String>,
-    /// With `--skill`: what a wrong choice of validation text costs.
+    /// With `--skill`: show what a wrong choice of validation text costs.
     #[arg(long, requires = "skill")]
     pub validation: bool,
     /// Print as JSON.
@@ -249,37 +294,45 @@ pub struct FitArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  scalelaw report sweep.toml
+  scalelaw report sweep.toml -o report.md")]
 pub struct ReportArgs {
     /// Sweep file, or the name or folder of a sweep.
     pub sweep: PathBuf,
-    /// Where to write it: `*.html` or `*.md`; `report.html` in the sweep's folder by default, `-` for standard output.
+    /// File to write, `*.html` or `*.md`; `-` for standard output. Defaults to `report.html` in the sweep's folder.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Write each chart of the page as a stand-alone SVG into this folder, instead of the page.
     #[arg(long, value_name = "DIR", conflicts_with = "output")]
     pub figures: Option<PathBuf>,
-    /// Say what would be written.
+    /// Show what would be written.
     #[arg(long)]
     pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  scalelaw export sweep.toml > results.csv
+  scalelaw export sweep.toml --table metrics --to json
+  scalelaw export sweep.toml --to parquet -o results.parquet
+  scalelaw export sweep.toml --parquet")]
 pub struct ExportArgs {
     /// Sweep file, or the name or folder of a sweep.
     pub sweep: PathBuf,
-    /// Which table: a row per run, or a row per run, metric and step.
+    /// Table to write: `runs` has a row per run, `metrics` one per run, metric and step.
     #[arg(long, default_value = "runs")]
     pub table: ExportTable,
-    /// Form of the table; `--format` is the same.
+    /// Format of the table; `--format` is the same.
     #[arg(long, alias = "format", value_name = "FORMAT", default_value = "csv")]
     pub to: ExportFormat,
-    /// Where to write it: standard output by default for CSV and JSON, a file for Parquet and Arrow.
+    /// File to write. Defaults to standard output for CSV and JSON; Parquet and Arrow need a file.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Write both tables as `results.parquet` and `metrics.parquet` into the sweep's folder.
+    /// Rebuild `results.parquet` and `metrics.parquet` in the sweep's folder, and print nothing.
     #[arg(long, conflicts_with_all = ["table", "to", "output"])]
     pub parquet: bool,
-    /// Say what would be written.
+    /// Show what would be written.
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -300,53 +353,66 @@ pub enum ExportFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum DataVerb {
-    /// List the corpora and skills that are known by name, and whether this machine has them.
+    /// List the built-in corpora and skills, and which of them this machine has.
+    #[command(after_help = "Example:
+  scalelaw data list --json")]
     List {
         /// Print as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Get the files of a corpus or a skill that this machine lacks, from Debian's packages or from a path.
+    /// Download the missing files of a corpus or skill from Debian, or copy them from a path.
+    #[command(after_help = "Examples:
+  scalelaw data get metamath
+  scalelaw data get metamath --path ~/Downloads/set.mm")]
     Get {
         /// Name of the corpus or skill, or its manifest.
         name: String,
-        /// Folder that holds the files, or the file itself, instead of Debian.
+        /// Copy from this folder or file instead of downloading from Debian.
         #[arg(long, value_name = "PATH")]
         path: Option<PathBuf>,
-        /// Take the files even where they are not the edition that the manifest names.
+        /// Accept files of another edition than the manifest names.
         #[arg(long)]
         any_edition: bool,
-        /// Say what would be got.
+        /// Show what would be downloaded.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Show the items of a skill, and which of them training text holds.
+    /// Show the items of a skill, and which of them occur in the training text.
+    #[command(after_help = "Examples:
+  scalelaw data items mano
+  scalelaw data items my-skill.toml --against prose --json")]
     Items {
         /// Name of the skill, or its manifest.
         name: String,
-        /// Corpus whose training text is searched for the items; the skill's own by default.
+        /// Corpus to search for the items. Defaults to the skill's own.
         #[arg(long, value_name = "NAME|FILE")]
         against: Vec<String>,
-        /// Print all of them as JSON.
+        /// Print all items as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Tokenise a sweep's corpora as far as its plan needs.
+    /// Tokenise as much of a sweep's corpora as its plan needs.
+    #[command(after_help = "Example:
+  scalelaw data prepare sweep.toml")]
     Prepare {
         #[command(flatten)]
         sweep: SweepArgs,
-        /// Say what would be tokenised.
+        /// Show what would be tokenised.
         #[arg(long)]
         dry_run: bool,
     },
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  scalelaw doctor
+  scalelaw doctor --device wgpu:0 --json")]
 pub struct DoctorArgs {
-    /// Only this device.
+    /// Show only this device.
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<DeviceChoice>,
-    /// Do not measure speed.
+    /// Do not measure the devices' speed.
     #[arg(long)]
     pub no_speed: bool,
     /// Print as JSON.
@@ -355,8 +421,12 @@ pub struct DoctorArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  scalelaw init
+  scalelaw init --schema > sweep.schema.json
+  scalelaw init --completions bash > /etc/bash_completion.d/scalelaw")]
 pub struct InitArgs {
-    /// Where to write the sweep file.
+    /// Sweep file to write.
     #[arg(default_value = "sweep.toml")]
     pub path: PathBuf,
     /// Print the JSON Schema of sweep files, for editors.
@@ -368,25 +438,29 @@ pub struct InitArgs {
     /// Write man pages into a folder.
     #[arg(long, value_name = "DIR")]
     pub man: Option<PathBuf>,
-    /// Replace a file that is there.
+    /// Overwrite an existing file.
     #[arg(long)]
     pub force: bool,
-    /// Say what would be written.
+    /// Show what would be written.
     #[arg(long)]
     pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  scalelaw train-one runs/sweep/n5.80K-L2-d16-t46.1K-s0-11136f5a2b3c --device cpu
+
+Exit codes: 0 done, 75 try again (out of memory, device lost, interrupted), 76 diverged, 1 another failure.")]
 pub struct TrainOneArgs {
     /// Run folder with its `run.toml`.
     pub folder: PathBuf,
     /// Device to train on.
     #[arg(long, default_value = "auto", value_name = "DEVICE", env = "SCALELAW_DEVICE")]
     pub device: DeviceChoice,
-    /// Threads; all cores by default.
+    /// Threads to use. Defaults to all cores.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Tokens computed at once, in whole sequences; the whole batch by default.
+    /// Tokens to compute at once, in whole sequences. Defaults to the whole batch.
     #[arg(long, value_name = "N")]
     pub micro_batch_tokens: Option<u64>,
     /// The same in sequences.
@@ -412,4 +486,18 @@ pub struct WorkerArgs {
     /// Take the steps that a file asks for, print losses and times as JSON and leave: for `scripts/bench-torch`.
     #[arg(long, value_name = "FILE")]
     pub time_steps: Option<PathBuf>,
+}
+
+fn law_help() -> String {
+    let names = |laws: &[&dyn ScalingLaw]| laws.iter().map(|law| law.name()).collect::<Vec<_>>().join(", ");
+    format!(
+        "Law to fit: `auto` (chosen by back-tests), `all`, {}; for tables with other columns {}",
+        names(laws::ALL),
+        names(laws::BY_NAME)
+    )
+}
+
+fn count_rule_help() -> String {
+    let names = CountRule::ALL.map(CountRule::name).join(", ");
+    format!("How N and C of a sweep are counted: {names}. Defaults to the sweep's own rule")
 }

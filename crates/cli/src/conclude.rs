@@ -19,10 +19,10 @@ use scalelaw_schema::table::LossTable;
 use scalelaw_schema::{SCHEMA_VERSION, folder};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tracing::warn;
 
 use crate::exit::UsageError;
 use crate::provenance::{now, program_name};
-use crate::say::Say;
 
 /// Files of earlier versions, which `findings.json` replaces.
 const OLD_FILES: [&str; 3] = [folder::FIT_JSON, folder::SKILLS_JSON, folder::LR_JSON];
@@ -35,33 +35,27 @@ pub struct Concluded {
 }
 
 /// Reads a sweep's folders and asks them every question, in the plan's own count rule.
-pub fn conclude(sweep_dir: &Path, plan: Plan, say: Say) -> Result<Concluded> {
+pub fn conclude(sweep_dir: &Path, plan: Plan) -> Result<Concluded> {
     let collected = scalelaw_results::collect(sweep_dir)?;
     for problem in &collected.problems {
-        say.warn(&format!("{}: {}", problem.name, problem.why));
+        warn!("{}: {}", problem.name, problem.why);
     }
     for note in &collected.notes {
-        say.warn(note);
+        warn!("{note}");
     }
     let rule = plan.count_rule;
-    let mut evidence = evidence(plan, &collected, rule, LossColumn::Mean, say)?;
+    let mut evidence = evidence(plan, &collected, rule, LossColumn::Mean)?;
     evidence.curves = collected.points(|metric| metric == TRAIN_LOSS || metric.ends_with("/loss"));
     let findings = ask(&evidence, &Ask::default())?;
     Ok(Concluded { evidence, findings, collected })
 }
 
 /// The rows of a sweep with the tables that its questions need.
-pub fn evidence(
-    plan: Plan,
-    collected: &Collected,
-    rule: CountRule,
-    column: LossColumn,
-    say: Say,
-) -> Result<Evidence> {
+pub fn evidence(plan: Plan, collected: &Collected, rule: CountRule, column: LossColumn) -> Result<Evidence> {
     let table = |column: &LossColumn| collected.loss_table(rule, column, &plan.sweep);
     let fitted = table(&column)?;
     for note in &fitted.notes {
-        say.warn(note);
+        warn!("{note}");
     }
     let texts = scalelaw_results::texts(&collected.rows)
         .into_iter()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::HumanCount;
 use scalelaw_data::{Catalogue, Corpus, DataError, Needed, TokenSetFacts, TokenSuite, Tokenizer};
 use scalelaw_plan::facts::CorpusFacts;
 use scalelaw_report::terminal::data::overlap_text;
@@ -12,8 +12,9 @@ use scalelaw_schema::eval::EvalSpec;
 use scalelaw_schema::overlap::OverlapReport;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::sweep::TokenizerChoice;
+use tracing::{debug, warn};
 
-use crate::say::Say;
+use crate::progress::{new_bar, remove_bar};
 use crate::sweep_file::SweepFile;
 
 /// The corpora, tokenizers and suites that a sweep names.
@@ -29,9 +30,9 @@ pub struct Corpora {
 const HELD_OUT_TOKENS: u64 = 65_536;
 
 /// A tokenizer for these corpora, learned if the cache lacks it.
-fn tokenizer(choice: TokenizerChoice, corpora: &[&Corpus], cache: &Path, say: Say) -> Result<Tokenizer> {
+fn tokenizer(choice: TokenizerChoice, corpora: &[&Corpus], cache: &Path) -> Result<Tokenizer> {
     if let TokenizerChoice::Bpe(vocab_size) = choice {
-        say.detail(&format!("tokenizer with {vocab_size} tokens: from the cache, or trained now"));
+        debug!("tokenizer with {vocab_size} tokens: from the cache, or trained now");
     }
     Ok(Tokenizer::prepare(choice, corpora, cache)?)
 }
@@ -52,7 +53,7 @@ pub fn overlap_note(skill: &str, overlap: Option<&OverlapReport>) -> Option<Stri
 
 impl Corpora {
     /// Opens what `sweep` names and makes its tokenizers. Tokenises no corpus.
-    pub fn open(sweep: &SweepFile, cache: &Path, say: Say) -> Result<Corpora> {
+    pub fn open(sweep: &SweepFile, cache: &Path) -> Result<Corpora> {
         let spec = &sweep.spec;
         let is_tagged = spec.data.tag_sources == Some(true);
         let catalogue = Catalogue { corpora: &spec.corpus, skills: &spec.skill, base: &sweep.base, cache };
@@ -77,7 +78,7 @@ impl Corpora {
         let trained_on: Vec<&Corpus> = corpora.values().collect();
         let mut tokenizers = BTreeMap::new();
         for choice in &spec.data.tokenizer.0 {
-            tokenizers.insert(*choice, tokenizer(*choice, &trained_on, cache, say)?);
+            tokenizers.insert(*choice, tokenizer(*choice, &trained_on, cache)?);
         }
         let (mut suites, mut notes) = (BTreeMap::new(), Vec::new());
         for (skill_idx, name) in spec.measure.iter().flat_map(|measure| measure.skills.iter().enumerate()) {
@@ -99,7 +100,7 @@ impl Corpora {
         }
         for corpus in corpora.values() {
             if let Some(note) = corpus.note() {
-                say.warn(note);
+                warn!("{note}");
             }
         }
         Ok(Corpora { corpora, tokenizers, suites, notes, cache: cache.to_path_buf() })
@@ -130,7 +131,7 @@ impl Corpora {
     }
 
     /// Tokenises every corpus as far as the plan's runs and evaluations need it.
-    pub fn ensure(&self, plan: &Plan, say: Say) -> Result<Vec<(String, TokenSetFacts)>> {
+    pub fn ensure(&self, plan: &Plan) -> Result<Vec<(String, TokenSetFacts)>> {
         let mut needed: BTreeMap<String, Needed> = BTreeMap::new();
         for planned in &plan.runs {
             for (tokens, train_tokens) in
@@ -155,7 +156,7 @@ impl Corpora {
                 let Some(needed) = needed.get(&scalelaw_data::token_set_hash(corpus, tokenizer)) else {
                     continue;
                 };
-                let facts = ensure_one(corpus, tokenizer, &self.cache, *needed, say)
+                let facts = ensure_one(corpus, tokenizer, &self.cache, *needed)
                     .with_context(|| format!("cannot tokenise corpus `{name}`"))?;
                 all.push((name.clone(), facts));
             }
@@ -170,22 +171,20 @@ pub fn ensure_one(
     tokenizer: &Tokenizer,
     cache: &Path,
     needed: Needed,
-    say: Say,
 ) -> Result<TokenSetFacts> {
-    let bar = if say.has_bars() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    bar.set_style(ProgressStyle::with_template("{bar:24.cyan/dim} {msg}").expect("a fixed template"));
+    let bar = new_bar("{bar:16.cyan/dim} {wide_msg}", 0);
     let name = corpus.name().to_string();
     let facts = scalelaw_data::ensure_tokens(corpus, tokenizer, cache, needed, &mut |done, wanted| {
         bar.set_length(wanted);
         bar.set_position(done);
         bar.set_message(format!("{name}: {} tokens", HumanCount(done)));
     });
-    bar.finish_and_clear();
+    remove_bar(&bar);
     let facts = facts?;
-    say.detail(&format!(
+    debug!(
         "{name}: {} training and {} held-out tokens ready",
         HumanCount(facts.train_tokens),
         HumanCount(facts.held_out_tokens)
-    ));
+    );
     Ok(facts)
 }

@@ -11,10 +11,10 @@ use scalelaw_schema::eval::{EvalRequest, EvalSpec};
 use scalelaw_schema::folder;
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::skill::SkillManifest;
+use tracing::warn;
 
 use crate::corpora::{ensure_one, overlap_note};
 use crate::exit::UsageError;
-use crate::say::Say;
 use crate::sweep_file;
 
 /// Where a sweep's names of corpora and skills are looked up.
@@ -55,7 +55,7 @@ impl SweepNames {
     }
 
     /// The items of a skill without those that the runs were trained on.
-    fn suite(&self, skill: &str, runs: &[RunSpec], say: Say) -> Result<CleanSuite> {
+    fn suite(&self, skill: &str, runs: &[RunSpec]) -> Result<CleanSuite> {
         let trained_on: BTreeSet<&str> = runs
             .iter()
             .flat_map(|run| run.train.mixture.sources.iter().map(|source| run.corpus_name(&source.tokens)))
@@ -65,7 +65,7 @@ impl SweepNames {
         let trained_on: Vec<&Corpus> = trained_on.iter().collect();
         let clean = self.catalogue().clean_suite(skill, self.is_tagged, &trained_on)?;
         if let Some(note) = &overlap_note(skill, clean.overlap.as_ref()) {
-            say.warn(note);
+            warn!("{note}");
         }
         Ok(clean)
     }
@@ -91,25 +91,18 @@ impl EvaluationSet {
         n_items: Option<u64>,
         names: &SweepNames,
         runs: &[RunSpec],
-        say: Say,
     ) -> Result<EvaluationSet> {
-        Ok(EvaluationSet::Skill { clean: Box::new(names.suite(name, runs, say)?), n_items })
+        Ok(EvaluationSet::Skill { clean: Box::new(names.suite(name, runs)?), n_items })
     }
 
     /// The evaluation of runs with this context; text and items are tokenised into the cache, as the runs' own text
     /// was.
-    pub fn request(
-        &self,
-        context_len: usize,
-        tokenizer: &Tokenizer,
-        cache: &Path,
-        say: Say,
-    ) -> Result<EvalRequest> {
+    pub fn request(&self, context_len: usize, tokenizer: &Tokenizer, cache: &Path) -> Result<EvalRequest> {
         match self {
             EvaluationSet::HeldOut { corpus, n_tokens } => {
                 let n_tokens = n_tokens.next_multiple_of(context_len as u64);
                 let needed = Needed { train_tokens: 0, held_out_tokens: n_tokens };
-                let tokens = ensure_one(corpus, tokenizer, cache, needed, say)?.hash;
+                let tokens = ensure_one(corpus, tokenizer, cache, needed)?.hash;
                 let spec = EvalSpec::HeldOut { tokens, n_tokens, context_len };
                 Ok(EvalRequest { name: corpus.name().to_string(), spec })
             }

@@ -14,16 +14,16 @@ pub const FAILURE: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Some runs of a sweep failed.
 pub const SOME_RUNS_FAILED: u8 = 3;
-/// Refused before launch: a limit of the sweep would be passed.
+/// Refused before launch: the sweep would exceed one of its limits.
 pub const OVER_BUDGET: u8 = 5;
-/// The data cannot tell what was asked of the fit.
+/// The data does not determine what the fit was asked for.
 pub const FIT_REFUSED: u8 = 6;
-/// The device asked for is not there.
+/// The requested device is missing.
 pub const DEVICE_MISSING: u8 = 7;
-/// Ctrl-C or a request to end.
+/// Ctrl-C or another request to stop.
 pub const INTERRUPTED: u8 = 130;
 
-/// An error in what the person asked for, where no library error says so.
+/// A mistake on the command line that no library checks.
 #[derive(Debug)]
 pub struct UsageError(pub String);
 
@@ -35,7 +35,7 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// The code of an error: the first cause that has one decides.
+/// The exit code of an error: that of the first cause that has one.
 pub fn code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if cause.is::<UsageError>() || cause.is::<SchemaError>() {

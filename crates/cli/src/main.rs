@@ -1,19 +1,20 @@
 //! The program: reads the command line, calls the crates, turns errors into messages and exit codes.
 
 mod args;
-mod bars;
 mod conclude;
 mod corpora;
 mod evaluations;
 mod exit;
 mod facts;
 mod learning_rate;
+mod logging;
 mod paths;
+mod progress;
 mod provenance;
-mod say;
 mod simulate;
 mod speed;
 mod sweep_file;
+mod terminal;
 mod verbs;
 
 use std::process::ExitCode;
@@ -21,8 +22,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-use args::{Cli, ColorWhen, Verb};
-use say::Say;
+use tracing::error;
+
+use args::{Cli, Verb};
+use logging::Reader;
 
 // Training allocates and frees the same large tensors at each step; this allocator keeps its pages.
 #[global_allocator]
@@ -35,36 +38,32 @@ fn main() -> ExitCode {
         unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
     let cli = Cli::parse();
-    match cli.shared.color {
-        ColorWhen::Auto => {}
-        ColorWhen::Always => anstream::ColorChoice::Always.write_global(),
-        ColorWhen::Never => anstream::ColorChoice::Never.write_global(),
-    }
+    let reader = if matches!(cli.verb, Verb::Worker(_)) { Reader::Launcher } else { Reader::Person };
+    logging::init(&cli.shared, reader);
     match dispatch(&cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) if is_closed_pipe(&error) => ExitCode::from(exit::OK),
         Err(error) => {
-            anstream::eprintln!("error: {}", text_of(&error));
+            error!("{}", text_of(&error));
             ExitCode::from(exit::code(&error))
         }
     }
 }
 
 fn dispatch(cli: &Cli) -> Result<u8> {
-    let say = Say::new(&cli.shared);
     let shared = &cli.shared;
     match &cli.verb {
-        Verb::Plan(args) => verbs::plan::plan(shared, say, args).map(|()| exit::OK),
-        Verb::Run(args) => verbs::run::run(shared, say, args),
+        Verb::Plan(args) => verbs::plan::plan(shared, args).map(|()| exit::OK),
+        Verb::Run(args) => verbs::run::run(shared, args),
         Verb::Status(args) => verbs::status::status(shared, args).map(|()| exit::OK),
-        Verb::Eval(args) => verbs::eval::eval(shared, say, args).map(|()| exit::OK),
-        Verb::Fit(args) => verbs::fit::fit(shared, say, args).map(|()| exit::OK),
-        Verb::Report(args) => verbs::report::report(shared, say, args).map(|()| exit::OK),
-        Verb::Export(args) => verbs::export::export(shared, say, args).map(|()| exit::OK),
-        Verb::Data(verb) => verbs::data::data(shared, say, verb).map(|()| exit::OK),
-        Verb::Doctor(args) => verbs::doctor::doctor(shared, say, args).map(|()| exit::OK),
+        Verb::Eval(args) => verbs::eval::eval(shared, args).map(|()| exit::OK),
+        Verb::Fit(args) => verbs::fit::fit(shared, args).map(|()| exit::OK),
+        Verb::Report(args) => verbs::report::report(shared, args).map(|()| exit::OK),
+        Verb::Export(args) => verbs::export::export(shared, args).map(|()| exit::OK),
+        Verb::Data(verb) => verbs::data::data(shared, verb).map(|()| exit::OK),
+        Verb::Doctor(args) => verbs::doctor::doctor(shared, args).map(|()| exit::OK),
         Verb::Init(args) => verbs::init::init(args).map(|()| exit::OK),
-        Verb::TrainOne(args) => verbs::train_one::train_one(shared, say, args),
+        Verb::TrainOne(args) => verbs::train_one::train_one(shared, args),
         Verb::Worker(args) => verbs::worker::worker(shared, args),
     }
 }

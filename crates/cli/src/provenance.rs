@@ -12,13 +12,23 @@ pub fn program() -> Program {
     }
 }
 
-/// Name, version and commit, to be shown.
-pub fn program_name() -> String {
-    let program = program();
-    match program.git_commit {
-        Some(commit) => format!("scalelaw {} ({})", program.version, &commit[..commit.len().min(10)]),
-        None => format!("scalelaw {}", program.version),
+/// Version with the commit: `0.1.0 (1478f92abc)`.
+pub fn version() -> String {
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("SCALELAW_GIT_COMMIT"));
+    match commit.get(..10) {
+        Some(commit) => format!("{version} ({commit})"),
+        None => version.to_string(),
     }
+}
+
+/// The program with its version, for a person.
+pub fn program_name() -> String {
+    format!("scalelaw {}", version())
+}
+
+/// Time of day now, UTC, in whole seconds.
+pub fn time_of_day() -> String {
+    jiff::Timestamp::now().strftime("%H:%M:%SZ").to_string()
 }
 
 /// Now, RFC 3339, UTC, in whole seconds.

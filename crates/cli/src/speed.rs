@@ -9,9 +9,9 @@ use scalelaw_plan::facts::PlanFacts;
 use scalelaw_schema::device::{DeviceChoice, DeviceKind, DeviceReport, DeviceSpeed};
 use scalelaw_schema::plan::{Packing, Plan};
 use scalelaw_schema::run::RunSpec;
+use tracing::{debug, info};
 
 use crate::args::DeviceArgs;
-use crate::say::Say;
 use crate::sweep_file::{SweepFile, expand};
 
 /// Where a sweep trains.
@@ -84,7 +84,7 @@ impl Placement {
 }
 
 /// The speed of this placement, from the cache if the same program measured it before.
-pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceSpeed> {
+pub fn measured(placement: &Placement, cache: &Path) -> Result<DeviceSpeed> {
     let report = &placement.report;
     let key = format!(
         "{}|{}|{:?}|{}|{}|{}",
@@ -101,12 +101,12 @@ pub fn measured(placement: &Placement, cache: &Path, say: Say) -> Result<DeviceS
     if let Some(speed) = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         return Ok(speed);
     }
-    say.line(&format!("measuring the speed of {} ({} at once) ...", report.name, placement.slots));
+    info!("measuring the speed of {} ({} at once) ...", report.name, placement.slots);
     let speed = measure(placement)?;
     // A cache that cannot be written costs a few seconds next time, nothing else.
     let bytes = serde_json::to_vec_pretty(&speed).expect("a speed is plain data");
     if let Err(error) = scalelaw_disk::write(&path, &bytes) {
-        say.detail(&format!("the speed is not kept: {error}"));
+        debug!("the speed is not kept: {error}");
     }
     Ok(speed)
 }

@@ -73,6 +73,13 @@ pub enum Event {
         /// Steps taken.
         step: u64,
     },
+    /// Steps of the run were skipped because their gradient was not finite; told once, before its end.
+    Skipped {
+        /// The run.
+        run: RunId,
+        /// How many.
+        n_steps: u64,
+    },
     /// The record is on the disk.
     Done {
         /// The run.

@@ -3,7 +3,7 @@
 //!
 //! Reading order: what is computed (`models`, with the kernels of the processor in `cpu`, and `optimizer`), on what
 //! (`device`), how often (`steps`, `prefetch`), and what is left on the disk (`run`, `eval`, with their neighbours
-//! `text`, `folder` and `checkpoint`). `speed` and `timed` measure how fast all of it is.
+//! `text`, `skipped`, `folder` and `checkpoint`). `speed` and `timed` measure how fast all of it is.
 //!
 //! [`train`] trains a run from where its folder stands to its record.
 
@@ -22,6 +22,7 @@ mod checkpoint;
 mod eval;
 mod folder;
 mod run;
+mod skipped;
 mod text;
 
 mod speed;

@@ -14,22 +14,22 @@ use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::device::DeviceChoice;
 use scalelaw_schema::overlap::OverlapReport;
 use scalelaw_schema::skill::SkillItem;
+use tracing::{debug, info};
 
 use crate::args::{DataVerb, DeviceArgs, Shared, SweepArgs};
 use crate::corpora::Corpora;
-use crate::say::Say;
 use crate::sweep_file::expand;
 use crate::{facts, paths, speed, sweep_file};
 
-pub fn data(shared: &Shared, say: Say, verb: &DataVerb) -> Result<()> {
+pub fn data(shared: &Shared, verb: &DataVerb) -> Result<()> {
     match verb {
         DataVerb::List { json } => list(shared, *json),
-        DataVerb::Items { name, against, json } => items(shared, say, name, against, *json),
+        DataVerb::Items { name, against, json } => items(shared, name, against, *json),
         DataVerb::Get { name, path, any_edition, dry_run } => {
             let (path, any_edition, dry_run) = (path.as_deref(), *any_edition, *dry_run);
-            get(shared, say, &GetArgs { name, path, any_edition, dry_run })
+            get(shared, &GetArgs { name, path, any_edition, dry_run })
         }
-        DataVerb::Prepare { sweep, dry_run } => prepare(shared, say, sweep, *dry_run),
+        DataVerb::Prepare { sweep, dry_run } => prepare(shared, sweep, *dry_run),
     }
 }
 
@@ -49,7 +49,7 @@ fn list(shared: &Shared, json: bool) -> Result<()> {
     Ok(())
 }
 
-fn items(shared: &Shared, say: Say, name: &str, against: &[String], json: bool) -> Result<()> {
+fn items(shared: &Shared, name: &str, against: &[String], json: bool) -> Result<()> {
     let cache = paths::cache(shared)?;
     let (corpora, skills) = (BTreeMap::new(), BTreeMap::new());
     let catalogue = Catalogue { corpora: &corpora, skills: &skills, base: Path::new("."), cache: &cache };
@@ -63,7 +63,7 @@ fn items(shared: &Shared, say: Say, name: &str, against: &[String], json: bool) 
     }
     let report = drop_overlapping(&mut suite, &searched.iter().collect::<Vec<_>>(), &cache)?;
     if let Some(report) = &report {
-        say_overlap(report, say);
+        show_overlap(report);
     }
     let mut stdout = anstream::stdout().lock();
     let items: Vec<&SkillItem> = suite.items.iter().map(|placed| &placed.item).collect();
@@ -82,11 +82,11 @@ fn items(shared: &Shared, say: Say, name: &str, against: &[String], json: bool) 
     Ok(())
 }
 
-/// Says which items occur in the training text.
-fn say_overlap(report: &OverlapReport, say: Say) {
-    say.line(&overlap_text(report));
+/// Shows which items occur in the training text.
+fn show_overlap(report: &OverlapReport) {
+    info!("{}", overlap_text(report));
     for (corpus, stretch) in &report.examples {
-        say.line(&format!("  {corpus}: `{stretch}`"));
+        info!("  {corpus}: `{stretch}`");
     }
 }
 
@@ -98,7 +98,7 @@ struct GetArgs<'a> {
     dry_run: bool,
 }
 
-fn get(shared: &Shared, say: Say, args: &GetArgs) -> Result<()> {
+fn get(shared: &Shared, args: &GetArgs) -> Result<()> {
     let cache = paths::cache(shared)?;
     let (corpora, skills) = (BTreeMap::new(), BTreeMap::new());
     let catalogue = Catalogue { corpora: &corpora, skills: &skills, base: Path::new("."), cache: &cache };
@@ -110,7 +110,7 @@ fn get(shared: &Shared, say: Say, args: &GetArgs) -> Result<()> {
         writeln!(stdout, "would get {files} of {} {} from {from}", package.package, package.version)?;
         return Ok(());
     }
-    say.detail(&format!("{name}: from the package {} {}", package.package, package.version));
+    debug!("{name}: from the package {} {}", package.package, package.version);
     let from = args.path.map_or(download::From::Debian, download::From::Path);
     let edition = if args.any_edition { Edition::Any } else { Edition::Pinned };
     match download::download(&name, &package, &cache, from, edition)? {
@@ -120,9 +120,9 @@ fn get(shared: &Shared, say: Say, args: &GetArgs) -> Result<()> {
     Ok(())
 }
 
-fn prepare(shared: &Shared, say: Say, args: &SweepArgs, dry_run: bool) -> Result<()> {
+fn prepare(shared: &Shared, args: &SweepArgs, dry_run: bool) -> Result<()> {
     let sweep = sweep_file::load(&args.sweep, &args.overrides)?;
-    let corpora = Corpora::open(&sweep, &paths::cache(shared)?, say)?;
+    let corpora = Corpora::open(&sweep, &paths::cache(shared)?)?;
     // Tokens do not depend on the device; the CPU is always there.
     let device = DeviceArgs { device: DeviceChoice::Cpu, slots: Some(1) };
     let placement = speed::Placement::choose(&device)?;
@@ -133,7 +133,7 @@ fn prepare(shared: &Shared, say: Say, args: &SweepArgs, dry_run: bool) -> Result
         writeln!(stdout, "would tokenise the text of {}", counted(plan.runs.len(), "run"))?;
         return Ok(());
     }
-    for (name, facts) in corpora.ensure(&plan, say)? {
+    for (name, facts) in corpora.ensure(&plan)? {
         let prepared = Prepared {
             name: &name,
             train_tokens: facts.train_tokens,

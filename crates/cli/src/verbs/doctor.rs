@@ -9,10 +9,9 @@ use scalelaw_train::BURN_FEATURES;
 
 use crate::args::{DeviceArgs, DoctorArgs, Shared};
 use crate::paths;
-use crate::say::Say;
 use crate::speed::{self, Placement};
 
-pub fn doctor(shared: &Shared, say: Say, args: &DoctorArgs) -> Result<()> {
+pub fn doctor(shared: &Shared, args: &DoctorArgs) -> Result<()> {
     let cache = paths::cache(shared)?;
     let reports = match args.device {
         Some(choice) => vec![scalelaw_train::find_device(choice)?],
@@ -25,7 +24,7 @@ pub fn doctor(shared: &Shared, say: Say, args: &DoctorArgs) -> Result<()> {
         let speed = if is_measured {
             let device: DeviceChoice = report.choice.parse()?;
             let placement = Placement::choose(&DeviceArgs { device, slots: None })?;
-            Some(speed::measured(&placement, &cache, say)?)
+            Some(speed::measured(&placement, &cache)?)
         } else {
             None
         };

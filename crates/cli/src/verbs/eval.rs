@@ -14,15 +14,15 @@ use scalelaw_schema::eval::{EvalRequest, Evaluation};
 use scalelaw_schema::folder;
 use scalelaw_schema::run::RunSpec;
 use scalelaw_train::EvalJob;
+use tracing::warn;
 
 use crate::args::{EvalArgs, Shared};
 use crate::evaluations::{EvaluationSet, SweepNames, tokenizer_of, tokens_of};
 use crate::exit::UsageError;
 use crate::paths;
 use crate::provenance::program;
-use crate::say::Say;
 
-pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
+pub fn eval(shared: &Shared, args: &EvalArgs) -> Result<()> {
     let sweep_dir = paths::sweep_folder(shared, &args.sweep)?;
     let cache = paths::cache(shared)?;
     let mut folders: Vec<PathBuf> = Vec::new();
@@ -36,7 +36,7 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
             folders.push(run_folder);
             runs.push(run);
         } else {
-            say.warn(&format!("{}: no weights were kept, it cannot be judged again", run.folder_name()));
+            warn!("{}: cannot be evaluated, its weights were not kept", run.folder_name());
         }
     }
     if runs.is_empty() {
@@ -54,7 +54,7 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
         return Ok(());
     }
     let requests = match is_asked {
-        true => requests_of(args, &sweep_dir, &cache, &runs, say)?,
+        true => requests_of(args, &sweep_dir, &cache, &runs)?,
         // What `run.toml` asks for; finished evaluations are not made again.
         false => runs.iter().map(|run| run.evals.clone()).collect(),
     };
@@ -90,7 +90,6 @@ fn requests_of(
     sweep_dir: &Path,
     cache: &Path,
     runs: &[RunSpec],
-    say: Say,
 ) -> Result<Vec<Vec<EvalRequest>>> {
     let names = SweepNames::of(&args.sweep, sweep_dir, cache)?;
     let mut sets = Vec::new();
@@ -98,7 +97,7 @@ fn requests_of(
         sets.push(EvaluationSet::held_out(name, args.tokens, &names)?);
     }
     for name in &args.skill {
-        sets.push(EvaluationSet::skill(name, args.items, &names, runs, say)?);
+        sets.push(EvaluationSet::skill(name, args.items, &names, runs)?);
     }
     // Runs of one sweep share tokenizer and context, so that text and items are tokenised only once.
     let mut prepared: BTreeMap<(&str, usize), Vec<EvalRequest>> = BTreeMap::new();
@@ -110,7 +109,7 @@ fn requests_of(
             Entry::Vacant(entry) => {
                 let tokenizer = tokenizer_of(run, cache)?;
                 let made: Result<_> =
-                    sets.iter().map(|set| set.request(context_len, &tokenizer, cache, say)).collect();
+                    sets.iter().map(|set| set.request(context_len, &tokenizer, cache)).collect();
                 entry.insert(made?)
             }
         };

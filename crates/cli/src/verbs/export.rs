@@ -4,13 +4,13 @@ use std::io::Write;
 
 use anyhow::Result;
 use scalelaw_results::{Format, Table};
+use tracing::warn;
 
 use crate::args::{ExportArgs, ExportFormat, ExportTable, Shared};
 use crate::exit::UsageError;
 use crate::paths;
-use crate::say::Say;
 
-pub fn export(shared: &Shared, say: Say, args: &ExportArgs) -> Result<()> {
+pub fn export(shared: &Shared, args: &ExportArgs) -> Result<()> {
     let table = match args.table {
         ExportTable::Runs => Table::Runs,
         ExportTable::Metrics => Table::Metrics,
@@ -28,10 +28,10 @@ pub fn export(shared: &Shared, say: Say, args: &ExportArgs) -> Result<()> {
     let folder = paths::sweep_folder(shared, &args.sweep)?;
     let collected = scalelaw_results::collect(&folder)?;
     for problem in &collected.problems {
-        say.warn(&format!("{}: {}", problem.name, problem.why));
+        warn!("{}: {}", problem.name, problem.why);
     }
     for note in &collected.notes {
-        say.warn(note);
+        warn!("{note}");
     }
     if args.dry_run {
         let n_rows = match table {

@@ -17,23 +17,23 @@ use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::metrics::TRAIN_LOSS;
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::sweep::SkillTarget;
+use tracing::warn;
 
 use crate::args::{FitArgs, Shared};
 use crate::conclude::{self, of_usage, timed_fit};
 use crate::exit::UsageError;
 use crate::facts::read_plan;
 use crate::paths;
-use crate::say::Say;
-use crate::verbs::plan::width;
+use crate::terminal::width;
 
-pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
+pub fn fit(shared: &Shared, args: &FitArgs) -> Result<()> {
     if args.skill {
-        return skills(shared, say, args);
+        return skills(shared, args);
     }
     if args.every_count {
         return every_count(shared, args);
     }
-    if let Some(conclusion) = learning_rates(shared, say, args)? {
+    if let Some(conclusion) = learning_rates(shared, args)? {
         let mut stdout = anstream::stdout().lock();
         if args.json {
             writeln!(stdout, "{}", serde_json::to_string_pretty(&conclusion)?)?;
@@ -44,7 +44,7 @@ pub fn fit(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
     }
     let noted = read(shared, args)?;
     for note in &noted.notes {
-        say.warn(note);
+        warn!("{note}");
     }
     let mut stdout = anstream::stdout().lock();
     match timed_fit(&noted.table, &spec_of(args)?)? {
@@ -89,17 +89,17 @@ fn every_count(shared: &Shared, args: &FitArgs) -> Result<()> {
 }
 
 /// What the runs of a sweep say of their skills.
-fn skills(shared: &Shared, say: Say, args: &FitArgs) -> Result<()> {
+fn skills(shared: &Shared, args: &FitArgs) -> Result<()> {
     if is_table(&args.table) {
         return Err(UsageError("`--skill` takes a sweep, not a table".to_string()).into());
     }
     let (plan, collected) = open_sweep(shared, &args.table, args)?;
     for note in &collected.notes {
-        say.warn(note);
+        warn!("{note}");
     }
     let (name, rule) = (plan.sweep.clone(), args.count_rule.unwrap_or(plan.count_rule));
     let aggregate = args.aggregate.as_deref().map_or(LossColumn::Mean, |name| text_column(name, &collected));
-    let evidence = conclude::evidence(plan, &collected, rule, aggregate, say)?;
+    let evidence = conclude::evidence(plan, &collected, rule, aggregate)?;
     let ask = SkillAsk {
         targets: args.target.iter().map(|target| parse_target(target)).collect::<Result<_>>()?,
         validation: args.validation,
@@ -160,14 +160,14 @@ fn parse_target(text: &str) -> Result<(String, SkillTarget)> {
 }
 
 /// The best learning rates, where the argument is an `lr` sweep.
-fn learning_rates(shared: &Shared, say: Say, args: &FitArgs) -> Result<Option<LrConclusion>> {
+fn learning_rates(shared: &Shared, args: &FitArgs) -> Result<Option<LrConclusion>> {
     if is_table(&args.table) {
         return Ok(None);
     }
     let folder = paths::sweep_folder(shared, &args.table)?;
     let Some(plan) = read_plan(&folder)?.filter(|plan| plan.kind == "lr") else { return Ok(None) };
     let (collected, rule) = (collect(&folder, args)?, plan.count_rule);
-    let mut evidence = conclude::evidence(plan, &collected, rule, LossColumn::Mean, say)?;
+    let mut evidence = conclude::evidence(plan, &collected, rule, LossColumn::Mean)?;
     evidence.curves = collected.points(|metric| metric == TRAIN_LOSS);
     Ok(learning_rate::answer(&evidence))
 }

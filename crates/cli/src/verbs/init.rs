@@ -18,7 +18,10 @@ pub fn init(args: &InitArgs) -> Result<()> {
         let schema = schemars::schema_for!(SweepSpec);
         writeln!(stdout, "{}", serde_json::to_string_pretty(&schema)?)?;
     } else if let Some(shell) = args.completions {
-        clap_complete::generate(shell, &mut Cli::command(), "scalelaw", &mut stdout);
+        // Into memory first: the generator panics where it cannot write, and `| head` closes the pipe.
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "scalelaw", &mut text);
+        stdout.write_all(&text)?;
     } else if let Some(folder) = &args.man {
         if args.dry_run {
             writeln!(stdout, "would write man pages into {}", folder.display())?;

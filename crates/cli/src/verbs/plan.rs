@@ -3,24 +3,24 @@
 use std::io::Write;
 
 use anyhow::Result;
-
 use scalelaw_plan::cost::limits::check_limits;
+use tracing::{info, warn};
 
 use crate::args::{PlanArgs, Shared};
 use crate::corpora::Corpora;
-use crate::say::Say;
 use crate::speed::{self, Placement};
 use crate::sweep_file::expand;
+use crate::terminal::width;
 use crate::verbs::power;
 use crate::{facts, learning_rate, paths, sweep_file};
 
-pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
+pub fn plan(shared: &Shared, args: &PlanArgs) -> Result<()> {
     let sweep = sweep_file::load(&args.sweep.sweep, &args.sweep.overrides)?;
     let cache = paths::cache(shared)?;
-    let corpora = Corpora::open(&sweep, &cache, say)?;
+    let corpora = Corpora::open(&sweep, &cache)?;
     let mut placement = Placement::choose(&args.device)?;
     if let Some(note) = &placement.note {
-        say.line(note);
+        info!("{note}");
     }
     let mut facts = facts::gather(&corpora, &placement, &shared.runs.join(&sweep.name))?;
     facts.lr_rule = learning_rate::named_rule(&sweep)?;
@@ -28,10 +28,10 @@ pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
     let mut plan = placement.plan(&sweep, &mut facts)?;
     if let Some(law) = &args.power {
         let n_skills = sweep.spec.measure.as_ref().map_or(0, |measure| measure.skills.len());
-        return power::show(&plan, &shared.runs.join(&sweep.name), n_skills, args, law, say);
+        return power::show(&plan, &shared.runs.join(&sweep.name), n_skills, args, law);
     }
     if !args.no_speed {
-        facts.speed = Some(speed::measured(&placement, &cache, say)?);
+        facts.speed = Some(speed::measured(&placement, &cache)?);
         plan = expand(&sweep, &facts)?;
     }
     let mut stdout = anstream::stdout().lock();
@@ -45,16 +45,7 @@ pub fn plan(shared: &Shared, say: Say, args: &PlanArgs) -> Result<()> {
         write!(stdout, "{}", scalelaw_report::terminal::plan::plan(&plan, width()))?;
     }
     if let Err(over) = check_limits(&sweep.spec, &plan.total) {
-        say.warn(&format!("`run` will refuse: {over}"));
+        warn!("`run` will refuse: {over}");
     }
     Ok(())
-}
-
-/// Columns of the terminal, or of a page where there is none.
-pub fn width() -> usize {
-    std::env::var("COLUMNS")
-        .ok()
-        .and_then(|columns| columns.parse().ok())
-        .filter(|columns| *columns >= 60)
-        .unwrap_or(100)
 }

@@ -12,12 +12,12 @@ use scalelaw_schema::SCHEMA_VERSION;
 use scalelaw_schema::measure::{LossColumn, Measure};
 use scalelaw_schema::plan::Plan;
 use scalelaw_schema::table::{Counting, LossRow, LossTable};
+use tracing::info;
 
 use crate::args::PlanArgs;
 use crate::conclude::read_findings;
 use crate::exit::UsageError;
-use crate::say::Say;
-use crate::verbs::plan::width;
+use crate::terminal::width;
 
 /// Simulates the plan's runs, fits each draw with the real fitter, and prints the intervals to expect; and, where
 /// the sweep judges `n_skills` skills, what their labels will tell.
@@ -27,7 +27,6 @@ pub fn show(
     n_skills: usize,
     args: &PlanArgs,
     law: &str,
-    say: Say,
 ) -> Result<()> {
     let truth = assumed_law(law, sweep_dir)?;
     let skill = args.power_skill.as_deref().map(parse_law_with_params).transpose()?;
@@ -39,13 +38,13 @@ pub fn show(
     let largest = plan.runs.iter().map(|run| run.c).fold(0.0, f64::max);
     let spec = FitSpec { bootstrap: 200, predict: vec![PredictAt::C(10.0 * largest)], ..FitSpec::new() };
     if design.rows.len() < plan.runs.len() {
-        say.line(&format!(
-            "a fit is of one mixture: {} of {} runs have that of the first",
+        info!(
+            "a law is fitted to one mixture: using the {} of {} runs that have the mixture of the first",
             design.rows.len(),
             plan.runs.len()
-        ));
+        );
     }
-    say.line(&format!("drawing and fitting {} sweeps of {} runs ...", args.draws, design.rows.len()));
+    info!("drawing and fitting {} sweeps of {} runs ...", args.draws, design.rows.len());
     let power = power(&design, &truth, args.draws, &spec)?;
     let labels = (n_skills > 0)
         .then(|| sweep_labels(&design, &truth, skill.as_ref(), n_skills, args.draws, &SkillSpec::new()));

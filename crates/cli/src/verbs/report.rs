@@ -9,9 +9,8 @@ use crate::args::{ReportArgs, Shared};
 use crate::conclude::conclude;
 use crate::facts::read_plan;
 use crate::paths;
-use crate::say::Say;
 
-pub fn report(shared: &Shared, say: Say, args: &ReportArgs) -> Result<()> {
+pub fn report(shared: &Shared, args: &ReportArgs) -> Result<()> {
     let sweep_dir = paths::sweep_folder(shared, &args.sweep)?;
     let plan = read_plan(&sweep_dir)?.ok_or_else(|| anyhow!("`{}` has no plan.json", sweep_dir.display()))?;
     let output = args.output.clone().unwrap_or_else(|| sweep_dir.join(folder::REPORT_HTML));
@@ -20,7 +19,7 @@ pub fn report(shared: &Shared, say: Say, args: &ReportArgs) -> Result<()> {
         writeln!(stdout, "would write {}", args.figures.as_ref().unwrap_or(&output).display())?;
         return Ok(());
     }
-    let concluded = conclude(&sweep_dir, plan, say)?;
+    let concluded = conclude(&sweep_dir, plan)?;
     if let Some(folder) = &args.figures {
         scalelaw_disk::create_folder(folder)?;
         for (name, svg) in concluded.figures() {

@@ -23,19 +23,19 @@ use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::sweep::CenterChoice;
 use scalelaw_schema::text::counted;
+use tracing::{debug, error, error_span, info, warn};
 
 use crate::args::{RunArgs, Shared};
-use crate::bars::Bars;
 use crate::conclude::{conclude, current_text};
 use crate::corpora::Corpora;
 use crate::exit;
 use crate::facts;
 use crate::learning_rate;
 use crate::paths;
-use crate::say::Say;
+use crate::progress::SweepProgress;
 use crate::speed::{self, Placement};
 use crate::sweep_file::{self, SweepFile, expand};
-use crate::verbs::plan::width;
+use crate::terminal::width;
 
 /// Asked by Ctrl-C and by a request to end.
 static STOP: Stop = Stop::new();
@@ -46,16 +46,17 @@ const CENTER_DRAWS: usize = 200;
 /// Below this many FLOPs a sweep is over before a measurement of the device would have paid.
 const WORTH_MEASURING_FLOPS: f64 = 1e12;
 
-pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
+pub fn run(shared: &Shared, args: &RunArgs) -> Result<u8> {
     let mut sweep = sweep_file::load(&args.sweep.sweep, &args.sweep.overrides)?;
     if let Some(law) = &args.simulate {
         parse_law_with_params(law)?;
         // Drawn losses never lie beside trained ones.
         sweep.name = format!("{}-simulated", sweep.name);
     }
+    let _sweep = error_span!("sweep", sweep = %sweep.name).entered();
     let cache = paths::cache(shared)?;
     let sweep_dir = shared.runs.join(&sweep.name);
-    let corpora = Corpora::open(&sweep, &cache, say)?;
+    let corpora = Corpora::open(&sweep, &cache)?;
     let mut placement = match &args.simulate {
         Some(_) => Placement::for_simulation()?,
         None => Placement::choose(&args.device)?,
@@ -69,16 +70,16 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         && !args.dry_run
         && let Some(text) = current_text(&sweep_dir, &plan, width())
     {
-        say.line(&format!("all {} runs of `{}` are over", plan.runs.len(), sweep.name));
+        info!("all {} runs of `{}` are complete", plan.runs.len(), sweep.name);
         finish(&sweep_dir, &text)?;
         return Ok(exit::OK);
     }
 
     if let Some(note) = &placement.note {
-        say.line(note);
+        info!("{note}");
     }
     if args.simulate.is_none() && is_worth_measuring(&sweep, &plan) {
-        facts.speed = Some(speed::measured(&placement, &cache, say)?);
+        facts.speed = Some(speed::measured(&placement, &cache)?);
         plan = expand(&sweep, &facts)?;
     }
     if args.simulate.is_none() {
@@ -88,7 +89,7 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
     }
     check_limits(&sweep.spec, &plan.total)?;
     for warning in &plan.warnings {
-        say.warn(warning);
+        warn!("{warning}");
     }
     if args.dry_run {
         write!(anstream::stdout(), "{}", scalelaw_report::terminal::plan::plan(&plan, width()))?;
@@ -99,12 +100,8 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         .wall_seconds
         .map_or(String::new(), |s| format!(", about {}", scalelaw_report::text::duration(s)));
     let at_once = if placement.slots > 1 { format!(", {} at once", placement.slots) } else { String::new() };
-    say.line(&format!(
-        "{}: {}, {:.2e} FLOPs{time}{at_once}",
-        sweep.name,
-        counted(total.n_runs, "run"),
-        total.flops
-    ));
+    let runs = counted(total.n_runs, "run");
+    info!("{}: {runs}, {:.2e} FLOPs{time}{at_once}", sweep.name, total.flops);
 
     // A second Ctrl-C is not waited for by anybody.
     ctrlc::set_handler(|| STOP.request()).context("cannot listen for Ctrl-C")?;
@@ -117,7 +114,7 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
     let mut has_trained = false;
     for stage in 0..n_stages(&sweep, &plan) {
         if stage > 0 {
-            recenter(&sweep, &sweep_dir, &mut facts, &plan, stage, say)?;
+            recenter(&sweep, &sweep_dir, &mut facts, &plan, stage)?;
             plan = expand(&sweep, &facts)?;
         }
         scalelaw_disk::write(&sweep_dir.join(folder::PLAN_JSON), &serde_json::to_vec_pretty(&plan)?)?;
@@ -129,43 +126,40 @@ pub fn run(shared: &Shared, say: Say, args: &RunArgs) -> Result<u8> {
         }
         has_trained = true;
         if args.simulate.is_none() {
-            corpora.ensure(&plan, say)?;
+            corpora.ensure(&plan)?;
         }
         // The last few runs of a sweep have all cores.
         let packing = placement.pack(left.iter().copied());
-        say.detail(&format!("at once: {}", scalelaw_report::terminal::plan::at_once(&packing)));
+        debug!("at once: {}", scalelaw_report::terminal::plan::at_once(&packing));
         let launch = Launch {
             sweep_dir: &sweep_dir,
             slots: placement.slots,
-            worker: worker_command(&cache, args, &placement, &plan, &facts)?,
+            worker: worker_command(shared, args, &placement, &plan, &facts)?,
             memory_limit_bytes: args.worker_memory,
             max_attempts: MAX_ATTEMPTS,
             heartbeat: HEARTBEAT,
         };
         let still_to_run: BTreeSet<&RunId> = left.iter().map(|run| &run.id).collect();
-        let mut bars = Bars::new(say, &plan.runs, |run| !still_to_run.contains(run));
-        let summary = run_all(&left, &launch, &STOP, &mut |news| bars.show(news));
-        bars.finish();
+        let mut progress = SweepProgress::new(&plan.runs, |run| !still_to_run.contains(run));
+        let summary = run_all(&left, &launch, &STOP, &mut |event| progress.show(event));
+        progress.finish();
         let planned: Vec<&RunSpec> = plan.runs.iter().map(|planned| &planned.run).collect();
         remove_unneeded(&sweep_dir, &planned)?;
         let summary = summary?;
         all.failed.extend(summary.failed);
         all.interrupted |= summary.interrupted;
         if all.interrupted {
-            say.line(&format!(
-                "interrupted; `scalelaw run {}` goes on from here",
-                args.sweep.sweep.display()
-            ));
+            info!("interrupted; run the same command to resume");
             return Ok(exit::INTERRUPTED);
         }
     }
 
-    say.detail(if has_trained { "all runs are over" } else { "nothing was left to train" });
-    let concluded = conclude(&sweep_dir, plan, say)?;
+    debug!("{}", if has_trained { "all runs are complete" } else { "there was nothing left to train" });
+    let concluded = conclude(&sweep_dir, plan)?;
     concluded.write(&sweep_dir)?;
     finish(&sweep_dir, &concluded.text(width()))?;
     for failed in &all.failed {
-        say.warn(&format!("{} failed: {}", failed.folder, failed.why));
+        error!("{} failed: {}", failed.folder, failed.why);
     }
     if all.failed.is_empty() { Ok(exit::OK) } else { Ok(exit::SOME_RUNS_FAILED) }
 }
@@ -209,7 +203,6 @@ fn recenter(
     facts: &mut PlanFacts,
     plan: &Plan,
     stage: usize,
-    say: Say,
 ) -> Result<()> {
     facts::read_folders(facts, sweep_dir)?;
     facts.frozen = Some(plan.clone());
@@ -220,17 +213,17 @@ fn recenter(
         .and_then(|approach2| scalelaw_findings::center_of_next_budget(&approach2, budget));
     match center {
         Some(n) => {
-            say.detail(&format!("budget {budget:.2e}: centred on N = {n:.3e}, from the budgets below it"));
+            debug!("budget {budget:.2e}: centred on N = {n:.3e}, from the budgets below it");
             facts.centers.insert(stage, n);
         }
-        None => say.detail(&format!("budget {budget:.2e}: no minimum below it yet, centred on the prior")),
+        None => debug!("budget {budget:.2e}: no minimum below it yet, centred on the prior"),
     }
     Ok(())
 }
 
 /// How workers are started: this program again.
 fn worker_command(
-    cache: &Path,
+    shared: &Shared,
     args: &RunArgs,
     placement: &Placement,
     plan: &Plan,
@@ -239,7 +232,8 @@ fn worker_command(
     let mut words: Vec<std::ffi::OsString> = vec!["worker".into()];
     words.extend(["--device".into(), placement.device.to_string().into()]);
     words.extend(["--threads".into(), placement.threads.to_string().into()]);
-    words.extend(["--cache".into(), cache.into()]);
+    words.extend(["--cache".into(), paths::cache(shared)?.into()]);
+    words.extend(shared.log_flags());
     if let Some(speed) = &facts.speed {
         words.extend(["--matmul-peak".into(), speed.matmul_flops_per_second.to_string().into()]);
     }

@@ -13,12 +13,15 @@ use scalelaw_schema::count::CountRule;
 use scalelaw_schema::device::DeviceChoice;
 use scalelaw_schema::event::Event;
 use scalelaw_schema::record::{Failure, Outcome};
+use scalelaw_schema::run_name::readable;
 use scalelaw_train::{OpenDevice, Program, TrainJob};
+use tracing::{Span, error_span, info, warn};
 
 use crate::args::{Shared, WorkerArgs};
+use crate::progress::outcome_text;
 use crate::provenance::program;
 use crate::simulate::simulate;
-use crate::{exit, paths};
+use crate::{exit, logging, paths};
 
 /// What trains: a device, or a known law.
 pub struct OpenWorker {
@@ -58,14 +61,20 @@ impl OpenWorker {
         }
     }
 
-    /// Trains the run of one folder.
+    /// Trains the run of one folder, and writes its log.
     pub fn train(&mut self, task: &Task, emit: &mut dyn FnMut(Event)) -> Result<Outcome, TrainFailure> {
         let other =
             |error: anyhow::Error| TrainFailure { failure: Failure::Error, why: format!("{error:#}") };
+        logging::open_run_log(task.folder);
         let run = read_run(task.folder).map_err(|error| other(error.into()))?;
+        let _run = error_span!("run", run = %readable(&run.train)).entered();
         match &self.kind {
-            Kind::Law(law, rule) => simulate(task.folder, &run, law, *rule).map_err(other),
+            Kind::Law(law, rule) => {
+                info!("drawing the losses from a known law");
+                simulate(task.folder, &run, law, *rule).map_err(other)
+            }
             Kind::Device(device) => {
+                info!("training on {} ({})", device.report.name, device.report.choice);
                 let job = TrainJob {
                     run: &run,
                     folder: task.folder,
@@ -78,8 +87,10 @@ impl OpenWorker {
                 };
                 // The trainer works on threads of its own; what it tells is passed on from here.
                 let (sender, events) = channel();
+                let span = Span::current();
                 std::thread::scope(|scope| {
                     let trainer = scope.spawn(|| {
+                        let _span = span.entered();
                         scalelaw_train::train(&job, task.stop, &mut move |event| drop(sender.send(event)))
                     });
                     events.into_iter().for_each(emit);
@@ -117,6 +128,15 @@ pub fn worker(shared: &Shared, args: &WorkerArgs) -> Result<u8> {
         (Some(_), None) => bail!("a simulation needs the rule that N is counted by"),
     };
     let name = worker.device_name();
-    serve(BufReader::new(std::io::stdin()), std::io::stdout(), &name, |task, emit| worker.train(task, emit))?;
+    serve(BufReader::new(std::io::stdin()), std::io::stdout(), &name, |task, emit| {
+        let ended = worker.train(task, emit);
+        match &ended {
+            Ok(outcome) => info!("{}", outcome_text(outcome)),
+            Err(TrainFailure { failure: Failure::Interrupted, why }) => info!("{why}"),
+            Err(failed) => warn!("attempt failed: {}", failed.why),
+        }
+        logging::close_run_log();
+        ended
+    })?;
     Ok(exit::OK)
 }

@@ -50,6 +50,7 @@ impl<'a> Scheduler<'a, '_> {
                 self.wake_branches(&run);
                 self.tell(Progress::Checkpoint { slot, run, step });
             }
+            Event::Skipped { run, n_steps } => self.tell(Progress::Skipped { run, n_steps }),
             Event::Warning { text } => self.tell(Progress::Warning { text }),
             Event::Done { .. } => {
                 if let Some(active) = self.slots[slot].active.take() {

@@ -55,6 +55,13 @@ pub enum Progress {
         /// Steps taken.
         step: u64,
     },
+    /// Steps of the run were skipped because their gradient was not finite; told once, before its end.
+    Skipped {
+        /// The run.
+        run: RunId,
+        /// How many.
+        n_steps: u64,
+    },
     /// The run has ended.
     Done {
         /// The slot, counted from 0.

@@ -20,8 +20,8 @@ const WATCH_PAUSE: Duration = Duration::from_millis(100);
 /// Serves one launcher until it closes `stdin`: trains what it commands, and reports events on `stdout`.
 /// Call it with the device open; `device` is its name.
 ///
-/// `train` emits `Started`, `Step`, `Checkpoint` and `Warning`; the rest is emitted here. It writes `record.json`
-/// before it returns an outcome. Meanwhile a thread waits for the end of `stdin`. A launcher that wants to stop closes
+/// `train` emits `Started`, `Step`, `Checkpoint`, `Skipped` and `Warning`; the rest is emitted here. It writes
+/// `record.json` before it returns an outcome. Meanwhile a thread waits for the end of `stdin`. A launcher that wants to stop closes
 /// it: then [`Task::stop`] turns true. If the launcher was killed, this process kills itself at once, since the folder
 /// may already belong to another launcher.
 ///

@@ -150,7 +150,7 @@ fn a_run_that_always_dies_fails_with_its_last_words_and_stops_no_other() {
         assert!(summary.failed[0].why.contains(words), "{mode}: {summary:?}");
         let folder = folder_of(dir.path(), &runs[1]);
         let log = fs::read_to_string(folder.join(LOG_TXT)).unwrap();
-        assert!(log.contains(words), "{mode}: {log}");
+        assert!(log.contains(words) && log.contains("the worker died ("), "{mode}: {log}");
         // The first attempt gets to step 20, and three more from there do not get beyond it.
         let steps: Vec<_> = failed_attempts(&folder)
             .unwrap()

@@ -17,6 +17,7 @@ use scalelaw_schema::record::{Outcome, RunRecord};
 use scalelaw_schema::run::{EarlyStop, Keep, RunSpec};
 use scalelaw_schema::score::Score;
 use scalelaw_schema::train_spec::Phase;
+use tracing::{Span, debug, error_span, info, warn};
 
 use crate::checkpoint::{self, Checkpoints};
 use crate::device::{OpenDevice, Program};
@@ -26,6 +27,7 @@ use crate::folder;
 use crate::memory;
 use crate::models::Model;
 use crate::prefetch::{Mode, Source};
+use crate::skipped;
 use crate::steps::{self, Hooks, Output, Step, StepSetup, Values};
 use crate::text::Text;
 use crate::time::now;
@@ -72,7 +74,10 @@ pub fn train(
     let outcome = match folder::read_record(job.folder)? {
         Some(record) => record.outcome,
         None => {
-            let (outcome, record) = job.device.run(|| train_to_record(job, &checkpoints, stop, on_event))?;
+            // The device has threads of its own, which know nothing of the caller's span.
+            let span = Span::current();
+            let (outcome, record) =
+                job.device.run(|| span.in_scope(|| train_to_record(job, &checkpoints, stop, on_event)))?;
             folder::write_record(job.folder, &record)?;
             outcome
         }
@@ -81,6 +86,7 @@ pub fn train(
     if !matches!(outcome, Outcome::Stopped { .. })
         && let Err(error) = checkpoints.remove_unkept()
     {
+        warn!("{error}");
         on_event(Event::Warning { text: error.to_string() });
     }
     Ok(outcome)
@@ -101,6 +107,11 @@ fn train_to_record(
     let mut state = resume::resume_or_init(job, checkpoints, on_event)?;
     let (mut metrics_file, attempts) = resume::begin_attempt(job, &mut state)?;
     let total_steps = run.train.total_steps();
+    let _attempt = error_span!("attempt", attempt = attempts.n).entered();
+    match state.progress.step {
+        0 => info!("started: {total_steps} steps"),
+        step => info!("started from the checkpoint at step {step} of {total_steps}"),
+    }
     on_event(Event::Started { run: run.id.clone(), step: state.progress.step, total_steps });
 
     let micro_batch_tokens = micro_batch_tokens(job);
@@ -125,6 +136,7 @@ fn train_to_record(
             match output {
                 Output::Row(row) => {
                     metrics_file.append(&row)?;
+                    log_row(&row);
                     if let Some(event) = step_event(run, &row) {
                         on_event(event);
                     }
@@ -136,17 +148,20 @@ fn train_to_record(
                     // The rows first: a checkpoint promises that they are there up to its step.
                     metrics_file.sync()?;
                     checkpoints.save(state)?;
+                    info!("checkpoint at step {}", state.progress.step);
                     on_event(Event::Checkpoint { run: run.id.clone(), step: state.progress.step });
                 }
-                Output::Skipped(step) => {
-                    let text = format!("run {}: step {step} is skipped, its gradient is not finite", run.id);
-                    on_event(Event::Warning { text });
-                }
+                Output::Skipped(step) => debug!("step {step} is skipped, its gradient is not finite"),
             }
             Ok(ControlFlow::Continue(()))
         },
     };
     let outcome = steps::run_steps(setup, &mut state, hooks, stop)?;
+    if let Some(text) = skipped::text(&state.progress.skipped_steps) {
+        warn!("{text}");
+        let n_steps = state.progress.skipped_steps.len() as u64;
+        on_event(Event::Skipped { run: run.id.clone(), n_steps });
+    }
     if outcome == Outcome::Finished {
         evals.write_all(&state.model)?;
         if run.keep == Keep::Weights {
@@ -167,6 +182,23 @@ fn train_to_record(
 fn micro_batch_tokens(job: &TrainJob) -> u64 {
     let (one, whole) = (job.run.train.longest_context(), job.run.train.largest_batch_tokens());
     job.micro_batch_tokens.unwrap_or(whole).clamp(one, whole)
+}
+
+/// Evaluations are for whoever reads the log; the loss of each row stands in the metrics.
+fn log_row(row: &MetricsRow) {
+    let is_score = |name: &str| name.starts_with("eval/") || name.starts_with("skill/");
+    let scores: Vec<String> = row
+        .values
+        .iter()
+        .filter(|(name, _)| is_score(name))
+        .map(|(name, value)| format!("{name} {value:.4}"))
+        .collect();
+    if !scores.is_empty() {
+        info!("evaluation at step {}: {}", row.step, scores.join(", "));
+    }
+    if let Some(loss) = row.values.get(metrics::TRAIN_LOSS) {
+        debug!("step {}: loss {loss:.4}", row.step);
+    }
 }
 
 /// `None` where every step of the row was skipped.

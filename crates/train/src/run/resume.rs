@@ -2,6 +2,7 @@
 
 use scalelaw_schema::event::Event;
 use scalelaw_schema::train_spec::Start;
+use tracing::warn;
 
 use super::TrainJob;
 use crate::checkpoint::Checkpoints;
@@ -19,8 +20,11 @@ pub fn resume_or_init(
 ) -> Result<TrainState, TrainError> {
     let train = &job.run.train;
     let device = &job.device.device;
-    let mut warn = |text| on_event(Event::Warning { text });
-    if let Some(state) = checkpoints.load_newest(&train.model, device, &mut warn)? {
+    let mut on_warning = |text: String| {
+        warn!("{text}");
+        on_event(Event::Warning { text });
+    };
+    if let Some(state) = checkpoints.load_newest(&train.model, device, &mut on_warning)? {
         return Ok(state);
     }
     match &train.start {
