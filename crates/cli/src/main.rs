@@ -6,6 +6,7 @@ mod corpora;
 mod evaluations;
 mod exit;
 mod facts;
+mod launch;
 mod learning_rate;
 mod logging;
 mod paths;

@@ -23,6 +23,13 @@ pub struct SweepFile {
     pub base: PathBuf,
 }
 
+impl SweepFile {
+    /// The same under a name of its own: drawn losses never lie beside trained ones.
+    pub fn simulated(self) -> SweepFile {
+        SweepFile { name: format!("{}-simulated", self.name), ..self }
+    }
+}
+
 /// Reads `path`. It overrides its includes, and `overrides` override it.
 pub fn load(path: &Path, overrides: &[String]) -> Result<SweepFile> {
     let mut layers = Layers::default();

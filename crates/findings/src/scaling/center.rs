@@ -1,6 +1,9 @@
 //! Where to centre the next IsoFLOP budget, from the budgets already trained.
 
 use scalelaw_fit::conclusion::Approach2;
+use scalelaw_fit::isoflop::{Draws, approach2};
+use scalelaw_schema::LEVEL;
+use scalelaw_schema::table::LossTable;
 
 /// Exponent of N* where the budgets so far do not determine one: half of every factor of compute goes to the
 /// model (Hoffmann et al. 2022: 0.46 to 0.50 by three approaches).
@@ -10,11 +13,20 @@ const DEFAULT_EXPONENT: f64 = 0.5;
 /// (0.46 of Hoffmann et al. 2022 to 0.73 of Kaplan et al. 2020, with some room).
 const EXPONENT_RANGE: [f64; 2] = [0.35, 0.8];
 
+/// Draws of noise by which the minima of the smaller budgets are weighted.
+const NOISE_DRAWS: usize = 200;
+
+/// N at the middle of the sizes for a budget of `next_budget` FLOPs, from the runs of the smaller budgets.
+///
+/// `None` where none of them has a minimum inside its grid: the prior then stays.
+pub fn center_of_next_budget(table: &LossTable, next_budget: f64) -> Option<f64> {
+    let trained = approach2(table, Draws { n: NOISE_DRAWS, seed: 0, level: LEVEL })?;
+    from_minima(&trained, next_budget)
+}
+
 /// N at the middle of the sizes for a budget of `next_budget` FLOPs: the minimum of the largest smaller
 /// budget that has one inside its grid, carried on by the exponent of the minima.
-///
-/// `None` where no smaller budget has a minimum inside its grid: the prior then stays.
-pub fn center_of_next_budget(trained: &Approach2, next_budget: f64) -> Option<f64> {
+fn from_minima(trained: &Approach2, next_budget: f64) -> Option<f64> {
     let (budget, n) = trained
         .minima
         .iter()
@@ -53,7 +65,7 @@ mod tests {
 
     #[test]
     fn the_next_centre_follows_the_last_minimum_inside_its_grid() {
-        let known = |minima, frontier| center_of_next_budget(&Approach2 { minima, frontier }, 1e16);
+        let known = |minima, frontier| from_minima(&Approach2 { minima, frontier }, 1e16);
         let check = |found: Option<f64>, expected: f64| {
             let found = found.expect("a centre");
             assert!((found / expected - 1.0).abs() < 1e-12, "{found}, expected {expected}");
