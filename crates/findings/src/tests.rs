@@ -181,7 +181,7 @@ fn evidence(plan: Plan, rows: Vec<ResultRow>) -> Evidence {
                 n: RULE.n(&row.model()),
                 d: row.tokens as f64,
                 c: RULE.c(&row.model(), row.context_len, row.tokens as f64),
-                loss: column.value(row).unwrap(),
+                loss: row.value(column).unwrap(),
                 budget: row.budget_flops,
                 cluster: Some(row.cluster.to_string()),
                 seed: Some(row.seed),
