@@ -16,13 +16,13 @@ use scalelaw_runner::launcher::outstanding::outstanding;
 use scalelaw_runner::launcher::progress::Summary;
 use scalelaw_runner::launcher::stop::Stop;
 use scalelaw_runner::launcher::{Launch, MAX_ATTEMPTS, WorkerCommand, run_all};
-use scalelaw_schema::folder;
 use scalelaw_schema::measure::LossColumn;
 use scalelaw_schema::plan::{Plan, PlannedRun};
 use scalelaw_schema::run::RunSpec;
 use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::sweep::CenterChoice;
 use scalelaw_schema::text::counted;
+use scalelaw_schema::{LEVEL, folder};
 
 use crate::args::{RunArgs, Shared};
 use crate::bars::Bars;
@@ -216,7 +216,7 @@ fn recenter(
     let collected = scalelaw_results::collect(sweep_dir)?;
     let table = collected.loss_table(plan.count_rule, &LossColumn::Mean, &sweep.name)?.table;
     let budget = plan.budgets[stage].flops;
-    let center = scalelaw_fit::isoflop::approach2(&table, Draws { n: CENTER_DRAWS, seed: 0, level: 0.95 })
+    let center = scalelaw_fit::isoflop::approach2(&table, Draws { n: CENTER_DRAWS, seed: 0, level: LEVEL })
         .and_then(|approach2| scalelaw_findings::center_of_next_budget(&approach2, budget));
     match center {
         Some(n) => {
