@@ -161,11 +161,11 @@ pub struct StatusArgs {
 pub struct EvalArgs {
     /// Sweep file, or the name or folder of a sweep.
     pub sweep: PathBuf,
-    /// Corpus to judge by: a built-in name or a manifest (`*.toml`). Without a corpus or a skill the evaluations
+    /// Corpus to evaluate on: a built-in name or a manifest (`*.toml`). Without a corpus or a skill the evaluations
     /// are made that the runs were to have and lack.
     #[arg(long, value_name = "NAME|FILE")]
     pub corpus: Vec<String>,
-    /// Skill to judge by: a name of the sweep's own, a built-in one or a manifest.
+    /// Skill to evaluate on: a name of the sweep's own, a built-in one or a manifest.
     #[arg(long, value_name = "NAME|FILE")]
     pub skill: Vec<String>,
     /// Held-out tokens of each corpus.
@@ -231,7 +231,7 @@ pub struct FitArgs {
     /// Predict a run: `N=1e8,D=2e9`, or `C=1e20` at its compute-optimal size.
     #[arg(long, value_name = "POINT")]
     pub predict: Vec<String>,
-    /// Judge the runs of a sweep skill by skill: optima, what each skill wants more of, mixtures, capacity, targets.
+    /// Evaluate the runs of a sweep skill by skill: optima, what each skill wants more of, mixtures, capacity, targets.
     #[arg(long, conflicts_with_all = ["every_count", "loss", "predict", "holdout_compute"])]
     pub skill: bool,
     /// With `--skill`: the column that every skill is compared with, such as `loss`, `loss/prose` or a skill.

@@ -19,7 +19,7 @@ pub struct Bars {
     runs: HashMap<RunId, Shown>,
     n_runs: usize,
     n_over: usize,
-    /// FLOPs of the runs that are over, and of those now in a slot.
+    /// FLOPs of the completed runs, and of those now in a slot.
     flops_total: f64,
     flops_over: f64,
     flops_running: BTreeMap<RunId, f64>,

@@ -36,7 +36,7 @@ pub fn eval(shared: &Shared, say: Say, args: &EvalArgs) -> Result<()> {
             folders.push(run_folder);
             runs.push(run);
         } else {
-            say.warn(&format!("{}: no weights were kept, it cannot be judged again", run.folder_name()));
+            say.warn(&format!("{}: no weights were kept, it cannot be evaluated again", run.folder_name()));
         }
     }
     if runs.is_empty() {
