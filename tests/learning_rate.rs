@@ -28,7 +28,7 @@ source = { files = ["notes"] }
 "#;
 
 #[test]
-fn an_lr_sweep_leaves_a_rule_that_a_later_sweep_follows_and_is_judged_by() {
+fn an_lr_sweep_leaves_a_rule_that_a_later_sweep_follows_and_is_compared_with() {
     let bench = Workbench::new();
     bench.write("probe.toml", PROBE);
     let said = bench.expect(0, &["run", "probe.toml"]);

@@ -181,22 +181,22 @@ fn the_labels_that_a_plan_will_give_are_known_before_it_runs() {
     // Two thirds of A: the skill wants models (2 / 3)^(1 / 0.72) times as large under C = 6·N·D.
     let skill = LAW.replace("A=480", "A=320");
     let args = ["plan", "known.toml", "--power", LAW, "--power-skill", &skill, "--draws", "12"];
-    let judged = [&args[..], &["--set", "measure.skills=[\"lookup\", \"mano\"]"]].concat();
-    let found = bench.json(&judged);
+    let with_skills = [&args[..], &["--set", "measure.skills=[\"lookup\", \"mano\"]"]].concat();
+    let found = bench.json(&with_skills);
     let labels = &found["labels"];
     assert_eq!((&labels["n_skills"], &labels["tie"]["truth"]), (&2.into(), &0.0.into()), "{labels}");
     let truth = labels["skill"]["truth"].as_f64().unwrap();
     // Counted exactly, C is not quite 6·N·D.
     assert!((truth / ((2.0_f64 / 3.0).ln() / 0.72) - 1.0).abs() < 0.2, "{truth}");
     assert_eq!((&labels["skill"]["wrong"], &found["skill_law"]), (&0.0.into(), &skill.as_str().into()));
-    let shown = bench.expect(0, &judged).stdout;
+    let shown = bench.expect(0, &with_skills).stdout;
     for part in ["loss at ten times the compute", "Labels of 2 skills", "a tie", "A skill of the assumed law"]
     {
         assert!(shown.contains(part), "`{part}`\n{shown}");
     }
 
     let ladder = "grid={ kind = \"ladder\", sizes = [1e5, 3e5, 1e6], tokens-per-param = [10, 30] }";
-    let no_budgets = bench.json(&[&judged[..], &["--set", ladder]].concat());
+    let no_budgets = bench.json(&[&with_skills[..], &["--set", ladder]].concat());
     assert!(no_budgets["labels"].is_null() && no_budgets["power"]["runs"] == 12, "{no_budgets}");
     assert!(no_budgets["why_no_labels"].as_str().unwrap().contains("budget"), "{no_budgets}");
     bench.expect(2, &args).names(&["--power-skill", "`[measure]`"]);
@@ -224,7 +224,7 @@ fn a_mix_trains_every_size_on_every_mixture_and_its_power_is_that_of_one() {
 }
 
 #[test]
-fn a_fit_predicts_and_is_judged_by_rows_held_out() {
+fn a_fit_predicts_and_is_scored_on_rows_held_out() {
     let bench = Workbench::new();
     bench.write("known.toml", SWEEP);
     bench.expect(0, &["run", "known.toml", "--simulate", LAW]);

@@ -82,8 +82,8 @@ fn add_score(sweep: &Path, planned: &PlannedRun, name: &str, nll: f64, facts: Op
         .unwrap();
 }
 
-/// A simulated sweep whose runs are judged by [`SKILLS`]; its plan asks for a use and a target.
-fn judged(bench: &Workbench) {
+/// A simulated sweep whose runs are evaluated on [`SKILLS`]; its plan asks for a use and a target.
+fn evaluated(bench: &Workbench) {
     bench.write("grid.toml", GRID);
     bench.expect(0, &["run", "grid.toml", "--simulate", AGGREGATE]);
     let sweep = bench.path().join("runs/grid-simulated");
@@ -110,13 +110,13 @@ fn judged(bench: &Workbench) {
 }
 
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
 #[test]
 fn known_skills_give_back_their_optima_their_residuals_and_their_labels() {
     let bench = Workbench::new();
-    judged(&bench);
+    evaluated(&bench);
     let found =
         bench.json(&["fit", "grid-simulated", "--skill", "--target", "tie=nll:2.0", "--bootstrap", "400"]);
     let skills = &found["skills"];
@@ -176,7 +176,7 @@ fn the_report_shows_skills_and_leaves_them_as_json_and_what_is_not_there_is_told
     bench
         .expect(6, &["fit", "grid-simulated", "--skill"])
         .names(&["56 runs", "scalelaw eval grid-simulated --skill"]);
-    judged(&bench);
+    evaluated(&bench);
     bench.expect(0, &["report", "grid-simulated"]);
     let folder = bench.path().join("runs/grid-simulated");
     let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
@@ -298,7 +298,7 @@ fn the_list_says_what_is_missing_and_how_to_get_it() {
     assert_eq!(bench.json(&["data", "items", "mano"])["items"].as_array().unwrap().len(), 1024);
 }
 
-/// Six small models at two budgets, judged by items and by text of one's own.
+/// Six small models at two budgets, evaluated on items and on text of one's own.
 const OWN: &str = r#"
 [grid]
 kind = "isoflop"
@@ -347,7 +347,7 @@ fn quiz(n: usize) -> String {
 }
 
 #[test]
-fn items_and_text_of_ones_own_judge_what_is_trained_without_rust() {
+fn items_and_text_of_ones_own_evaluate_a_sweep_without_rust() {
     let bench = Workbench::new();
     bench.write("own.toml", OWN);
     let planted = "{\"prompt\": \"forty white herons stood beside the frozen \", \"choices\": [\"canal at dusk\", \"x\"], \"correct\": 0}\n";
@@ -389,7 +389,7 @@ fn items_and_text_of_ones_own_judge_what_is_trained_without_rust() {
 }
 
 #[test]
-fn what_a_sweep_cannot_be_judged_by_is_named_with_its_place() {
+fn what_a_sweep_cannot_be_evaluated_on_is_named_with_its_place() {
     let bench = Workbench::new();
     std::fs::create_dir(bench.path().join("letters")).unwrap();
     bench.write("letters/one.txt", &"Nobody has written these words in this order. ".repeat(9));

@@ -14,11 +14,13 @@ mod learning_rate;
 mod logging;
 /// A simulated sweep through plan, runner, results, fit and report.
 mod pipeline;
+/// Faults that a person once saw, each by what was wrong.
+mod regression;
 /// Skills: items of one's own, bad ones named with their line, planted ones found, tags, what can be got.
 mod skills;
 /// Real training: losses fall with N and with D, nothing is trained twice, evaluations of finished runs.
 mod training;
-/// Trunks and branches: the bits of separate runs for fewer FLOPs; hopeless runs are stopped early.
+/// Trunks and branches: the bits of separate runs for fewer FLOPs; runs that fall behind are stopped early.
 mod trunk;
 /// The GPU path on software Vulkan.
 mod wgpu;

@@ -75,7 +75,7 @@ fn a_finished_sweep_is_not_trained_again_and_a_changed_one_is() {
 }
 
 #[test]
-fn finished_runs_can_be_judged_by_other_text() {
+fn finished_runs_can_be_evaluated_on_other_text() {
     let bench = Workbench::new();
     bench.tiny_sweep("tiny");
     bench.expect(0, &["run", "tiny.toml", "--set", "grid.horizon.steps=20"]);
@@ -92,7 +92,7 @@ fn finished_runs_can_be_judged_by_other_text() {
 }
 
 #[test]
-fn finished_runs_can_be_judged_by_skills_and_get_the_evaluations_they_lack() {
+fn finished_runs_can_be_evaluated_on_skills_and_get_the_evaluations_they_lack() {
     let bench = Workbench::new();
     let sweep = std::fs::read_to_string(bench.tiny_sweep("tiny")).unwrap();
     let sweep = sweep.replace("notes = 1 }", "notes = 1, mano = 1 }\ntag-sources = true");

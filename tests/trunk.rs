@@ -178,7 +178,7 @@ fn a_simulated_sweep_branches_as_well() {
 }
 
 #[test]
-fn a_hopeless_rate_is_stopped_early_and_never_fitted() {
+fn a_rate_that_falls_behind_is_stopped_early_and_never_fitted() {
     let bench = Workbench::new();
     let text = std::fs::read_to_string(bench.tiny_sweep("tiny")).unwrap();
     let text = text

@@ -34,15 +34,15 @@ use scalelaw_disk as disk;
 
 pub use catalogue::Catalogue;
 pub use corpus::Corpus;
-pub use corpus::error::{NoDocuments, Unit};
 pub use error::DataError;
+pub use error::corpus::{NoDocuments, Unit};
+pub use error::tokens::{Damage, VocabularyError};
 pub use manifest::{builtin_manifests, builtin_skills, parse_manifest};
 pub use skills::{SkillEntropy, TaskError};
 pub use sources::{EntryError, JsonError, LineError, PackageError};
 pub use suite::{ItemError, SuiteError};
 pub use suite::{Sequence, SequenceLosses, Suite, TokenSuite};
 pub use tokens::batches::{Batch, Batches, train_tokens_needed};
-pub use tokens::error::{Damage, VocabularyError};
 pub use tokens::token_set::{TokenSet, known_train_tokens};
 pub use tokens::tokenise::{Needed, TokenSetFacts, ensure_tokens, token_set_hash};
 pub use tokens::tokenizer::Tokenizer;

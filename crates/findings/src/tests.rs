@@ -255,7 +255,7 @@ pub(crate) fn evidence(plan: Plan, rows: Vec<ResultRow>) -> Evidence {
                 n: RULE.n(&row.model()),
                 d: row.tokens as f64,
                 c: RULE.c(&row.model(), row.context_len, row.tokens as f64),
-                loss: column.value(row).unwrap(),
+                loss: row.value(column).unwrap(),
                 budget: row.budget_flops,
                 cluster: Some(row.cluster.to_string()),
                 seed: Some(row.seed),
@@ -396,7 +396,7 @@ fn a_memoriser_has_the_bits_of_its_values_and_of_the_names_it_knows() {
 fn a_skill_that_no_run_shows_anything_of_is_left_out_with_its_reason() {
     let mut rows = one_mixture();
     let n_runs = rows.len();
-    let mut judge = |accuracy: f64| {
+    let mut answer_with = |accuracy: f64| {
         for (idx, row) in rows.iter_mut().enumerate() {
             let score = row.skills.get_mut("facts").unwrap();
             // One run alone may be above chance.
@@ -411,10 +411,10 @@ fn a_skill_that_no_run_shows_anything_of_is_left_out_with_its_reason() {
     };
     // Seven runs: 2.45 standard errors are one in twenty for the luckiest of them.
     assert_eq!(n_runs, 7);
-    let (skills, why) = judge(0.25 + 2.4 * 0.02);
+    let (skills, why) = answer_with(0.25 + 2.4 * 0.02);
     assert_eq!(skills, ["sums"]);
     assert!(why.contains("at chance, 0.250, in each of 7 runs (accuracy 0.298 at most)"), "{why}");
-    let (skills, why) = judge(0.25 + 2.5 * 0.02);
+    let (skills, why) = answer_with(0.25 + 2.5 * 0.02);
     assert_eq!(skills, ["facts", "sums"]);
     assert!(!why.contains("at chance"), "{why}");
 }

@@ -1,4 +1,4 @@
-//! The rows of a sweep as texts: which skills and held-out corpora the runs were judged by, and which of the runs
+//! The rows of a sweep as texts: which skills and held-out corpora the runs were evaluated on, and which of the runs
 //! differ in nothing but their size.
 
 use std::collections::{BTreeMap, BTreeSet};

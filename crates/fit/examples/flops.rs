@@ -28,7 +28,7 @@ const LAW: &str = "chinchilla:A=480,B=2080,E=1.8,alpha=0.35,beta=0.37,noise=0.00
 struct Design {
     name: String,
     target: [f64; 2],
-    /// As measured; drawn where absent.
+    /// As measured; defaults to a draw from the law.
     target_loss: Option<f64>,
     runs: Vec<Planned>,
 }

@@ -1,4 +1,4 @@
-//! What a sweep says of the skills that judge its runs, and grids of the kind `validation`.
+//! The skills that a sweep evaluates, and grids of the kind `validation`.
 
 use scalelaw_plan::facts::PlanFacts;
 use scalelaw_plan::{PlanError, expand};

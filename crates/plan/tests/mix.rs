@@ -111,7 +111,7 @@ fn equal_mixtures_are_one_whichever_way_they_are_reached() {
 }
 
 #[test]
-fn every_run_of_a_mix_is_judged_on_all_of_its_text_and_on_what_else_is_named() {
+fn every_run_of_a_mix_is_evaluated_on_all_of_its_text_and_on_what_else_is_named() {
     let text = MIX.replace("[0.05, 0.2, 0.8]", "[0.001, 0.999]");
     for run in plan(&format!("{text}[eval]\ncorpora = [\"code\"]")).runs {
         let names: BTreeSet<&str> = run.run.evals.iter().map(|request| request.name.as_str()).collect();

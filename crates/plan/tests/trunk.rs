@@ -274,7 +274,7 @@ fn a_horizon_that_is_added_goes_on_from_what_is_left_and_says_so_where_it_is_lat
     // A longer one goes on from the end of the trunk; nobody is late.
     let longer = with("[100, 200, 400, 800]", &[(&long, 320)]);
     assert_eq!((start(&longer, 800), longer.warnings.len()), (branch(&long, 320), 0));
-    // Between two that are over, nothing is left to go on from but what is shorter still.
+    // Between two finished runs, it can only branch from a shorter one.
     let between = with("[100, 200, 300, 350, 400]", &[(&short, 80), (&long, 320)]);
     assert_eq!(start(&between, 300), branch(&short, 80));
     let of_300 = with_horizon(&between, 300).run.id.clone();

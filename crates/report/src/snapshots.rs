@@ -47,9 +47,6 @@ fn a_fit() {
       N* at 2.70e12 FLOPs: 129K by the fitted law, 115K by the IsoFLOP minima; a
         factor of 1.12, inside the law's interval.
 
-    Caveats
-      - C grows as N^0.933 at a fixed D, not as N: the frontier counts this
-
     1 row excluded
       - d2636ec65da6: diverged at step 412
     "#);
@@ -224,10 +221,6 @@ fn a_page() {
     - Compute: 1.68e13 (FLOPs spent on training)
     - Time: 21m02s (of training, summed over the runs)
     - Device: cpu: AMD EPYC 7763
-
-    Caveats:
-
-    - C grows as N^0.933 at a fixed D, not as N: the frontier counts this
 
     ## Best size at each budget
 

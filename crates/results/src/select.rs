@@ -134,7 +134,7 @@ fn to_loss_row(
         n: positive("n_total", rule.n(&model))?,
         d: positive("tokens", d)?,
         c: positive("flops_path", c)?,
-        loss: positive(loss_name, loss.value(row).ok_or_else(missing)?)?,
+        loss: positive(loss_name, row.value(loss).ok_or_else(missing)?)?,
         budget: row.budget_flops,
         cluster: Some(row.cluster.to_string()),
         seed: Some(row.seed),

@@ -6,8 +6,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::table::ResultRow;
-
 /// What a table's losses are. No loss is printed without its unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -150,19 +148,6 @@ impl LossColumn {
         match self {
             LossColumn::Skill(name) => name.clone(),
             other => other.to_string(),
-        }
-    }
-
-    /// What was measured on a run; none where it was not, and of a user's own column.
-    pub fn value(&self, row: &ResultRow) -> Option<f64> {
-        match self {
-            LossColumn::Mean => row.loss,
-            LossColumn::Bpb => row.bpb,
-            LossColumn::Corpus(name) => row.losses.get(name).copied(),
-            LossColumn::CorpusBpb(name) => row.bpbs.get(name).copied(),
-            LossColumn::Skill(name) => row.skills.get(name).map(|score| score.nll.value),
-            LossColumn::Train => row.train_loss,
-            LossColumn::User(_) => None,
         }
     }
 

@@ -124,7 +124,7 @@ impl EarlyStop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
-    /// `weights.safetensors`, so that later evaluations can judge the run.
+    /// `weights.safetensors`, so that the run can be evaluated later.
     Weights,
     /// Records and metrics only.
     None,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::SchemaError;
 use crate::count::CountRule;
-use crate::measure::Measure;
+use crate::measure::{LossColumn, Measure};
 use crate::model::{FlopCount, Head, ModelShape, ModelSpec, ParamCount};
 use crate::record::Outcome;
 use crate::run_id::RunId;
@@ -99,6 +99,19 @@ impl ResultRow {
             vocab_size: self.vocab_size,
             head: self.head,
         })
+    }
+
+    /// The loss of this column; none where it was not measured, and of a user's own column.
+    pub fn value(&self, column: &LossColumn) -> Option<f64> {
+        match column {
+            LossColumn::Mean => self.loss,
+            LossColumn::Bpb => self.bpb,
+            LossColumn::Corpus(name) => self.losses.get(name).copied(),
+            LossColumn::CorpusBpb(name) => self.bpbs.get(name).copied(),
+            LossColumn::Skill(name) => self.skills.get(name).map(|score| score.nll.value),
+            LossColumn::Train => self.train_loss,
+            LossColumn::User(_) => None,
+        }
     }
 }
 

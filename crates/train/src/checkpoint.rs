@@ -5,6 +5,7 @@
 //! the newest be damaged, the one before it is taken. A trunk also keeps those that its branches begin at.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use scalelaw_schema::run_id::RunId;
 use scalelaw_schema::{SCHEMA_VERSION, canonical};
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrainError;
+use crate::error::{CheckpointError, TensorMismatch, TrainError};
 use crate::models::layout::{self, TensorSpec};
 use crate::models::{Model, to_device, to_host};
 use crate::optimizer::Moments;
@@ -65,14 +66,12 @@ impl Checkpoints {
     ///
     /// # Errors
     /// Why there are none.
-    pub fn of_sibling(run_folder: &Path, run: &RunId) -> Result<Checkpoints, String> {
-        let entries =
-            fs::read_dir(run_folder.parent().unwrap_or(Path::new("."))).map_err(|e| e.to_string())?;
-        entries
+    pub fn of_sibling(run_folder: &Path, run: &RunId) -> Result<Checkpoints, CheckpointError> {
+        fs::read_dir(run_folder.parent().unwrap_or(Path::new(".")))?
             .filter_map(|entry| Some(entry.ok()?.path()))
             .find(|path| path.to_string_lossy().ends_with(&format!("-{run}")))
             .map(|path| Checkpoints::of(&path, run))
-            .ok_or_else(|| "it has no folder beside this one".to_string())
+            .ok_or(CheckpointError::NoFolder)
     }
 
     /// Saves the state, then removes all but the last two and those that are kept.
@@ -133,7 +132,12 @@ impl Checkpoints {
     ///
     /// # Errors
     /// Why there is none.
-    pub fn load_step(&self, step: u64, model: &ModelSpec, device: &Device) -> Result<TrainState, String> {
+    pub fn load_step(
+        &self,
+        step: u64,
+        model: &ModelSpec,
+        device: &Device,
+    ) -> Result<TrainState, CheckpointError> {
         self.load(&self.path(step), model, device)
     }
 
@@ -177,42 +181,41 @@ impl Checkpoints {
         Ok(steps)
     }
 
-    fn load(&self, path: &Path, model: &ModelSpec, device: &Device) -> Result<TrainState, String> {
-        let bytes = fs::read(path).map_err(|e| e.to_string())?;
-        let damaged = |e: safetensors::SafeTensorError| format!("it is damaged ({e})");
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    fn load(&self, path: &Path, model: &ModelSpec, device: &Device) -> Result<TrainState, CheckpointError> {
+        let bytes = fs::read(path)?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes)?;
         let text = metadata.metadata().as_ref().and_then(|map| map.get(HEAD_KEY));
-        let head: CheckpointHead = text
-            .and_then(|text| serde_json::from_str(text).ok())
-            .ok_or("it does not say what it is".to_string())?;
-        let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+        let head: CheckpointHead =
+            text.and_then(|text| serde_json::from_str(text).ok()).ok_or(CheckpointError::NoHead)?;
+        let file = SafeTensors::deserialize(&bytes)?;
         let specs = layout::tensors(model);
         let mut tensors = Vec::new();
         for prefix in PARTS {
             for spec in &specs {
                 let name = format!("{prefix}{}", spec.name);
-                let view = file.tensor(&name).map_err(damaged)?;
+                let view = file.tensor(&name)?;
                 tensors.push((name, spec, view));
             }
         }
         let found = CheckpointHead { blake3: String::new(), ..head.clone() };
         if checksum(&found, tensors.iter().map(|(name, _, view)| (&**name, view.data()))) != head.blake3 {
-            return Err("its checksum is wrong".to_string());
+            return Err(CheckpointError::WrongChecksum);
         }
         if head.run != self.run {
-            return Err(format!("it belongs to run {}", head.run));
+            return Err(CheckpointError::OtherRun(head.run));
         }
-        let mut values = tensors
-            .iter()
-            .map(|(name, spec, view)| values_of(view, spec).map_err(|why| format!("tensor `{name}` {why}")));
-        let mut held = |n: usize| -> Result<Vec<Vec<f32>>, String> { values.by_ref().take(n).collect() };
+        let mut values = tensors.iter().map(|(name, spec, view)| {
+            values_of(view, spec).map_err(|why| CheckpointError::OtherTensor { name: name.clone(), why })
+        });
+        let mut held =
+            |n: usize| -> Result<Vec<Vec<f32>>, CheckpointError> { values.by_ref().take(n).collect() };
         let (weights, first, second) = (held(specs.len())?, held(specs.len())?, held(specs.len())?);
         let on_device = |part: Vec<Vec<f32>>| -> Vec<Tensor<2>> {
             part.into_iter().zip(&specs).map(|(values, spec)| to_device(values, spec, device)).collect()
         };
         let mut weights = weights.into_iter();
-        let model = Model::build(model, device, |_| Ok(weights.next().unwrap_or_default()))
-            .map_err(|e| e.to_string())?;
+        let Ok(model) =
+            Model::build(model, device, |_| Ok::<_, Infallible>(weights.next().unwrap_or_default()));
         let moments = Moments { first: on_device(first), second: on_device(second) };
         Ok(TrainState { model, moments, progress: head.progress })
     }
@@ -254,14 +257,13 @@ pub fn load_weights(run_folder: &Path, model: &ModelSpec, device: &Device) -> Re
     })
 }
 
-fn values_of(view: &TensorView, spec: &TensorSpec) -> Result<Vec<f32>, String> {
+fn values_of(view: &TensorView, spec: &TensorSpec) -> Result<Vec<f32>, TensorMismatch> {
     if view.dtype() != Dtype::F32 || view.shape() != spec.saved_shape() {
-        return Err(format!(
-            "is {:?} of {:?} instead of F32 of {:?}",
-            view.dtype(),
-            view.shape(),
-            spec.saved_shape()
-        ));
+        return Err(TensorMismatch {
+            found: view.dtype(),
+            found_shape: view.shape().to_vec(),
+            expected_shape: spec.saved_shape(),
+        });
     }
     // The bytes of a file need not be aligned.
     Ok(bytemuck::pod_collect_to_vec(view.data()))

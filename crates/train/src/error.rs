@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::path::{Path, PathBuf};
 
+use safetensors::{Dtype, SafeTensorError};
 use scalelaw_data::DataError;
 use scalelaw_disk::DiskError;
 use scalelaw_schema::SchemaError;
 use scalelaw_schema::record::Failure;
+use scalelaw_schema::run_id::RunId;
 use thiserror::Error;
 
 /// Why a run could not be trained or evaluated. The folder is as its last checkpoint left it.
@@ -102,7 +104,7 @@ pub enum TrainError {
         /// Where the branch begins.
         step: u64,
         /// The reason.
-        why: String,
+        why: CheckpointError,
     },
     /// The backend failed for a reason of its own.
     #[error("the backend failed: {why}")]
@@ -110,6 +112,49 @@ pub enum TrainError {
         /// The reason.
         why: String,
     },
+}
+
+/// Why a checkpoint cannot be used.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// It could not be read.
+    #[error(transparent)]
+    Unreadable(#[from] std::io::Error),
+    /// Its run is not in this sweep.
+    #[error("it has no folder beside this one")]
+    NoFolder,
+    /// It is not a whole safetensors file.
+    #[error("it is damaged ({0})")]
+    Damaged(#[from] SafeTensorError),
+    /// It lacks the description that every checkpoint has.
+    #[error("it does not say what it is")]
+    NoHead,
+    /// Its content is not what was saved.
+    #[error("its checksum is wrong")]
+    WrongChecksum,
+    /// It was copied from another run.
+    #[error("it belongs to run {0}")]
+    OtherRun(RunId),
+    /// A tensor that the model does not have.
+    #[error("tensor `{name}` {why}")]
+    OtherTensor {
+        /// Its name.
+        name: String,
+        /// How it differs.
+        why: TensorMismatch,
+    },
+}
+
+/// A saved tensor that is not of the model's shape, or not in f32.
+#[derive(Debug, Error)]
+#[error("is {found:?} of {found_shape:?} instead of F32 of {expected_shape:?}")]
+pub struct TensorMismatch {
+    /// The type of its numbers.
+    pub found: Dtype,
+    /// Its shape.
+    pub found_shape: Vec<usize>,
+    /// The shape that the model needs.
+    pub expected_shape: Vec<usize>,
 }
 
 impl TrainError {

@@ -42,7 +42,7 @@ mod wgpu_test;
 pub use device::{
     BURN_FEATURES, BURN_VERSION, OpenDevice, Program, check_precision, find_device, list_devices, open_device,
 };
-pub use error::TrainError;
+pub use error::{CheckpointError, TensorMismatch, TrainError};
 pub use eval::{EvalJob, evaluate};
 pub use run::{TrainJob, train};
 pub use speed::measure_speed;

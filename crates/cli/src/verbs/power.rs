@@ -20,7 +20,7 @@ use crate::exit::UsageError;
 use crate::terminal::width;
 
 /// Simulates the plan's runs, fits each draw with the real fitter, and prints the intervals to expect; and, where
-/// the sweep judges `n_skills` skills, what their labels will tell.
+/// the sweep evaluates `n_skills` skills, what their labels will tell.
 pub fn show(
     plan: &Plan,
     sweep_dir: &std::path::Path,
@@ -31,7 +31,7 @@ pub fn show(
     let truth = assumed_law(law, sweep_dir)?;
     let skill = args.power_skill.as_deref().map(parse_law_with_params).transpose()?;
     if skill.is_some() && n_skills == 0 {
-        let why = "`--power-skill` needs a sweep that judges skills (hint: `skills` under `[measure]`)";
+        let why = "`--power-skill` needs a sweep that evaluates skills (hint: `skills` under `[measure]`)";
         return Err(UsageError(why.to_string()).into());
     }
     let design = design(plan);

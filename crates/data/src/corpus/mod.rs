@@ -7,16 +7,15 @@ use scalelaw_schema::corpus::{CorpusSource, CorpusSpec};
 use serde_json::json;
 
 use crate::error::DataError;
+use crate::error::corpus::{NoDocuments, Unit};
 use crate::hash::{self, Digest};
 use crate::skills::task::Part;
 use crate::skills::{Generated, SkillEntropy};
 use crate::sources::document::{Document, Hashed, order_of};
 use crate::sources::registry::PinnedCrates;
 use crate::sources::{self, Folders, Found};
-use error::{NoDocuments, Unit};
 use split::{DEFAULT_SHARE, Documents, HeldOutUnit, Split, hold_out, rank_of};
 
-pub(crate) mod error;
 pub(crate) mod reader;
 pub(crate) mod split;
 

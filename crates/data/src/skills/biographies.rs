@@ -8,9 +8,9 @@
 use scalelaw_schema::generator::{BiographyForm, BiographyTask};
 use scalelaw_schema::score::FactSpace;
 
+use crate::error::skills::TaskError;
 use crate::permutation::{mix, permuted};
 use crate::skills::draws::{Draws, Purpose, sub_key};
-use crate::skills::error::TaskError;
 use crate::skills::facts::FactOrder;
 use crate::skills::task::{Generate, Labelled, Part, Question, SkillEntropy};
 use crate::skills::words;

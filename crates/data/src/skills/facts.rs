@@ -2,9 +2,9 @@
 
 use scalelaw_schema::generator::Exposures;
 
+use crate::error::skills::TaskError;
 use crate::permutation::{mix, permuted};
 use crate::skills::draws::{Draws, Purpose, sub_key};
-use crate::skills::error::TaskError;
 
 /// An endless order of `n` facts.
 #[derive(Debug, Clone)]

@@ -4,8 +4,8 @@
 use scalelaw_schema::generator::ManoTask;
 use scalelaw_schema::score::FactSpace;
 
+use crate::error::skills::{TaskError, check_range};
 use crate::skills::draws::{Draws, Purpose};
-use crate::skills::error::{TaskError, check_range};
 use crate::skills::instances::draw_in;
 use crate::skills::task::{Generate, Labelled, Part, Question, SkillEntropy, entropy_of};
 

@@ -10,7 +10,6 @@ use task::{Generate, Part};
 mod biographies;
 mod depo;
 pub(crate) mod draws;
-pub(crate) mod error;
 mod facts;
 mod instances;
 mod lookup;
@@ -19,7 +18,7 @@ mod programs;
 pub(crate) mod task;
 mod words;
 
-pub use error::TaskError;
+pub use crate::error::skills::TaskError;
 pub use task::SkillEntropy;
 
 /// Documents that a mean length is taken over; it is then known to one per cent.

@@ -5,8 +5,8 @@ use scalelaw_schema::generator::ProgramTask;
 use scalelaw_schema::score::FactSpace;
 use scalelaw_schema::skill::TokenClass;
 
+use crate::error::skills::{TaskError, check_range};
 use crate::skills::draws::{Draws, Purpose, key_of};
-use crate::skills::error::{TaskError, check_range};
 use crate::skills::instances::draw_in;
 use crate::skills::task::{Generate, Labelled, Part, Question, SkillEntropy, entropy_of};
 

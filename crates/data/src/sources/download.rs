@@ -8,8 +8,8 @@ use scalelaw_schema::corpus::{CorpusSpec, DebianPackage};
 
 use crate::disk;
 use crate::error::DataError;
+use crate::error::sources::PackageError;
 use crate::hash;
-use crate::sources::error::PackageError;
 
 /// Where the files come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

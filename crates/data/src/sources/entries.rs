@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::error::DataError;
+use crate::error::sources::BadEntry;
 use crate::sources::document::{DocumentSource, Hashed, text_of_bytes};
-use crate::sources::error::BadEntry;
 
 /// Reads the entries of some files, each a document.
 ///

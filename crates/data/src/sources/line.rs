@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::sources::error::{JsonError, LineError};
+use crate::error::sources::{JsonError, LineError};
 
 /// Parses one line.
 pub(crate) fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, JsonError> {

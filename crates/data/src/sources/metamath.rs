@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::sources::error::{BadEntry, EntryError};
+use crate::error::sources::{BadEntry, EntryError};
 
 /// One text per theorem: `label: hypothesis & hypothesis => statement`, then `proof: step step ...`.
 ///

@@ -17,7 +17,6 @@ pub mod download;
 
 pub(crate) mod document;
 mod entries;
-pub(crate) mod error;
 pub(crate) mod files;
 mod html;
 mod jsonl;
@@ -27,7 +26,7 @@ pub(crate) mod registry;
 pub(crate) mod rust_docs;
 mod wordnet;
 
-pub use error::{EntryError, JsonError, LineError, PackageError};
+pub use crate::error::sources::{EntryError, JsonError, LineError, PackageError};
 
 /// The folders of this machine that corpora come from.
 #[derive(Debug, Clone)]

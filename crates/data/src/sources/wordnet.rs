@@ -1,6 +1,6 @@
 //! Entries of WordNet's `data.*` files as text (the format is that of wndb(5WN)).
 
-use crate::sources::error::{BadEntry, EntryError};
+use crate::error::sources::{BadEntry, EntryError};
 
 /// One text per entry: `headword, headword (noun): definition`. The examples after a definition are dropped.
 pub(crate) fn entries(text: &str) -> Result<Vec<String>, BadEntry> {

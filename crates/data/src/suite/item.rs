@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use scalelaw_schema::skill::{Scoring, SkillItem, Target};
 
 use crate::error::DataError;
-use crate::suite::error::ItemError;
+use crate::error::suite::ItemError;
 
 /// An item and where it was written.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,8 +8,8 @@ use scalelaw_schema::skill::{SkillItem, Target};
 use serde::Deserialize;
 
 use crate::error::DataError;
+use crate::error::suite::ItemError;
 use crate::sources::line;
-use crate::suite::error::ItemError;
 use crate::suite::item::PlacedItem;
 
 /// A line as written.

@@ -10,10 +10,10 @@ use scalelaw_schema::skill::{Overlap, Scoring, SkillManifest, SuiteSource, Suite
 use crate::corpus::Corpus;
 use crate::corpus::reader::Reader;
 use crate::error::DataError;
+use crate::error::suite::SuiteError;
 use crate::skills::Generated;
 use crate::skills::task::Part;
 use crate::sources::files;
-use crate::suite::error::SuiteError;
 use crate::suite::item::PlacedItem;
 use crate::suite::pieces::{LOOK_AHEAD, Pieces};
 use crate::suite::{cloze, item_lines};

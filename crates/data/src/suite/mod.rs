@@ -3,8 +3,6 @@
 //! In reading order: [`items`] gathers the items of a skill; [`overlap`] drops those that occur in the training text;
 //! [`tokens`] writes them as the token sequences that a model is asked, and scores its answers.
 
-pub(crate) mod error;
-
 mod item;
 
 mod cloze;
@@ -18,7 +16,7 @@ mod scoring;
 mod sequence;
 pub mod tokens;
 
-pub use error::{ItemError, SuiteError};
+pub use crate::error::suite::{ItemError, SuiteError};
 pub use item::PlacedItem;
 pub use items::Suite;
 pub use sequence::{Sequence, SequenceLosses};

@@ -2,7 +2,7 @@
 
 use scalelaw_schema::skill::{SkillItem, Target};
 
-use crate::suite::error::SuiteError;
+use crate::error::suite::SuiteError;
 use crate::suite::item::PlacedItem;
 
 /// Instances and pieces that are gathered for each item that is wanted.

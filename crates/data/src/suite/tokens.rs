@@ -11,14 +11,14 @@ use serde_json::json;
 
 use crate::disk;
 use crate::error::DataError;
+use crate::error::suite::ItemError;
+use crate::error::tokens::Damage;
 use crate::hash;
-use crate::suite::error::ItemError;
 use crate::suite::item::{PlacedItem, shortened};
 use crate::suite::items::Suite;
 use crate::suite::scoring;
 use crate::suite::sequence::{Sequence, SequenceLosses, TokenItem};
 use crate::tokens::END_OF_DOCUMENT;
-use crate::tokens::error::Damage;
 use crate::tokens::tokenizer::Tokenizer;
 
 /// Version of what is asked: part of every suite's hash.

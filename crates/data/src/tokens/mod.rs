@@ -4,7 +4,6 @@
 //! [`token_set`], no more than are needed; [`batches`] are what a run sees at each position.
 
 mod bpe;
-pub(crate) mod error;
 pub mod tokenizer;
 
 mod shard;

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk;
 use crate::error::DataError;
+use crate::error::tokens::Damage;
 use crate::hash;
-use crate::tokens::error::Damage;
 
 /// `magic | version: u32 | bytes of an id: u32 | ids: u64 | id ...`, all little-endian.
 const MAGIC: [u8; 8] = *b"SLTOKENS";

@@ -11,8 +11,8 @@ use crate::corpus::DroppedDocuments;
 use crate::corpus::reader::ReadProgress;
 use crate::disk;
 use crate::error::DataError;
+use crate::error::tokens::Damage;
 use crate::tokens::bpe::Merge;
-use crate::tokens::error::Damage;
 use crate::tokens::shard::{Shard, ShardRecord};
 
 /// Training tokens per shard; windows are shuffled within a shard. Each full shard also holds the token after its last

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::corpus::error::NoDocuments;
 use crate::corpus::reader::Reader;
 use crate::corpus::split::Split;
 use crate::corpus::{Corpus, DroppedDocuments};
 use crate::disk;
 use crate::error::DataError;
+use crate::error::corpus::NoDocuments;
 use crate::hash;
 use crate::tokens::shard;
 use crate::tokens::stream::Stream;
@@ -177,7 +177,7 @@ fn extend_held_out(
     record.held_out = HeldOutRecord { bytes, is_exhausted, shards: vec![shard] };
     record.write(folder)?;
     for shard in old.iter().filter(|shard| shard.file != record.held_out.shards[0].file) {
-        // A file that cannot be deleted only takes up space.
+        // A file that cannot be deleted only wastes space.
         let _ = fs::remove_file(folder.join(&shard.file));
     }
     Ok(())

@@ -14,9 +14,9 @@ use crate::corpus::Corpus;
 use crate::corpus::reader::Reader;
 use crate::disk;
 use crate::error::DataError;
+use crate::error::tokens::{Damage, VocabularyError};
 use crate::hash;
 use crate::tokens::bpe::{self, BYTE_VOCAB_SIZE, Bpe, END_OF_DOCUMENT, END_OF_DOCUMENT_TEXT, Merge};
-use crate::tokens::error::{Damage, VocabularyError};
 use crate::tokens::token_set::{SetRecord, folder_of};
 
 /// Text that merges are learned from, bytes over all corpora: enough for a vocabulary of tens of thousands, and read in

@@ -86,9 +86,9 @@ fn fractions(
 ) -> Result<Option<FractionCurve>, FindingsError> {
     let Some(sweep) = sweep_of(corpus, texts.finished()) else { return Ok(None) };
     // By the skill of its name where there is one, else by its held-out text.
-    let judges = [LossColumn::Skill(corpus.to_string()), LossColumn::Corpus(corpus.to_string())];
+    let preferred = [LossColumn::Skill(corpus.to_string()), LossColumn::Corpus(corpus.to_string())];
     let columns = texts.columns();
-    let Some(column) = judges.into_iter().find(|column| columns.contains(column)) else { return Ok(None) };
+    let Some(column) = preferred.into_iter().find(|column| columns.contains(column)) else { return Ok(None) };
     let all = texts.table(&column);
     let tables: Vec<(f64, LossTable)> = sweep
         .into_iter()
@@ -180,7 +180,7 @@ pub(crate) fn at_one_size(texts: &Texts) -> (MixtureRuns, Vec<Vec<f64>>) {
             .map(|row| MixtureRun {
                 name: row.run_id.to_string(),
                 shares: shares_of(&row.shares),
-                losses: columns.iter().map(|column| column.value(row)).collect(),
+                losses: columns.iter().map(|column| row.value(column)).collect(),
             })
             .collect(),
         sources: sources.clone(),

@@ -60,7 +60,7 @@ pub(crate) fn answer(
     for (skill, goal) in targets {
         let part = format!("viable: {skill}");
         if !texts.skills.contains(skill) {
-            absent.add(part, format!("no run was judged by a skill `{skill}`"));
+            absent.add(part, format!("no run was evaluated on a skill `{skill}`"));
             continue;
         }
         if let Some(why) = texts.mixed().or_else(|| texts.unlearned.get(skill).cloned()) {
@@ -113,7 +113,7 @@ fn reach(
     let Some(interval) = found.nll(accuracy, 1.0 - 2.0 * half)?.interval else {
         return Err(FitError::Refused {
             why: format!("the runs do not bound the likelihood that an accuracy of {accuracy} takes"),
-            settle: vec!["judge more runs, or give a target in nats".to_string()],
+            settle: vec!["evaluate more runs, or give a target in nats".to_string()],
         });
     };
     Ok((Some(found), Target { loss: interval.low, probability: 1.0 - half }))
@@ -126,8 +126,8 @@ fn law(
     spec: &SkillSpec,
     skills: Option<&SkillConclusion>,
 ) -> Result<Fit, FitError> {
-    let judged = skills.iter().flat_map(|found| found.skills.iter().chain([&found.aggregate]));
-    if let Some(text) = judged.into_iter().find(|text| text.name == skill)
+    let found = skills.iter().flat_map(|found| found.skills.iter().chain([&found.aggregate]));
+    if let Some(text) = found.into_iter().find(|text| text.name == skill)
         && let Some(fit) = &text.fit
     {
         return Ok(fit.clone());

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use scalelaw_fit::FitError;
 use scalelaw_fit::conclusion::Interval;
 use scalelaw_fit::stats::{quantile, stream, tail_of};
+use scalelaw_schema::LEVEL;
 
 /// Two parameters, and at least two runs to show that they are not a coincidence.
 const LEAST_RUNS: usize = 4;
@@ -153,7 +154,7 @@ fn explains(points: &[LinkPoint], chance: f64, params: [f64; 2]) -> bool {
         points.iter().map(|point| (point.accuracy - of(point)).powi(2)).sum()
     };
     let (of_mean, of_link) = (square(&|_| mean), square(&|point| value(chance, params, point.nll)));
-    of_mean - of_link > quantile::fisher(0.95, 1.0, n - 2.0) * of_link / (n - 2.0)
+    of_mean - of_link > quantile::fisher(LEVEL, 1.0, n - 2.0) * of_link / (n - 2.0)
 }
 
 /// `k` and the middle, by Levenberg's method from `start` or from several; absent where accuracy does not rise as

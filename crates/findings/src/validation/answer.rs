@@ -28,7 +28,7 @@ fn asked_mixtures(plan: &Plan, sets: &[LossTable], absent: &mut Absences) -> Vec
         let place = |text: &String| sets.iter().position(|set| is_of(&set.loss_name, text));
         match weights.keys().find(|text| place(text).is_none()) {
             Some(unknown) => {
-                absent.add(format!("validation: {name}"), format!("no run was judged by `{unknown}`"))
+                absent.add(format!("validation: {name}"), format!("no run was evaluated on `{unknown}`"))
             }
             None => {
                 let mut of_sets = vec![0.0; sets.len()];

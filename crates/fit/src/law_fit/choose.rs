@@ -14,6 +14,8 @@ use crate::stats::quantile;
 
 /// Origins below which laws are not averaged: the weights would be noise.
 const LEAST_ORIGINS: usize = 3;
+/// Most rounds of the search for weights, should it not converge before.
+const MOST_ROUNDS: usize = 2000;
 
 /// Laws that the rows identify, the best first, with how they did, and how to average them.
 pub(crate) struct Ranking {
@@ -134,7 +136,7 @@ fn stack(errors: &[&[Test]], origins: &[usize]) -> Vec<f64> {
         }
     }
     let mut weights = vec![1.0 / k as f64; k];
-    for _ in 0..2000 {
+    for _ in 0..MOST_ROUNDS {
         let mut moved = 0.0_f64;
         for i in 0..k {
             for j in 0..i {

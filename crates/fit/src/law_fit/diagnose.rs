@@ -177,11 +177,5 @@ fn findings(subject: &Subject, sum: f64, found: &mut Diagnostics) {
             "the law does not fit: residuals exceed the seed noise (F = {f:.1}, 1 % limit {critical:.1}); try `--law auto`"
         ));
     }
-    if (subject.compute.kappa - 1.0).abs() > 0.02 {
-        sentences.push(format!(
-            "C grows as N^{:.3} at a fixed D, not as N: the frontier counts this",
-            subject.compute.kappa
-        ));
-    }
     found.findings = sentences;
 }

@@ -2,6 +2,7 @@
 
 use scalelaw_findings::skills::power::{LabelPower, SweepLabels};
 use scalelaw_fit::Power;
+use scalelaw_schema::LEVEL;
 
 use crate::text::table::Table;
 use crate::text::{self, wrap};
@@ -25,7 +26,7 @@ pub fn text(power: &Power, largest: f64, width: usize) -> String {
             ]
         })
         .collect();
-    let level = power.expected.values().next().map_or(0.95, |expected| expected.level);
+    let level = power.expected.values().next().map_or(LEVEL, |expected| expected.level);
     let interval = format!("#{} % interval", text::level(level));
     let title = format!(
         "What {} would tell, over {}",

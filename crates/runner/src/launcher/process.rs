@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_and_the_last_words_arrive_however_the_process_and_its_pipes_end() {
+    fn the_exit_code_and_the_stderr_tail_arrive_however_the_process_and_its_pipes_end() {
         let cases = [
             // Both threads that read have long read all before anybody asks.
             ("echo 'device is missing' >&2; exit 7", 7, "device is missing"),

@@ -137,7 +137,7 @@ fn a_worker_above_the_memory_limit_is_replaced_between_runs() {
 }
 
 #[test]
-fn a_run_that_always_dies_fails_with_its_last_words_and_stops_no_other() {
+fn a_run_that_always_dies_fails_with_its_stderr_tail_and_stops_no_other() {
     for (mode, failure, words) in [
         ("die-at-25", Failure::WorkerDied, "the very last words"),
         ("panic-at-25", Failure::Error, "index out of bounds, say"),

@@ -78,16 +78,14 @@ impl Model {
     ///
     /// # Errors
     /// Those of `values`.
-    pub fn build(
+    pub fn build<E>(
         model: &ModelSpec,
         device: &Device,
-        mut values: impl FnMut(&TensorSpec) -> Result<Vec<f32>, TrainError>,
-    ) -> Result<Model, TrainError> {
+        mut values: impl FnMut(&TensorSpec) -> Result<Vec<f32>, E>,
+    ) -> Result<Model, E> {
         let specs = layout::tensors(model);
-        let weights = specs
-            .iter()
-            .map(|spec| Ok(to_device(values(spec)?, spec, device)))
-            .collect::<Result<_, TrainError>>()?;
+        let weights =
+            specs.iter().map(|spec| Ok(to_device(values(spec)?, spec, device))).collect::<Result<_, E>>()?;
         Ok(Model { spec: model.clone(), specs, weights })
     }
 

@@ -30,7 +30,7 @@ pub fn resume_or_init(
     match &train.start {
         Start::Init => Ok(TrainState::new(Model::initial(train, device))),
         Start::Branch { parent, step } => {
-            let no_trunk = |why: String| TrainError::NoTrunk { parent: parent.to_string(), step: *step, why };
+            let no_trunk = |why| TrainError::NoTrunk { parent: parent.to_string(), step: *step, why };
             let state = Checkpoints::of_sibling(job.folder, parent)
                 .and_then(|trunk| trunk.load_step(*step, &train.model, device))
                 .map_err(no_trunk)?;

@@ -1,4 +1,14 @@
-//! What can go wrong between text and batches.
+//! What can go wrong between text and batches. Each step has a file of reasons of its own.
+
+pub(crate) mod sources;
+
+pub(crate) mod skills;
+
+pub(crate) mod corpus;
+
+pub(crate) mod tokens;
+
+pub(crate) mod suite;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,11 +17,11 @@ use scalelaw_disk::DiskError;
 use scalelaw_schema::SchemaError;
 use thiserror::Error;
 
-use crate::corpus::error::{NoDocuments, Unit};
-use crate::skills::error::TaskError;
-use crate::sources::error::{EntryError, LineError, PackageError};
-use crate::suite::error::{ItemError, SuiteError};
-use crate::tokens::error::{Damage, VocabularyError};
+use corpus::{NoDocuments, Unit};
+use skills::TaskError;
+use sources::{EntryError, LineError, PackageError};
+use suite::{ItemError, SuiteError};
+use tokens::{Damage, VocabularyError};
 
 /// Says which thing is wrong, what is wrong with it, and, as a hint, what to do.
 #[derive(Debug, Error)]

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::sources::error::JsonError;
+use crate::error::sources::JsonError;
 
 /// What is wrong with an item.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
