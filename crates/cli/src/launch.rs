@@ -146,7 +146,7 @@ impl<'a> PlannedSweep<'a> {
         info!("{}: {runs}, {:.2e} FLOPs{time}{at_once}", self.file.name, total.flops);
     }
 
-    fn train_stage(&self, stage: usize, stop: &Stop) -> Result<Summary> {
+    fn train_stage(&mut self, stage: usize, stop: &Stop) -> Result<Summary> {
         let (runs, ended) = (self.runs_of_stage(stage), ended_runs(&self.dir)?);
         let left = outstanding(&runs, &ended);
         if left.is_empty() {
