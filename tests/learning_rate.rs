@@ -81,7 +81,7 @@ fn a_rule_or_a_sweep_of_rates_that_cannot_be_is_refused_with_place_and_mend() {
     let product = |train: &str| with(train).replace("kind = \"lr\"", "kind = \"product\"");
     for (name, text, parts) in [
         ("few", with("lr = [1e-3, 1e-2]"), &["few.toml", "2 different rates", "at least 3"][..]),
-        ("none", with(""), &["1 different rates", "lr-factor"]),
+        ("none", with(""), &["1 different rate ", "lr-factor"]),
         (
             "missing",
             product("lr-rule = \"nowhere.toml\""),

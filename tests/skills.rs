@@ -263,7 +263,11 @@ fn generated_skills_are_mixed_and_tagged_and_shares_must_sum_to_one() {
         )
     };
     bench.write("shares.toml", &sweep("mixture = { lookup = 0.3, notes = 0.6 }"));
-    bench.expect(2, &["plan", "shares.toml", "--no-speed"]).names(&["shares.toml:", "sum to", "parts"]);
+    bench.expect(2, &["plan", "shares.toml", "--no-speed"]).names(&[
+        "shares.toml:",
+        "sum to",
+        "whole numbers",
+    ]);
     let mixture = "mixture = { lookup = 0.3, mano = 0.3, notes = 0.4 }";
     bench.write("plain.toml", &sweep(mixture));
     bench.write("tagged.toml", &sweep(&format!("{mixture}\ntag-sources = true")));
