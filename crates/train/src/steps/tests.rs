@@ -23,7 +23,7 @@ fn gradients_agree_with_finite_differences() {
             let model = Model::build(&ModelSpec::Transformer(shape.clone()), &device, |spec| {
                 let values = testing::weights(&model)[moved].clone();
                 moved += 1;
-                Ok(if spec.name == model.specs()[tensor_idx].name {
+                Ok::<_, TrainError>(if spec.name == model.specs()[tensor_idx].name {
                     values.iter().zip(move_by).map(|(a, b)| a + b).collect()
                 } else {
                     values

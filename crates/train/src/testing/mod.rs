@@ -34,7 +34,7 @@ pub fn shape(head: Head) -> ModelShape {
 /// A model in the standard parametrisation, whose weights have the deviation `std`.
 pub fn model(shape: &ModelShape, std: f64, seed: u64, device: &Device) -> Model {
     Model::build(&ModelSpec::Transformer(shape.clone()), device, |spec| {
-        Ok(initial_values(spec, InitRule::ScaledNormal { std }, shape.n_layer, seed))
+        Ok::<_, TrainError>(initial_values(spec, InitRule::ScaledNormal { std }, shape.n_layer, seed))
     })
     .unwrap()
 }
