@@ -71,13 +71,13 @@ fn a_complete_sweep_whose_plan_changed_showed_the_findings_of_the_older_plan() {
     let again = ["run", "wide.toml", "--simulate", LAW];
     let before = origin();
     let said = bench.expect(0, &again);
-    assert!(said.stdout.contains("counted by the rule `exact`"), "{}", said.stdout);
+    assert!(said.stdout.contains("N and C counted as `exact`"), "{}", said.stdout);
     assert_eq!(origin(), before);
     // The same runs counted by another rule: nothing is left to train, and everything to conclude.
     let changed = [&again[..], &["--set", "count-rule=\"six-n-total\""]].concat();
     for _ in 0..2 {
         let said = bench.expect(0, &changed);
-        assert!(said.stdout.contains("counted by the rule `six-n-total`"), "{}", said.stdout);
+        assert!(said.stdout.contains("N and C counted as `six-n-total`"), "{}", said.stdout);
         assert_ne!(origin(), before);
     }
 }
