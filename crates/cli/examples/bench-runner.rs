@@ -111,7 +111,7 @@ fn main() -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&value)?);
         return Ok(());
     }
-    println!("| what | median | least | most | asked for |\n|---|---|---|---|---|");
+    println!("| what | median | least | most | target |\n|---|---|---|---|---|");
     let row = |what: &str, seconds: &[f64], asked: &str| {
         let [least, median, most] = [0, seconds.len() / 2, seconds.len() - 1].map(|idx| seconds[idx]);
         println!("| {what} | {median:.3} s | {least:.3} s | {most:.3} s | {asked} |");
@@ -120,13 +120,13 @@ fn main() -> Result<()> {
     let gigabytes = collected.bytes as f64 / 1e9;
     let what = format!("collecting 10,000 runs of {N_ROWS} rows ({gigabytes:.1} GB of metrics)");
     row(&what, &collected.seconds, "2 s");
-    row("the same, processor time of all cores", &collected.cpu_seconds, "");
-    row("start of a worker until it takes commands (CPU)", &start, "0.1 s");
+    row("the same, CPU time of all cores", &collected.cpu_seconds, "");
+    row("start of a worker until it accepts commands (CPU)", &start, "0.1 s");
     let Sweep { n_runs, wall_seconds, between_runs, beside_steps, launcher_cpu } = sweep;
     println!(
         "\na sweep of {n_runs} runs on {} workers took {wall_seconds:.1} s, of which\n\
-         - {:.2} % between runs: leases, folders, commands, starting the workers (asked for: 1 %)\n\
-         - {:.2} % beside steps and evaluations: checkpoints, records and opening the text as well\n\
+         - {:.2} % between runs: leases, folders, commands, starting the workers (target: 1 %)\n\
+         - {:.2} % outside of steps and evaluations: checkpoints, records and opening the text included\n\
          - {:.3} % of a core for the launcher",
         cores(),
         100.0 * between_runs,
