@@ -14,15 +14,15 @@ fn a_fit() {
       `exact`
 
     chinchilla: L = E + A/N^alpha + B/D^beta
-      Parameter                 Value        Interval
-      E                          0.81    [0.66, 0.99]
-      A                          14.8    [10.4, 32.2]
-      alpha                     0.319  [0.273, 0.420]
-      B                          45.5     [19.4, 115]
-      beta                      0.323  [0.244, 0.406]
-      Exponent of N*            0.520  [0.418, 0.582]
-      Exponent of D*            0.514  [0.457, 0.610]
-      N* at the largest budget           [105K, 145K]
+      Parameter                               Value        Interval
+      E                         0.81 nats per token    [0.66, 0.99]
+      A                                        14.8    [10.4, 32.2]
+      alpha                                   0.319  [0.273, 0.420]
+      B                                        45.5     [19.4, 115]
+      beta                                    0.323  [0.244, 0.406]
+      Exponent of N*                          0.520  [0.418, 0.582]
+      Exponent of D*                          0.514  [0.457, 0.610]
+      N* at the largest budget                         [105K, 145K]
       Ten times the compute is best spent on 3.3 times the parameters (2.6 to 3.8)
         and 3.3 times the tokens (2.9 to 4.1).
       Law chinchilla fitted to 13 rows by log-huber:1e-3; the search converged; root
@@ -55,7 +55,7 @@ fn a_fit() {
 #[test]
 fn a_refusal() {
     insta::assert_snapshot!(terminal::scaling::text(refused(&refusal()), 80), @r#"
-    no law: 2 distinct runs cannot tell the 5 parameters of `chinchilla`
+    no law: 2 distinct runs cannot identify the 5 parameters of `chinchilla`
     what would settle it:
       - add runs at 5 or more other sizes or token counts
     "#);
@@ -85,7 +85,7 @@ fn skills_and_a_question_that_is_not_answered() {
         by the fitted laws: the interval of the ratio lies below 1
       programs     undecided          1.02  [0.953, 1.10] at   0.58             1.03
                                                         95 %           [0.981, 1.09]
-        by the fitted laws: the interval of the ratio includes 1
+        by the fitted laws: the interval of the ratio contains 1
       biographies  capacity-hungry  ≥ 4.89   [4.50, 5.17] at  0.027           ≥ 4.93
                                                       97.5 %            [4.64, 5.11]
         by the fitted laws: the interval of the ratio lies above 1
@@ -190,7 +190,7 @@ fn a_page() {
 
     | Parameter | Value | Interval |
     | --- | --- | --- |
-    | E | 0.81 | [0.66, 0.99] |
+    | E | 0.81 nats per token | [0.66, 0.99] |
     | A | 14.8 | [10.4, 32.2] |
     | alpha | 0.319 | [0.273, 0.420] |
     | B | 45.5 | [19.4, 115] |
@@ -276,7 +276,7 @@ fn a_page() {
     - Batch: 1,024 tokens
     - Optimizer: AdamW, betas 0.9 and 0.95, eps 1e-8, weight decay 0.1
     - Schedule: warm-up, then cosine to 0.10 of the peak
-    - Duration of the fit: 1.4s
+    - Duration of the fit: 1s
 
     | Text | Content hash of its tokens |
     | --- | --- |

@@ -146,7 +146,7 @@ mod tests {
             OverlapReport { n_found: 1, n_items: 50, n_too_short: 0, bytes: 2000, ..Default::default() };
         assert_eq!(
             overlap_text(&one),
-            "1 of 50 items occurs in the training text and was dropped (2.00 kB searched)"
+            "1 of 50 items occurs in the training text and was dropped (2.0 kB searched)"
         );
     }
 

@@ -44,18 +44,20 @@ pub(crate) fn write_parquet<'a>(
     out: impl Write,
     parts: impl IntoIterator<Item = Columns<'a>>,
 ) -> io::Result<()> {
+    let mut out = Watched { out, error: None };
     let write = || {
         let mut parts = parts.into_iter().map(|part| to_frame(&part));
         let Some(first) = parts.next().transpose()? else { return Ok(()) };
         let metadata = KeyValueMetadata::from_static(version());
         let mut writer =
-            ParquetWriter::new(out).with_key_value_metadata(Some(metadata)).batched(first.schema())?;
+            ParquetWriter::new(&mut out).with_key_value_metadata(Some(metadata)).batched(first.schema())?;
         for part in std::iter::once(Ok(first)).chain(parts) {
             writer.write_batch(&part?)?;
         }
         writer.finish().map(drop)
     };
-    write().map_err(to_io)
+    let written = write();
+    written.map_err(|error| out.error.take().unwrap_or_else(|| to_io(error)))
 }
 
 /// Writes the parts of a table as an Arrow file, a record batch each, of types that every reader knows.
@@ -79,6 +81,34 @@ pub(crate) fn write_arrow<'a>(
         writer.finish()
     };
     write().map_err(to_io)
+}
+
+/// Keeps the error of `out`, of which polars passes on the text alone.
+struct Watched<W> {
+    out: W,
+    error: Option<io::Error>,
+}
+
+impl<W: Write> Watched<W> {
+    fn watch<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| {
+            let kind = error.kind();
+            self.error.get_or_insert(error);
+            kind.into()
+        })
+    }
+}
+
+impl<W: Write> Write for Watched<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes);
+        self.watch(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.out.flush();
+        self.watch(flushed)
+    }
 }
 
 fn to_io(error: PolarsError) -> io::Error {
