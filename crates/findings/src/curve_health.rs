@@ -153,26 +153,36 @@ fn groups(evidence: &Evidence) -> Vec<Group> {
         curves.entry(&point.run_id).or_default().insert(point.step, point.value.ln());
     }
     let finished: BTreeSet<&RunId> = evidence.finished().map(|row| &row.run_id).collect();
-    let mut siblings: BTreeMap<String, Vec<(&RunId, u64, &BTreeMap<u64, f64>)>> = BTreeMap::new();
+    let mut siblings: BTreeMap<String, Vec<Sibling>> = BTreeMap::new();
     for planned in &evidence.plan.runs {
-        let run = &planned.run;
-        if let Some(curve) = curves.get(&run.id).filter(|_| finished.contains(&run.id)) {
-            let alike = TrainSpec { seed: 0, start: Start::Init, ..run.train.clone() };
-            siblings.entry(hash12(&alike)).or_default().push((&run.id, run.train.total_steps() / 2, curve));
+        let (id, train) = (&planned.run.id, &planned.run.train);
+        if let Some(curve) = curves.get(id).filter(|_| finished.contains(id)) {
+            let alike = TrainSpec { seed: 0, start: Start::Init, ..train.clone() };
+            let sibling = Sibling { run: id, half: train.total_steps() / 2, curve };
+            siblings.entry(hash12(&alike)).or_default().push(sibling);
         }
     }
     siblings.into_values().filter(|runs| runs.len() > 1).filter_map(|runs| heights(&runs)).collect()
 }
 
+/// A run of a group with the logarithm of its loss by step.
+struct Sibling<'a> {
+    run: &'a RunId,
+    /// Half of its steps.
+    half: u64,
+    curve: &'a BTreeMap<u64, f64>,
+}
+
 /// Means over the steps of the second half that all of them logged.
-fn heights(runs: &[(&RunId, u64, &BTreeMap<u64, f64>)]) -> Option<Group> {
-    let (_, half, first) = runs[0];
-    let is_shared = |step: &u64| runs.iter().all(|(.., curve)| curve.contains_key(step));
-    let steps: Vec<u64> = first.range(half + 1..).map(|(step, _)| *step).filter(is_shared).collect();
+fn heights(siblings: &[Sibling]) -> Option<Group> {
+    let first = &siblings[0];
+    let is_shared = |step: &u64| siblings.iter().all(|sibling| sibling.curve.contains_key(step));
+    let steps: Vec<u64> =
+        first.curve.range(first.half + 1..).map(|(step, _)| *step).filter(is_shared).collect();
     let mean =
         |curve: &BTreeMap<u64, f64>| steps.iter().map(|step| curve[step]).sum::<f64>() / steps.len() as f64;
-    (!steps.is_empty())
-        .then(|| Group { runs: runs.iter().map(|(run, _, curve)| ((*run).clone(), mean(curve))).collect() })
+    let runs = siblings.iter().map(|sibling| (sibling.run.clone(), mean(sibling.curve)));
+    (!steps.is_empty()).then(|| Group { runs: runs.collect() })
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ pub fn minima(conclusion: &Conclusion) -> Table {
         .collect();
     let head = ["#Budget, FLOPs", "#Sizes", "#N*, parabola", "#N*, Akima", "#N*, law", "#Loss at N*"];
     let unit = conclusion.unit().map_or(String::new(), |unit| format!(", loss in {unit}"));
-    Table::new("Best size at each budget", &head, rows).with_note(&format!("N in parameters{unit}. Parabola and Akima spline are two ways to read the minimum off the same points (approach 2); the law is fitted to all points at once (approach 3). Where the three differ much, the sizes of that budget do not bracket the minimum well."))
+    Table::new("Best size at each budget", &head, rows).with_note(format!("N in parameters{unit}. Parabola and Akima spline are two ways to read the minimum off the same points (approach 2); the law is fitted to all points at once (approach 3). Where the three differ much, the sizes of that budget do not bracket the minimum well."))
 }
 
 fn members<'a, 'b>(runs: &'b [Run<'a>], budget: f64) -> Vec<(usize, &'b Run<'a>)> {
