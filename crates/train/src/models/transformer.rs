@@ -20,7 +20,7 @@ pub enum Backend {
     /// Each part is a single operation of the processor.
     Fused(Arc<Rotary>),
     /// Each part is composed of burn's operations, which every device has.
-    Composed(Tables),
+    Composed(Box<Tables>),
 }
 
 impl Backend {
@@ -34,7 +34,8 @@ impl Backend {
 
     /// The one that every device has.
     pub fn composed(shape: &ModelShape, context_len: usize, device: &Device) -> Backend {
-        Backend::Composed(Tables::new(&Rotary::new(context_len, shape.d_head()), shape.d_model, device))
+        let rotary = Rotary::new(context_len, shape.d_head());
+        Backend::Composed(Box::new(Tables::new(&rotary, shape.d_model, device)))
     }
 
     fn context_len(&self) -> usize {

@@ -56,6 +56,9 @@ pub struct StepSetup<'a> {
 /// Measurements by name.
 pub type Values = BTreeMap<String, f64>;
 
+/// Takes what the loop emits, and says whether it goes on.
+pub type Sink<'a> = dyn FnMut(&TrainState, Output) -> Result<ControlFlow<Outcome>, TrainError> + 'a;
+
 /// What the loop asks for and emits.
 pub struct Hooks<'a> {
     /// The batch at a cursor.
@@ -63,7 +66,7 @@ pub struct Hooks<'a> {
     /// Metrics of an evaluation by name; the flag says whether it is the last.
     pub evaluate: &'a mut dyn FnMut(&Model, bool) -> Result<Values, TrainError>,
     /// Takes what the loop emits, and says whether it goes on.
-    pub sink: &'a mut dyn FnMut(&TrainState, Output) -> Result<ControlFlow<Outcome>, TrainError>,
+    pub sink: &'a mut Sink<'a>,
 }
 
 /// What the loop emits.
