@@ -239,7 +239,7 @@ fn gradients_with_respect_to_the_embedded_tokens_agree_with_finite_differences()
         let grad = x.grad(&grads).unwrap();
         let norm: f64 = read(grad.clone()).unwrap().iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
         // Along the gradient itself, where the difference is largest against the rounding of f32.
-        let h = 3e-3;
+        let h = 1e-3;
         let direction = grad.mul_scalar(h / norm);
         let at = |x: Tensor<2>| f64::from(read(loss(x)).unwrap()[0]);
         let x = x.without_autodiff();
