@@ -14,7 +14,7 @@ use crate::learning_rate::{self, LrConclusion};
 use crate::scaling::{self, Verdict};
 use crate::skill_findings::{self, SkillAsk, SkillFindings};
 
-/// A question that a sweep can answer.
+/// A question that a sweep can answer, in the order in which [`conclude`] asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
     /// Which law does the loss follow, and what is compute-optimal?
@@ -25,22 +25,6 @@ pub enum Question {
     CurveHealth,
     /// What does each skill want more of: optima, mixtures, validation sets, capacity, targets?
     Skills,
-}
-
-impl Question {
-    /// All questions, in the order in which they are answered.
-    pub const ALL: [Question; 4] =
-        [Question::Scaling, Question::LearningRate, Question::CurveHealth, Question::Skills];
-
-    /// Its name, for messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Question::Scaling => "scaling",
-            Question::LearningRate => "learning rate",
-            Question::CurveHealth => "curve health",
-            Question::Skills => "skills",
-        }
-    }
 }
 
 /// How the questions are asked.
